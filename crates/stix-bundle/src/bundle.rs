@@ -1,0 +1,187 @@
+//! A STIX bundle whose objects have not been looked into yet.
+
+use std::borrow::Cow;
+
+use crate::json::{self, JsonError, Kind, Object};
+use crate::value::Value;
+use crate::{Limits, Text};
+
+/// A STIX 2.1 bundle (section 8): an object with a list of `objects`.
+///
+/// Its objects are known by where they stand in the text; [`validate`](Self::validate) and
+/// [`split`](Self::split) look into them.
+///
+/// ```
+/// use stix_bundle::{Bundle, BundleError, Limits, Text};
+///
+/// let limits = Limits { max_objects: 2, ..Limits::default() };
+/// let text = Text::check(br#"{"id": "bundle--1", "objects": [{}, 2]}"#, &limits)?;
+/// let bundle = Bundle::parse(text, &limits)?;
+/// assert_eq!((bundle.id(), bundle.object_count()), (Some("bundle--1"), 2));
+///
+/// let text = Text::check(br#"{"objects": [1, 2, 3]}"#, &limits)?;
+/// assert!(matches!(Bundle::parse(text, &limits), Err(BundleError::TooManyObjects { limit: 2 })));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Bundle<'a> {
+    members: Object<'a>,
+    id: Option<Cow<'a, str>>,
+    objects: Vec<Value<'a>>,
+    max_refs: usize,
+}
+
+/// Why a text is no bundle.
+#[derive(Debug, thiserror::Error)]
+pub enum BundleError {
+    /// It is not JSON.
+    #[error("the bundle is not valid JSON")]
+    Json(#[source] JsonError),
+    /// It is JSON, but not an object.
+    #[error("the bundle is {found} instead of an object")]
+    NotAnObject {
+        /// What it is.
+        found: Kind,
+    },
+    /// It has no `objects`.
+    #[error("the bundle has no objects")]
+    NoObjects,
+    /// Its `objects` are not a list.
+    #[error("the bundle's objects are {found} instead of a list")]
+    ObjectsNotAList {
+        /// What they are.
+        found: Kind,
+    },
+    /// It has more objects than [`Limits::max_objects`].
+    #[error("the bundle has more than the {limit} objects allowed")]
+    TooManyObjects {
+        /// The limit.
+        limit: usize,
+    },
+}
+
+impl From<JsonError> for BundleError {
+    fn from(error: JsonError) -> Self {
+        match error {
+            JsonError::NotAnObject { found } => Self::NotAnObject { found },
+            JsonError::Syntax { .. } => Self::Json(error),
+        }
+    }
+}
+
+impl<'a> Bundle<'a> {
+    /// Reads a bundle; of `limits`, those on objects and references apply.
+    ///
+    /// An empty list of objects is a bundle. What the objects are is not looked at.
+    ///
+    /// # Errors
+    /// [`BundleError`], in the order of its variants.
+    pub fn parse(text: Text<'a>, limits: &Limits) -> Result<Self, BundleError> {
+        let members = Object::parse(text)?;
+        let list = members.get("objects").ok_or(BundleError::NoObjects)?;
+        let list = Value::of(list);
+        if list.kind() != Kind::Array {
+            return Err(BundleError::ObjectsNotAList { found: list.kind() });
+        }
+        let limit = limits.max_objects;
+        let objects: Vec<_> = list.items().take(limit.saturating_add(1)).collect();
+        if objects.len() > limit {
+            return Err(BundleError::TooManyObjects { limit });
+        }
+        let id = members.get("id").and_then(json::string);
+        Ok(Self {
+            members,
+            id,
+            objects,
+            max_refs: limits.max_refs,
+        })
+    }
+
+    /// The bundle's id; `None` where it has none that is a readable string.
+    pub fn id(&self) -> Option<&str> {
+        self.id.as_deref()
+    }
+
+    /// How many elements its `objects` has.
+    pub fn object_count(&self) -> usize {
+        self.objects.len()
+    }
+
+    pub(crate) fn members(&self) -> &Object<'a> {
+        &self.members
+    }
+
+    pub(crate) fn objects(&self) -> &[Value<'a>] {
+        &self.objects
+    }
+
+    pub(crate) fn max_refs(&self) -> usize {
+        self.max_refs
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, limits: Limits, expect: Result<usize, &str>) {
+        let text = Text::check(text.as_bytes(), &limits).unwrap();
+        let seen = Bundle::parse(text, &limits).map(|bundle| bundle.object_count());
+        assert_eq!(
+            seen.map_err(|e| e.to_string()),
+            expect.map_err(str::to_owned),
+            "{text:?}"
+        );
+    }
+
+    #[test]
+    fn what_is_a_bundle() {
+        for (text, expect) in [
+            (r#"{"objects": []}"#, Ok(0)),
+            (r#"{"objects": 1, "objects": [null, [], {}]}"#, Ok(3)),
+            (
+                r#"{"objects": [1, 2], "objects": null}"#,
+                Err("the bundle's objects are null instead of a list"),
+            ),
+            (
+                r#"{"objects": {}}"#,
+                Err("the bundle's objects are an object instead of a list"),
+            ),
+            ("{}", Err("the bundle has no objects")),
+            ("[]", Err("the bundle is a list instead of an object")),
+            (r#"{"objects": ["#, Err("the bundle is not valid JSON")),
+            (r#"{"objects": []} x"#, Err("the bundle is not valid JSON")),
+        ] {
+            check(text, Limits::default(), expect);
+        }
+    }
+
+    #[test]
+    fn objects_at_and_around_the_limit() {
+        let limits = Limits {
+            max_objects: 2,
+            ..Limits::default()
+        };
+        check(r#"{"objects": [1]}"#, limits, Ok(1));
+        check(r#"{"objects": [1, 2]}"#, limits, Ok(2));
+        let error = "the bundle has more than the 2 objects allowed";
+        check(r#"{"objects": [1, 2, 3]}"#, limits, Err(error));
+    }
+
+    #[test]
+    fn only_a_string_is_an_id() {
+        for (id, expect) in [
+            (r#""bundle--1""#, Some("bundle--1")),
+            (r#""\u0062""#, Some("b")),
+            (r#""""#, Some("")),
+            ("1", None),
+            ("null", None),
+            (r#""\ud800""#, None),
+        ] {
+            let text = format!(r#"{{"id": {id}, "objects": []}}"#);
+            let limits = Limits::default();
+            let text = Text::check(text.as_bytes(), &limits).unwrap();
+            assert_eq!(Bundle::parse(text, &limits).unwrap().id(), expect, "{id}");
+        }
+    }
+}

@@ -1,0 +1,29 @@
+#![doc = include_str!("../README.md")]
+
+mod bundle;
+mod edit;
+mod embedded;
+mod fields;
+mod findings;
+mod forms;
+mod graph;
+pub mod json;
+mod limits;
+mod names;
+mod not_sent;
+mod object;
+mod profile;
+mod rules;
+mod split;
+mod text;
+mod validate;
+mod value;
+mod walk;
+
+pub use bundle::{Bundle, BundleError};
+pub use findings::{Finding, Findings, Level};
+pub use limits::Limits;
+pub use not_sent::{NotSent, NotSentCode};
+pub use profile::Profile;
+pub use split::{Part, Split};
+pub use text::{Text, TextError};

@@ -1,0 +1,116 @@
+//! What becomes of objects that are not sent.
+
+use std::fmt;
+
+/// Bytes of an id, a type or a key that are kept for people to read.
+const SHOWN: usize = 256;
+
+/// An object of the bundle that no part holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotSent {
+    /// Its position in the bundle's `objects`, from 0.
+    pub index: usize,
+    /// Why it is not sent.
+    pub code: NotSentCode,
+    /// Its id, where it has a readable one; cut after 256 bytes.
+    pub id: Option<String>,
+    /// Its type, where it has a readable one; cut after 256 bytes.
+    pub object_type: Option<String>,
+    /// The reason in words, with the key it is about.
+    pub detail: String,
+}
+
+/// Why an object is not sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum NotSentCode {
+    /// The platform does not take ids of this type.
+    UnsupportedType,
+    /// A relationship without a source or a target that could be sent.
+    RelationshipWithoutEnd,
+    /// A sighting without what was sighted, or without where.
+    SightingWithoutEnd,
+    /// A later object of the same id replaces it.
+    DuplicateId,
+    /// It is not a JSON object.
+    NotAnObject,
+    /// It has no `id`.
+    NoId,
+    /// It has no `type`.
+    NoType,
+    /// A property has a form on which the platform's worker would fail, dropping it without a word.
+    InvalidProperty,
+    /// It has more references than [`Limits::max_refs`](crate::Limits::max_refs).
+    TooManyReferences,
+}
+
+impl NotSentCode {
+    /// The code's stable name in reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::UnsupportedType => "unsupported-type",
+            Self::RelationshipWithoutEnd => "relationship-without-end",
+            Self::SightingWithoutEnd => "sighting-without-end",
+            Self::DuplicateId => "duplicate-id",
+            Self::NotAnObject => "not-an-object",
+            Self::NoId => "no-id",
+            Self::NoType => "no-type",
+            Self::InvalidProperty => "invalid-property",
+            Self::TooManyReferences => "too-many-references",
+        }
+    }
+
+    /// Whether the object itself is broken; otherwise the platform's own rules leave it out, and
+    /// the bundle still counts as imported whole.
+    pub fn is_defect(self) -> bool {
+        match self {
+            Self::UnsupportedType
+            | Self::RelationshipWithoutEnd
+            | Self::SightingWithoutEnd
+            | Self::DuplicateId => false,
+            Self::NotAnObject
+            | Self::NoId
+            | Self::NoType
+            | Self::InvalidProperty
+            | Self::TooManyReferences => true,
+        }
+    }
+}
+
+impl fmt::Display for NotSentCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The start of a text that may be of any length.
+pub(crate) fn shorten(text: &str) -> String {
+    if text.len() <= SHOWN {
+        return text.to_owned();
+    }
+    format!("{}…", &text[..text.floor_char_boundary(SHOWN)])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_texts_are_cut_between_characters() {
+        let exact = "é".repeat(128);
+        assert_eq!(shorten(&exact), exact);
+        assert_eq!(
+            shorten(&format!("a{exact}")),
+            format!("a{}…", "é".repeat(127))
+        );
+    }
+
+    #[test]
+    fn defects_are_what_only_the_sender_can_mend() {
+        assert!(!NotSentCode::DuplicateId.is_defect());
+        assert!(NotSentCode::NotAnObject.is_defect());
+        assert_eq!(
+            NotSentCode::TooManyReferences.to_string(),
+            "too-many-references"
+        );
+    }
+}

@@ -1,0 +1,224 @@
+//! A bundle in parts of one object each, in the order in which the platform can take them.
+
+use crate::edit::{self, Edit, edits, write_number};
+use crate::fields::Defect;
+use crate::graph::{Graph, Node};
+use crate::not_sent::{NotSent, NotSentCode, shorten};
+use crate::object::{open, read};
+use crate::value::Value;
+use crate::walk::walk;
+use crate::{Bundle, Profile};
+
+/// A bundle in parts, each a bundle of one object; an object comes after those it refers to.
+///
+/// Objects keep their bytes. What changes is what the platform's own splitter changes: references
+/// that cannot stay are taken out, lists lose their repetitions, and `nb_deps` is added.
+#[derive(Debug)]
+pub struct Split<'a> {
+    nodes: Vec<Node<'a>>,
+    parts: Vec<Plan>,
+    not_sent: Vec<NotSent>,
+    cycles_broken: usize,
+    references_removed: usize,
+}
+
+#[derive(Debug)]
+struct Plan {
+    node: usize,
+    deps: u64,
+    edits: Box<[Edit]>,
+}
+
+/// What one part holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part<'s> {
+    /// The object's position in the bundle's `objects`, from 0.
+    pub object: usize,
+    /// The object's id.
+    pub id: &'s str,
+    /// The object's type.
+    pub object_type: &'s str,
+    /// One, and the `nb_deps` of all objects of the bundle that this one refers to, an object
+    /// counted as often as it is referred to; at most 2^53. The platform takes parts in ascending
+    /// order of it.
+    pub nb_deps: u64,
+}
+
+impl<'a> Bundle<'a> {
+    /// Splits the bundle.
+    ///
+    /// Every object becomes a part or is listed in [`Split::not_sent`].
+    ///
+    /// ```
+    /// use stix_bundle::{Bundle, Limits, Profile, Text};
+    ///
+    /// let limits = Limits::default();
+    /// let text = br#"{"id": "bundle--1", "objects": [
+    ///     {"type": "malware", "id": "malware--1", "created_by_ref": "identity--1"},
+    ///     {"type": "identity", "id": "identity--1"}
+    /// ]}"#;
+    /// let bundle = Bundle::parse(Text::check(text, &limits)?, &limits)?;
+    /// let split = bundle.split(&Profile::opencti());
+    /// assert_eq!((split.part(0).id, split.part(0).nb_deps), ("identity--1", 1));
+    /// assert_eq!((split.part(1).id, split.part(1).nb_deps), ("malware--1", 2));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn split(self, profile: &Profile) -> Split<'a> {
+        let mut not_sent = Vec::new();
+        let mut graph = self.graph(profile, &mut not_sent);
+        let walk = walk(&mut graph);
+        for node in 0..graph.nodes.len() {
+            if let Some((code, detail)) = graph.refusal(node) {
+                not_sent.push(refused(&graph.nodes[node], code, detail));
+            }
+        }
+        let mut parts = Vec::with_capacity(walk.order.len());
+        for (node, deps) in walk.order {
+            if graph.refusal(node).is_some() {
+                continue;
+            }
+            match node_edits(&graph, node, profile) {
+                Ok(edits) => parts.push(Plan { node, deps, edits }),
+                Err(e) => not_sent.push(refused(&graph.nodes[node], e.code, e.detail)),
+            }
+        }
+        parts.sort_by_key(|part| part.deps);
+        not_sent.sort_by_key(|object| object.index);
+        Split {
+            nodes: graph.nodes,
+            parts,
+            not_sent,
+            cycles_broken: walk.cycles_broken,
+            references_removed: walk.cycles_broken + walk.unsupported,
+        }
+    }
+
+    /// The sound objects; the others are added to `not_sent`.
+    fn graph(&self, profile: &Profile, not_sent: &mut Vec<NotSent>) -> Graph<'a> {
+        let mut graph = Graph::with_capacity(self.object_count());
+        for (position, &raw) in self.objects().iter().enumerate() {
+            match open(raw).and_then(|object| read(&object, profile, self.max_refs())) {
+                Ok(facts) => graph.add(position, raw, facts, profile),
+                Err(defect) => not_sent.push(defective(position, raw, defect)),
+            }
+        }
+        graph
+    }
+}
+
+/// An object that nothing changes in is not read a second time.
+fn node_edits(graph: &Graph<'_>, node: usize, profile: &Profile) -> Result<Box<[Edit]>, Defect> {
+    let links = graph.links_of(node);
+    let Node { raw, untidy, .. } = &graph.nodes[node];
+    if *untidy || links.iter().any(|link| !link.kept) {
+        edits(*raw, links, profile)
+    } else {
+        Ok(Box::default())
+    }
+}
+
+fn refused(node: &Node<'_>, code: NotSentCode, detail: String) -> NotSent {
+    NotSent {
+        index: node.position,
+        code,
+        id: Some(shorten(&node.id)),
+        object_type: Some(shorten(&node.object_type)),
+        detail,
+    }
+}
+
+fn defective(index: usize, raw: Value<'_>, Defect { code, detail }: Defect) -> NotSent {
+    let object = open(raw).ok();
+    let text = |key| {
+        let value = object.as_ref()?.get(key)?;
+        value.string().map(|text| shorten(&text))
+    };
+    NotSent {
+        index,
+        code,
+        id: text("id"),
+        object_type: text("type"),
+        detail,
+    }
+}
+
+impl Split<'_> {
+    /// How many parts there are.
+    pub fn part_count(&self) -> usize {
+        self.parts.len()
+    }
+
+    /// What the part of this number holds.
+    ///
+    /// # Panics
+    /// If `index` is not below [`part_count`](Self::part_count).
+    pub fn part(&self, index: usize) -> Part<'_> {
+        let Plan { node, deps, .. } = self.parts[index];
+        let Node {
+            position,
+            id,
+            object_type,
+            ..
+        } = &self.nodes[node];
+        Part {
+            object: *position,
+            id,
+            object_type,
+            nb_deps: deps,
+        }
+    }
+
+    /// Appends the part of this number to `out`: the bundle that a queue message carries, under
+    /// the id `bundle_id`.
+    ///
+    /// ```
+    /// use stix_bundle::{Bundle, Limits, Profile, Text};
+    ///
+    /// let limits = Limits::default();
+    /// let text = br#"{"objects": [{"type": "mutex", "id": "mutex--1", "n": 1.50}]}"#;
+    /// let split = Bundle::parse(Text::check(text, &limits)?, &limits)?.split(&Profile::opencti());
+    /// let mut out = Vec::new();
+    /// split.write_part(0, "bundle--1", &mut out);
+    /// let expect = concat!(
+    ///     r#"{"type":"bundle","id":"bundle--1","spec_version":"2.1","x_opencti_seq":1,"#,
+    ///     r#""objects":[{"type": "mutex", "id": "mutex--1", "n": 1.50,"nb_deps":1}]}"#,
+    /// );
+    /// assert_eq!(String::from_utf8(out)?, expect);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Panics
+    /// If `index` is not below [`part_count`](Self::part_count).
+    pub fn write_part(&self, index: usize, bundle_id: &str, out: &mut Vec<u8>) {
+        let Plan { node, deps, edits } = &self.parts[index];
+        out.extend_from_slice(br#"{"type":"bundle","id":"#);
+        write_string(bundle_id, out);
+        out.extend_from_slice(br#","spec_version":"2.1","x_opencti_seq":"#);
+        write_number(*deps, out);
+        out.extend_from_slice(br#","objects":["#);
+        edit::write(self.nodes[*node].raw, edits, *deps, out);
+        out.extend_from_slice(b"]}");
+    }
+
+    /// The objects that no part holds, in the order of the bundle.
+    pub fn not_sent(&self) -> &[NotSent] {
+        &self.not_sent
+    }
+
+    /// How many references were taken out because they closed a cycle, an object's reference to
+    /// itself included.
+    pub fn cycles_broken(&self) -> usize {
+        self.cycles_broken
+    }
+
+    /// How many references were taken out: those that closed a cycle, and those of a type that the
+    /// platform does not take. Repetitions in a list are not counted; nothing is lost with them.
+    pub fn references_removed(&self) -> usize {
+        self.references_removed
+    }
+}
+
+fn write_string(text: &str, out: &mut Vec<u8>) {
+    let written = serde_json::to_writer(out, text);
+    debug_assert!(written.is_ok(), "memory takes every write");
+}

@@ -1,0 +1,292 @@
+//! JSON text that is safe to hand to a parser.
+
+use std::fmt;
+
+use memchr::memchr2;
+use serde_json::value::RawValue;
+
+use crate::Limits;
+
+/// Digits that a number may have. Python's `json`, with which the platform's worker reads what we
+/// send, refuses a longer integer, and with it the whole message.
+const MAX_DIGITS: usize = 4300;
+
+/// What JSON allows between its tokens.
+pub(crate) const JSON_SPACE: [char; 4] = [' ', '\t', '\n', '\r'];
+
+/// Text that was checked against the [`Limits`]: its size, its UTF-8, its nesting.
+///
+/// Whether it is JSON is for [`json::Object`](crate::json::Object) to say; what is known here is
+/// that finding out cannot exhaust the stack. Only [`Text::check`] makes one.
+///
+/// ```
+/// use stix_bundle::{Limits, Text, TextError};
+///
+/// let text = Text::check(b"\xEF\xBB\xBF{}", &Limits::default())?;
+/// assert_eq!(text.as_str(), "{}", "a byte order mark is dropped");
+///
+/// let refused = Text::check(b"{\"a\": \"\xFF\"}", &Limits::default());
+/// assert!(matches!(refused, Err(TextError::InvalidUtf8 { offset: 7 })));
+/// # Ok::<(), TextError>(())
+/// ```
+#[derive(Clone, Copy)]
+pub struct Text<'a>(&'a str);
+
+/// Why a text is not looked at any further.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TextError {
+    /// It has more bytes than [`Limits::max_bytes`].
+    #[error("the text has {size} bytes, more than the {limit} allowed")]
+    TooLarge {
+        /// Its size in bytes.
+        size: u64,
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// It is not UTF-8, the only encoding of JSON between systems (RFC 8259, section 8.1).
+    #[error("the text is not UTF-8 from byte {offset} on")]
+    InvalidUtf8 {
+        /// The first byte that is not.
+        offset: usize,
+    },
+    /// It nests deeper than [`Limits::max_depth`].
+    #[error("the text nests deeper than the {limit} levels allowed, at byte {offset}")]
+    TooDeep {
+        /// The limit in levels.
+        limit: usize,
+        /// The bracket that goes too deep.
+        offset: usize,
+    },
+    /// It has a number of more digits than the platform's worker can read.
+    #[error("the number at byte {offset} has more than {limit} digits")]
+    NumberTooLong {
+        /// The limit in digits.
+        limit: usize,
+        /// The number's first digit.
+        offset: usize,
+    },
+}
+
+impl<'a> Text<'a> {
+    /// Checks bytes against the limits; a byte order mark at their start is dropped.
+    ///
+    /// # Errors
+    /// [`TextError`]: the first thing found, in the order of its variants; offsets count from the
+    /// start of `bytes`.
+    pub fn check(bytes: &'a [u8], limits: &Limits) -> Result<Self, TextError> {
+        let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        if size > limits.max_bytes {
+            return Err(TextError::TooLarge {
+                size,
+                limit: limits.max_bytes,
+            });
+        }
+        let text = std::str::from_utf8(bytes).map_err(|e| TextError::InvalidUtf8 {
+            offset: e.valid_up_to(),
+        })?;
+        check_structure(bytes, limits.max_depth)?;
+        Ok(Self(text.strip_prefix('\u{feff}').unwrap_or(text)))
+    }
+
+    /// The text itself.
+    pub fn as_str(self) -> &'a str {
+        self.0
+    }
+
+    /// The same promise for a part of this text, such as a value found in it; `None` where `part`
+    /// is a slice of something else.
+    ///
+    /// ```
+    /// use stix_bundle::{Limits, Text};
+    ///
+    /// let text = Text::check(b"[{}]", &Limits::default())?;
+    /// assert_eq!(text.narrow(&text.as_str()[1..3]).map(Text::as_str), Some("{}"));
+    /// assert!(text.narrow("{}").is_none());
+    /// # Ok::<(), stix_bundle::TextError>(())
+    /// ```
+    pub fn narrow(self, part: &'a str) -> Option<Self> {
+        let outer = self.0.as_bytes().as_ptr_range();
+        let inner = part.as_bytes().as_ptr_range();
+        (outer.start <= inner.start && inner.end <= outer.end).then_some(Self(part))
+    }
+
+    /// A value that a parser of this crate found in a checked text.
+    pub(crate) fn found(value: &'a RawValue) -> Self {
+        Self(value.get())
+    }
+}
+
+impl fmt::Debug for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Text({} bytes)", self.0.len())
+    }
+}
+
+/// Nesting and the length of numbers, as far as they can be told without knowing the grammar.
+fn check_structure(bytes: &[u8], max_depth: usize) -> Result<(), TextError> {
+    let mut depth = 0_usize;
+    let mut at = 0;
+    while let Some(byte) = bytes.get(at) {
+        at = match byte {
+            b'"' => after_string(bytes, at + 1),
+            b'0'..=b'9' => after_number(bytes, at)?,
+            b'{' | b'[' if depth == max_depth => {
+                return Err(TextError::TooDeep {
+                    limit: max_depth,
+                    offset: at,
+                });
+            }
+            b'{' | b'[' => {
+                depth += 1;
+                at + 1
+            }
+            b'}' | b']' => {
+                depth = depth.saturating_sub(1);
+                at + 1
+            }
+            _ => at + 1,
+        };
+    }
+    Ok(())
+}
+
+/// Where a string ends whose first character is at `at`.
+pub(crate) fn after_string(bytes: &[u8], mut at: usize) -> usize {
+    while let Some(found) = bytes.get(at..).and_then(|rest| memchr2(b'"', b'\\', rest)) {
+        at += found;
+        if bytes[at] == b'"' {
+            return at + 1;
+        }
+        at += 2;
+    }
+    bytes.len()
+}
+
+/// Where the digits end that start at `at`.
+fn after_number(bytes: &[u8], at: usize) -> Result<usize, TextError> {
+    let digits = bytes[at..]
+        .iter()
+        .take_while(|byte| byte.is_ascii_digit())
+        .count();
+    if digits > MAX_DIGITS {
+        return Err(TextError::NumberTooLong {
+            limit: MAX_DIGITS,
+            offset: at,
+        });
+    }
+    Ok(at + digits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(bytes: &[u8], limits: Limits, expect: Result<&str, TextError>) {
+        let shown = String::from_utf8_lossy(&bytes[..bytes.len().min(40)]).into_owned();
+        assert_eq!(
+            Text::check(bytes, &limits).map(Text::as_str),
+            expect,
+            "{shown}"
+        );
+    }
+
+    #[test]
+    fn size_at_and_around_the_limit() {
+        let limits = Limits {
+            max_bytes: 4,
+            ..Limits::default()
+        };
+        check(b"[1]", limits, Ok("[1]"));
+        check(b"[11]", limits, Ok("[11]"));
+        check(
+            b"[111]",
+            limits,
+            Err(TextError::TooLarge { size: 5, limit: 4 }),
+        );
+    }
+
+    #[test]
+    fn depth_at_and_around_the_limit() {
+        let limits = Limits {
+            max_depth: 2,
+            ..Limits::default()
+        };
+        check(b"{}", limits, Ok("{}"));
+        check(b"[{},{}]", limits, Ok("[{},{}]"));
+        check(
+            b"[{\"a\":[]}]",
+            limits,
+            Err(TextError::TooDeep {
+                limit: 2,
+                offset: 6,
+            }),
+        );
+        check(
+            b"\xEF\xBB\xBF[[[]]]",
+            limits,
+            Err(TextError::TooDeep {
+                limit: 2,
+                offset: 5,
+            }),
+        );
+        check(b"]]]]", limits, Ok("]]]]"));
+    }
+
+    #[test]
+    fn brackets_in_strings_do_not_count() {
+        let limits = Limits {
+            max_depth: 1,
+            ..Limits::default()
+        };
+        for text in [
+            r#"["[[["]"#,
+            r#"["\"[["]"#,
+            r#"["\\","{"]"#,
+            r#"["é\u005b[漢[字"]"#,
+        ] {
+            check(text.as_bytes(), limits, Ok(text));
+        }
+        check(
+            br#"["\\",["[""#,
+            limits,
+            Err(TextError::TooDeep {
+                limit: 1,
+                offset: 6,
+            }),
+        );
+        check(br#"["open [["#, limits, Ok(r#"["open [["#));
+        check(br#"["open \"#, limits, Ok(r#"["open \"#));
+    }
+
+    #[test]
+    fn encoding() {
+        let limits = Limits::default();
+        check(b"", limits, Ok(""));
+        check(b"\xEF\xBB\xBF1", limits, Ok("1"));
+        check(b"[\"\xC3\xA9\"]", limits, Ok("[\"é\"]"));
+        check(
+            b"[\"\xED\xA0\x80\"]",
+            limits,
+            Err(TextError::InvalidUtf8 { offset: 2 }),
+        );
+        check(
+            b"\xFF\xFE{\x00",
+            limits,
+            Err(TextError::InvalidUtf8 { offset: 0 }),
+        );
+    }
+
+    #[test]
+    fn numbers_that_python_cannot_read() {
+        let limits = Limits::default();
+        let longest = "9".repeat(4300);
+        check(longest.as_bytes(), limits, Ok(&longest));
+        let error = TextError::NumberTooLong {
+            limit: 4300,
+            offset: 1,
+        };
+        check(format!("-{longest}9").as_bytes(), limits, Err(error));
+        let in_string = format!("\"{longest}9\"");
+        check(in_string.as_bytes(), limits, Ok(&in_string));
+    }
+}

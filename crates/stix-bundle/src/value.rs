@@ -1,0 +1,217 @@
+//! Values in a text whose grammar was checked, without checking it again.
+
+use std::borrow::Cow;
+
+use memchr::memchr;
+use serde_json::value::RawValue;
+
+use crate::json::Kind;
+use crate::text::{JSON_SPACE, after_string};
+
+/// A JSON value as it is written; known to be one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Value<'a>(&'a str);
+
+impl<'a> Value<'a> {
+    /// What `serde_json` found to be a value.
+    pub(crate) fn of(raw: &'a RawValue) -> Self {
+        Self(raw.get())
+    }
+
+    pub(crate) fn text(self) -> &'a str {
+        self.0
+    }
+
+    pub(crate) fn kind(self) -> Kind {
+        match self.0.as_bytes().first() {
+            Some(b'n') => Kind::Null,
+            Some(b't' | b'f') => Kind::Bool,
+            Some(b'"') => Kind::String,
+            Some(b'[') => Kind::Array,
+            Some(b'{') => Kind::Object,
+            _ => Kind::Number,
+        }
+    }
+
+    /// A string's text; `None` where the value is none, or has no text.
+    pub(crate) fn string(self) -> Option<Cow<'a, str>> {
+        let inner = self.0.strip_prefix('"')?.strip_suffix('"')?;
+        if memchr(b'\\', inner.as_bytes()).is_none() {
+            return Some(Cow::Borrowed(inner));
+        }
+        serde_json::from_str(self.0).ok().map(Cow::Owned)
+    }
+
+    /// Whether Python takes the value for false: `null`, `false`, zero, and whatever is empty.
+    pub(crate) fn is_falsy(self) -> bool {
+        match self.kind() {
+            Kind::Null => true,
+            Kind::Bool => self.0 == "false",
+            Kind::Number => self.0.parse() == Ok(0.0),
+            Kind::String => self.0 == "\"\"",
+            Kind::Array | Kind::Object => self.items().next().is_none(),
+        }
+    }
+
+    /// A list's elements, or an object's keys and values in turn.
+    pub(crate) fn items(self) -> Items<'a> {
+        Items {
+            text: self.0,
+            at: 1,
+        }
+    }
+
+    /// An object's members; `None` where the value is none, or one of its keys has no text.
+    pub(crate) fn members(self) -> Option<Members<'a>> {
+        if self.kind() != Kind::Object {
+            return None;
+        }
+        let mut members = Vec::with_capacity(USUAL_MEMBERS);
+        let mut items = self.items();
+        while let (Some(key), Some(value)) = (items.next(), items.next()) {
+            members.push((key.string()?, value));
+        }
+        Some(Members(members))
+    }
+}
+
+/// Members for which room is made at once.
+const USUAL_MEMBERS: usize = 16;
+
+/// An object's members in their order, repeated keys included.
+#[derive(Debug)]
+pub(crate) struct Members<'a>(Vec<(Cow<'a, str>, Value<'a>)>);
+
+impl<'a> Members<'a> {
+    /// The last value of a key.
+    pub(crate) fn get(&self, key: &str) -> Option<Value<'a>> {
+        let last = self.0.iter().rev().find(|(name, _)| name == key);
+        last.map(|(_, value)| *value)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, Value<'a>)> {
+        self.0.iter().map(|(key, value)| (&**key, *value))
+    }
+}
+
+/// The values between two brackets.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Items<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl<'a> Iterator for Items<'a> {
+    type Item = Value<'a>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let bytes = self.text.as_bytes();
+        let rest = bytes.get(self.at..)?;
+        let start = self.at + rest.iter().position(|byte| !is_between(*byte))?;
+        if matches!(bytes[start], b']' | b'}') {
+            return None;
+        }
+        self.at = after_value(bytes, start);
+        self.text.get(start..self.at).map(Value)
+    }
+}
+
+/// Whether a byte stands between values.
+fn is_between(byte: u8) -> bool {
+    matches!(byte, b',' | b':') || JSON_SPACE.contains(&char::from(byte))
+}
+
+/// Where the value ends that starts at `at`.
+fn after_value(bytes: &[u8], at: usize) -> usize {
+    match bytes[at] {
+        b'"' => after_string(bytes, at + 1),
+        b'{' | b'[' => after_brackets(bytes, at),
+        _ => {
+            let ends = |byte: &u8| is_between(*byte) || matches!(byte, b']' | b'}');
+            bytes[at..]
+                .iter()
+                .position(ends)
+                .map_or(bytes.len(), |length| at + length)
+        }
+    }
+}
+
+/// Where the bracket closes that opens at `at`.
+fn after_brackets(bytes: &[u8], mut at: usize) -> usize {
+    let mut depth = 0_usize;
+    while let Some(byte) = bytes.get(at) {
+        at += 1;
+        match byte {
+            b'"' => at = after_string(bytes, at),
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' if depth == 1 => return at,
+            b'}' | b']' => depth -= 1,
+            _ => {}
+        }
+    }
+    bytes.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn value(text: &str) -> Value<'_> {
+        Value::of(serde_json::from_str(text).unwrap())
+    }
+
+    #[test]
+    fn items() {
+        for (text, expect) in [
+            ("[]", &[][..]),
+            ("[ \n]", &[]),
+            ("[1]", &["1"]),
+            ("[ null ,true,\t-1.5e-3\r\n]", &["null", "true", "-1.5e-3"]),
+            (
+                r#"["a,]","\"","\\",""]"#,
+                &[r#""a,]""#, r#""\"""#, r#""\\""#, r#""""#],
+            ),
+            (
+                r#"[[],[[1], {"a":"]"}],{}]"#,
+                &["[]", r#"[[1], {"a":"]"}]"#, "{}"],
+            ),
+            (
+                r#"{"é": 1,"b":{"c":2}}"#,
+                &[r#""é""#, "1", r#""b""#, r#"{"c":2}"#],
+            ),
+        ] {
+            let seen: Vec<_> = value(text).items().map(Value::text).collect();
+            assert_eq!(seen, expect, "{text}");
+        }
+    }
+
+    #[test]
+    fn members() {
+        let text = r#"{"a": 1, "\u0062":[ 2 ], "a":"x"}"#;
+        let members = value(text).members().unwrap();
+        let seen: Vec<_> = members
+            .iter()
+            .map(|(key, value)| (key, value.text()))
+            .collect();
+        assert_eq!(seen, [("a", "1"), ("b", "[ 2 ]"), ("a", "\"x\"")]);
+        assert_eq!(members.get("a").map(Value::text), Some("\"x\""));
+        assert!(members.get("c").is_none());
+        for text in ["[]", "1", r#"{"\ud800":1}"#] {
+            assert!(value(text).members().is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn truth_is_as_in_python() {
+        for text in [
+            "null", "false", "0", "-0", "0.0", "0e9", "\"\"", "[]", "[ \n]", "{ }",
+        ] {
+            assert!(value(text).is_falsy(), "{text}");
+        }
+        for text in [
+            "true", "1", "-0.1", "\" \"", "[0]", "[[]]", "{\"\":0}", "1e999",
+        ] {
+            assert!(!value(text).is_falsy(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! Large and hostile bundles: nothing recurses, nothing is quadratic.
+
+use std::fmt::Write;
+
+use stix_bundle::{Bundle, Limits, NotSentCode, Profile, Text};
+
+use crate::support::{object, split};
+
+const MANY: usize = 100_000;
+
+/// A bundle of tools of which each refers to those that `refs` names.
+fn tools(count: usize, refs: impl Fn(usize) -> Vec<usize>) -> String {
+    let mut text = String::from(r#"{"objects":["#);
+    for i in 0..count {
+        let refs: Vec<_> = refs(i).iter().map(|to| format!("\"tool--{to}\"")).collect();
+        let comma = if i == 0 { "" } else { "," };
+        let refs = refs.join(",");
+        write!(
+            text,
+            r#"{comma}{{"type":"tool","id":"tool--{i}","a_refs":[{refs}]}}"#
+        )
+        .unwrap();
+    }
+    text + "]}"
+}
+
+#[test]
+fn a_long_chain_is_sent_from_its_end() {
+    let text = tools(MANY, |i| if i + 1 < MANY { vec![i + 1] } else { vec![] });
+    let split = split(&text);
+    assert_eq!((split.part_count(), split.references_removed()), (MANY, 0));
+    for part in 0..MANY {
+        let expect = (MANY - 1 - part, u64::try_from(part).unwrap() + 1);
+        assert_eq!((split.part(part).object, split.part(part).nb_deps), expect);
+    }
+}
+
+#[test]
+fn a_long_cycle_loses_one_reference() {
+    let text = tools(MANY, |i| vec![(i + 1) % MANY]);
+    let split = split(&text);
+    assert_eq!((split.part_count(), split.cycles_broken()), (MANY, 1));
+    let expect = format!(
+        r#"{{"type":"tool","id":"tool--{}","a_refs":[],"nb_deps":1}}"#,
+        MANY - 1
+    );
+    assert_eq!(object(&split, 0), expect);
+}
+
+#[test]
+fn counts_stop_growing() {
+    let rungs = 400;
+    let text = tools(rungs, |i| if i == 0 { vec![] } else { vec![i - 1, i - 1] });
+    let split = split(&text);
+    let counts: Vec<_> = (0..rungs).map(|part| split.part(part).nb_deps).collect();
+    assert_eq!(counts[..4], [1, 3, 7, 15]);
+    assert_eq!(counts[52..54], [(1 << 53) - 1, 1 << 53]);
+    assert_eq!(counts.last(), Some(&(1 << 53)));
+    assert!(
+        (0..rungs).all(|part| split.part(part).object == part),
+        "the order still holds"
+    );
+}
+
+#[test]
+fn every_object_refers_to_every_other() {
+    let count = 300;
+    let text = tools(count, |_| (0..count).collect());
+    let split = split(&text);
+    assert_eq!(split.part_count(), count);
+    assert_eq!(split.cycles_broken(), count * (count + 1) / 2);
+}
+
+#[test]
+fn references_at_and_around_the_limit() {
+    let limits = Limits {
+        max_refs: 3,
+        ..Limits::default()
+    };
+    for (refs, expect) in [
+        (r#""a_refs":["a","b"]"#, None),
+        (r#""a_refs":["a","b","b"]"#, None),
+        (
+            r#""a_refs":["a","b","b","c"]"#,
+            Some(NotSentCode::TooManyReferences),
+        ),
+        (r#""a_refs":["a","b"],"b_ref":"c""#, None),
+        (r#""a_refs":["a","b"],"b_ref":"c","c_ref":null"#, None),
+        (
+            r#""a_refs":["a","b"],"b_ref":"c","c_ref":"d""#,
+            Some(NotSentCode::TooManyReferences),
+        ),
+        (
+            r#""a_refs":["a","b"],"b_refs":["c","d"]"#,
+            Some(NotSentCode::TooManyReferences),
+        ),
+    ] {
+        let text = format!(r#"{{"objects":[{{"type":"tool","id":"tool--1",{refs}}}]}}"#);
+        let text = Text::check(text.as_bytes(), &limits).unwrap();
+        let split = Bundle::parse(text, &limits)
+            .unwrap()
+            .split(&Profile::opencti());
+        assert_eq!(
+            split.not_sent().first().map(|object| object.code),
+            expect,
+            "{text:?} {refs}"
+        );
+    }
+}
+
+#[test]
+fn one_object_may_have_as_many_references_as_allowed() {
+    let limits = Limits::default();
+    let text = tools(2, |i| {
+        if i == 0 {
+            (1..=limits.max_refs).collect()
+        } else {
+            vec![]
+        }
+    });
+    let split = split(&text);
+    assert_eq!((split.part_count(), split.part(1).nb_deps), (2, 2));
+}
+
+#[test]
+fn nesting_up_to_the_limit_is_passed_on() {
+    let limits = Limits::default();
+    let levels = limits.max_depth - 3;
+    let deep = format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+    let inside = |deep: &str| {
+        format!(
+            r#"{{"objects":[{{"type":"tool","id":"tool--1","a":{deep},"external_references":[{{"x":1}}]}}]}}"#
+        )
+    };
+    let text = inside(&deep);
+    let split = split(&text);
+    let expect = format!(
+        r#"{{"type":"tool","id":"tool--1","a":{deep},"external_references":[],"nb_deps":1}}"#
+    );
+    assert_eq!(object(&split, 0), expect);
+    let too_deep = inside(&format!("[{deep}]"));
+    assert!(Text::check(too_deep.as_bytes(), &limits).is_err());
+}
+
+#[test]
+fn many_members_of_one_name() {
+    let repeated = r#""a_ref":"x-foo--1","#.repeat(MANY);
+    let text = format!(r#"{{"objects":[{{{repeated}"type":"tool","id":"tool--1"}}]}}"#);
+    let split = split(&text);
+    assert_eq!((split.part_count(), split.references_removed()), (1, 1));
+    assert_eq!(object(&split, 0).matches("null").count(), 1);
+}
+
+#[test]
+fn many_embedded_references() {
+    let references: Vec<_> = (0..MANY)
+        .map(|i| format!(r#"{{"url":"{}"}}"#, i / 2))
+        .collect();
+    let references = references.join(",");
+    let text = format!(
+        r#"{{"objects":[{{"type":"tool","id":"tool--1","external_references":[{references}]}}]}}"#
+    );
+    assert_eq!(object(&split(&text), 0).matches("url").count(), MANY / 2);
+}
+
+#[test]
+fn many_broken_objects() {
+    let text = format!(r#"{{"objects":[{}1]}}"#, "1,".repeat(MANY - 1));
+    let split = split(&text);
+    assert_eq!((split.part_count(), split.not_sent().len()), (0, MANY));
+}
