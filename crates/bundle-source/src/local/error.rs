@@ -1,0 +1,57 @@
+//! From an I/O error to a [`SourceError`].
+
+use std::io::{self, ErrorKind};
+
+use crate::SourceError;
+
+/// The error of `action` on `place`.
+pub(super) fn failed(
+    action: &'static str,
+    place: impl Into<String>,
+    source: io::Error,
+) -> SourceError {
+    SourceError {
+        action,
+        place: place.into(),
+        transient: is_transient(&source),
+        source: Box::new(source),
+    }
+}
+
+/// Whether the cause may pass by itself.
+///
+/// What is missing may be mounted later, a full disk may be emptied, a server may come back; what
+/// is forbidden, read-only or of the wrong kind stays so until somebody acts.
+fn is_transient(error: &io::Error) -> bool {
+    !matches!(
+        error.kind(),
+        ErrorKind::PermissionDenied
+            | ErrorKind::ReadOnlyFilesystem
+            | ErrorKind::NotADirectory
+            | ErrorKind::IsADirectory
+            | ErrorKind::InvalidInput
+            | ErrorKind::InvalidFilename
+            | ErrorKind::Unsupported
+    ) && error.raw_os_error() != Some(rustix::io::Errno::LOOP.raw_os_error())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_pass_is_transient() {
+        let check = |kind: ErrorKind, expect: bool| {
+            assert_eq!(is_transient(&kind.into()), expect, "{kind:?}");
+        };
+        check(ErrorKind::NotFound, true);
+        check(ErrorKind::StorageFull, true);
+        check(ErrorKind::TimedOut, true);
+        check(ErrorKind::StaleNetworkFileHandle, true);
+        check(ErrorKind::PermissionDenied, false);
+        check(ErrorKind::ReadOnlyFilesystem, false);
+        check(ErrorKind::NotADirectory, false);
+        check(ErrorKind::InvalidInput, false);
+        assert!(!is_transient(&rustix::io::Errno::LOOP.into()), "ELOOP");
+    }
+}

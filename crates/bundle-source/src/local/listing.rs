@@ -1,0 +1,115 @@
+//! The files of a folder that may be bundles, and those that only look so.
+
+use std::collections::HashSet;
+use std::ffi::OsString;
+use std::fmt;
+use std::io::{self, ErrorKind};
+
+use rustix::fs::{FileType, Stat};
+
+use super::folder::Folder;
+use super::names::{Name, name_of};
+use super::stamp::Stamp;
+use crate::{Entry, Location};
+
+/// What a folder holds.
+#[derive(Debug, Default)]
+pub(super) struct Listing {
+    /// The files that may be bundles, oldest first.
+    pub(super) entries: Vec<Entry>,
+    /// What is named like a bundle and is left alone.
+    pub(super) oddities: Vec<Oddity>,
+}
+
+/// Something that is named like a bundle and is left alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Oddity {
+    /// Its name.
+    pub(super) name: OsString,
+    /// Why it is left alone.
+    pub(super) reason: Odd,
+}
+
+/// Why something that is named like a bundle is left alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Odd {
+    /// It is a symbolic link, to wherever.
+    Link,
+    /// It is a directory, a FIFO, a socket or a device.
+    NotAFile,
+    /// Its name is not UTF-8 or has control characters, and so cannot be told unambiguously.
+    Name,
+    /// The file system would not tell what it is.
+    Unreadable(ErrorKind),
+}
+
+impl fmt::Display for Odd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Link => f.write_str("it is a symbolic link"),
+            Self::NotAFile => f.write_str("it is not a regular file"),
+            Self::Name => f.write_str("its name is not UTF-8 or has control characters"),
+            Self::Unreadable(kind) => write!(f, "it cannot be examined: {kind}"),
+        }
+    }
+}
+
+/// Lists a folder.
+///
+/// # Errors
+/// Fails where the folder cannot be read or searched; a single file that cannot be examined is an
+/// [`Oddity`] instead.
+pub(super) fn list(folder: &Folder) -> io::Result<Listing> {
+    let mut listing = Listing::default();
+    for name in folder.names()? {
+        let name = name?;
+        match examine(folder, &name)? {
+            Verdict::Bundle(entry) => listing.entries.push(entry),
+            Verdict::Odd(reason) => listing.oddities.push(Oddity { name, reason }),
+            Verdict::Other => {}
+        }
+    }
+    listing
+        .entries
+        .sort_unstable_by(|a, b| (a.modified, &a.location).cmp(&(b.modified, &b.location)));
+    Ok(listing)
+}
+
+/// The oddities that were not among those of the listing before.
+pub(super) fn news<'a>(
+    oddities: &'a [Oddity],
+    before: &HashSet<OsString>,
+) -> impl Iterator<Item = &'a Oddity> {
+    oddities
+        .iter()
+        .filter(|oddity| !before.contains(&oddity.name))
+}
+
+enum Verdict {
+    Bundle(Entry),
+    Odd(Odd),
+    Other,
+}
+
+fn examine(folder: &Folder, name: &OsString) -> io::Result<Verdict> {
+    let text = match name_of(name) {
+        Name::Bundle(text) => text,
+        Name::NotText => return Ok(Verdict::Odd(Odd::Name)),
+        Name::Other => return Ok(Verdict::Other),
+    };
+    match folder.stat(name) {
+        Ok(Some(stat)) => Ok(judge(text, &stat)),
+        Ok(None) => Ok(Verdict::Other),
+        // It is the folder that may not be searched: what is in it does not matter for that.
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => Err(error),
+        Err(error) => Ok(Verdict::Odd(Odd::Unreadable(error.kind()))),
+    }
+}
+
+fn judge(name: &str, stat: &Stat) -> Verdict {
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile => Verdict::Bundle(Stamp::of(stat).entry(Location::new(name))),
+        FileType::Symlink => Verdict::Odd(Odd::Link),
+        _ => Verdict::Odd(Odd::NotAFile),
+    }
+}

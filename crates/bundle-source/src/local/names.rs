@@ -1,0 +1,127 @@
+//! File names: which may be bundles, and what a rejected file is called.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+
+/// What is appended to a rejected file's name to name the file with the reason.
+pub const REASON_SUFFIX: &str = ".reason.json";
+
+/// How the name of a file that may be a bundle ends.
+const BUNDLE_SUFFIX: &str = ".json";
+
+/// The longest file name in bytes (`NAME_MAX` on Linux).
+const MAX_NAME_BYTES: usize = 255;
+
+/// What a file's name says about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Name<'a> {
+    /// It may be a bundle.
+    Bundle(&'a str),
+    /// It looks like a bundle's, but it is not UTF-8 or has control characters.
+    NotText,
+    /// It is not a bundle's: hidden, unfinished, of another kind.
+    Other,
+}
+
+/// Tells what a name says about its file.
+pub(super) fn name_of(name: &OsStr) -> Name<'_> {
+    let bytes = name.as_bytes();
+    if bytes.starts_with(b".") || !bytes.ends_with(BUNDLE_SUFFIX.as_bytes()) {
+        return Name::Other;
+    }
+    match name.to_str() {
+        Some(text) if text.contains('/') => Name::Other,
+        Some(text) if !text.contains(char::is_control) => Name::Bundle(text),
+        _ => Name::NotText,
+    }
+}
+
+/// The `number`th name to try for a file: its own at 0, then `01.1.json`, `01.2.json` and so on.
+///
+/// A name is shortened where the name of its reason file would otherwise be too long.
+pub(super) fn numbered(name: &str, number: u32) -> String {
+    let stem = name.strip_suffix(BUNDLE_SUFFIX).unwrap_or(name);
+    let ending = match number {
+        0 => BUNDLE_SUFFIX.to_owned(),
+        _ => format!(".{number}{BUNDLE_SUFFIX}"),
+    };
+    let room = MAX_NAME_BYTES - REASON_SUFFIX.len() - ending.len();
+    let stem = &stem[..stem.floor_char_boundary(room)];
+    format!("{stem}{ending}")
+}
+
+/// The name of the file with the reason why `name` was set aside.
+pub(super) fn reason_name(name: &str) -> String {
+    format!("{name}{REASON_SUFFIX}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_bundles() {
+        let check = |name: &[u8], expect: Name<'_>| {
+            assert_eq!(
+                name_of(OsStr::from_bytes(name)),
+                expect,
+                "{}",
+                name.escape_ascii()
+            );
+        };
+        check(b"01.json", Name::Bundle("01.json"));
+        check(
+            "tête à tête.json".as_bytes(),
+            Name::Bundle("tête à tête.json"),
+        );
+        check(b"a#1.json", Name::Bundle("a#1.json"));
+        check(b"..json", Name::Other);
+        check(b".json", Name::Other);
+        check(b".01.json", Name::Other);
+        check(b"01.JSON", Name::Other);
+        check(b"01.json.tmp", Name::Other);
+        check(b"01.json#1", Name::Other);
+        check(b"json", Name::Other);
+        check(b"", Name::Other);
+        check(b"../01.json", Name::Other);
+        check(b"sub/01.json", Name::Other);
+        check(b"/01.json", Name::Other);
+        check(b"caf\xe9.json", Name::NotText);
+        check(b"01\n.json", Name::NotText);
+        check(b"\x1b[2J.json", Name::NotText);
+        check("\u{85}.json".as_bytes(), Name::NotText);
+    }
+
+    #[test]
+    fn numbered_names() {
+        let check = |name: &str, number, expect: &str| {
+            assert_eq!(numbered(name, number), expect, "{name} {number}");
+        };
+        check("01.json", 0, "01.json");
+        check("01.json", 1, "01.1.json");
+        check("01.1.json", 1, "01.1.1.json");
+        check("a.b.json", 12, "a.b.12.json");
+    }
+
+    #[test]
+    fn long_names_leave_room_for_the_reason() {
+        let check = |name: String| {
+            for number in [0, 1, u32::MAX] {
+                let numbered = numbered(&name, number);
+                assert!(numbered.ends_with(BUNDLE_SUFFIX), "{numbered}");
+                let reason = reason_name(&numbered);
+                assert!(
+                    reason.len() <= MAX_NAME_BYTES,
+                    "{} bytes: {reason}",
+                    reason.len()
+                );
+            }
+        };
+        check(format!("{}.json", "a".repeat(250)));
+        check(format!("{}.json", "é".repeat(125)));
+        let longest_kept = format!("{}.json", "a".repeat(238));
+        assert_eq!(numbered(&longest_kept, 0), longest_kept);
+        let one_more = format!("{}.json", "a".repeat(239));
+        assert_eq!(numbered(&one_more, 0), longest_kept);
+    }
+}

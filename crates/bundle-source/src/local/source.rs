@@ -1,0 +1,330 @@
+//! The folder as a [`Source`].
+
+use std::collections::HashSet;
+use std::ffi::OsString;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use super::error::failed;
+use super::folder::Folder;
+use super::listing::{Listing, list, news};
+use super::names::{Name, name_of};
+use super::reading::{Reading, read};
+use super::removal::remove;
+use super::set_aside::{discard, set_aside};
+use crate::{Entry, ReadError, Removal, Source, SourceError};
+
+/// The folder for rejected files where none is given, within the folder itself.
+const REJECTED: &str = "rejected";
+
+/// Why a folder cannot be the one for rejected files: it would list them again.
+const SAME_FOLDER: &str = "it is the folder that the files come from";
+
+/// Why a file is not discarded.
+const NOT_REJECTED: &str = "it is not in the folder for rejected files";
+
+/// Bundle files in a folder of this machine.
+///
+/// What may be a bundle is a regular file directly in the folder whose name ends with `.json` and
+/// does not begin with a dot. What is only named so (a link, a directory, a FIFO, a name that is
+/// not UTF-8 or has control characters) is left alone, and said once in the log.
+///
+/// ```
+/// use bundle_source::{LocalSource, Source};
+///
+/// let source = LocalSource::new("/var/diode", None)?;
+/// assert_eq!(source.name(), "directory:/var/diode");
+///
+/// let refused = LocalSource::new("/var/diode", Some("/var/diode/".into())).unwrap_err();
+/// assert_eq!(refused.to_string(), "cannot use /var/diode as the folder for rejected files");
+/// # Ok::<(), bundle_source::SourceError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct LocalSource {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    name: String,
+    folder: PathBuf,
+    rejected: Rejected,
+    /// The oddities of the last listing, which have been said.
+    said: Mutex<HashSet<OsString>>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Rejected {
+    /// In the folder, where others may write: links are not followed.
+    Inside,
+    /// Where the operator says.
+    At(PathBuf),
+}
+
+impl LocalSource {
+    /// The source of the files in `folder`, which need not be there yet.
+    ///
+    /// Rejected files go to the folder `rejected`, or else to `rejected` within `folder`; it is
+    /// created when it is first needed. Relative paths are resolved now.
+    ///
+    /// # Errors
+    /// [`SourceError`], not transient, where a path is empty, is not UTF-8 or has control
+    /// characters, or where both folders are the same.
+    pub fn new(folder: impl Into<PathBuf>, rejected: Option<PathBuf>) -> Result<Self, SourceError> {
+        let folder = resolve(&folder.into())?;
+        let rejected = match rejected {
+            Some(path) => Rejected::at(resolve(&path)?, &folder)?,
+            None => Rejected::Inside,
+        };
+        let name = format!("directory:{}", folder.display());
+        let inner = Inner {
+            name,
+            folder,
+            rejected,
+            said: Mutex::default(),
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
+    }
+
+    /// Runs `work` where blocking is allowed; `action` and `place` are for its errors.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        action: &'static str,
+        place: String,
+        work: impl FnOnce(&Inner) -> io::Result<T> + Send + 'static,
+    ) -> Result<T, SourceError> {
+        let inner = Arc::clone(&self.inner);
+        tokio::task::spawn_blocking(move || work(&inner))
+            .await
+            .unwrap_or_else(|error| Err(io::Error::other(error)))
+            .map_err(|error| failed(action, place, error))
+    }
+
+    fn place_of(&self, entry: &Entry) -> String {
+        format!("{}/{}", self.inner.folder.display(), entry.location)
+    }
+}
+
+#[async_trait]
+impl Source for LocalSource {
+    fn name(&self) -> &str {
+        &self.inner.name
+    }
+
+    async fn list(&self) -> Result<Vec<Entry>, SourceError> {
+        let place = self.inner.folder.display().to_string();
+        self.blocking("list", place, Inner::list).await
+    }
+
+    async fn read(&self, entry: &Entry, limit: u64) -> Result<Bytes, ReadError> {
+        let (location, size) = (entry.location.clone(), entry.size);
+        let entry = entry.clone();
+        let place = self.place_of(&entry);
+        match self
+            .blocking("read", place, move |inner| inner.read(&entry, limit))
+            .await?
+        {
+            Reading::Content(content) => Ok(content),
+            Reading::TooLarge => Err(ReadError::TooLarge {
+                location,
+                size,
+                limit,
+            }),
+            Reading::Changed => Err(ReadError::Changed { location }),
+            Reading::Gone => Err(ReadError::Gone { location }),
+        }
+    }
+
+    async fn remove(&self, entry: &Entry) -> Result<Removal, SourceError> {
+        let (place, entry) = (self.place_of(entry), entry.clone());
+        self.blocking("remove", place, move |inner| inner.remove(&entry))
+            .await
+    }
+
+    async fn set_aside(&self, entry: &Entry, reason: &[u8]) -> Result<Option<String>, SourceError> {
+        let (place, entry, reason) = (self.place_of(entry), entry.clone(), reason.to_owned());
+        self.blocking("set aside", place, move |inner| {
+            inner.set_aside(&entry, &reason)
+        })
+        .await
+    }
+
+    async fn discard(&self, set_aside: &str) -> Result<(), SourceError> {
+        let (place, path) = (set_aside.to_owned(), PathBuf::from(set_aside));
+        self.blocking("discard", place, move |inner| inner.discard(&path))
+            .await
+    }
+}
+
+impl Inner {
+    fn list(&self) -> io::Result<Vec<Entry>> {
+        let listing = list(&Folder::open(&self.folder)?)?;
+        self.say_oddities(&listing);
+        Ok(listing.entries)
+    }
+
+    fn read(&self, entry: &Entry, limit: u64) -> io::Result<Reading> {
+        read(&Folder::open(&self.folder)?, entry, limit)
+    }
+
+    fn remove(&self, entry: &Entry) -> io::Result<Removal> {
+        remove(&Folder::open(&self.folder)?, entry)
+    }
+
+    fn set_aside(&self, entry: &Entry, reason: &[u8]) -> io::Result<Option<String>> {
+        let folder = Folder::open(&self.folder)?;
+        let rejected = self.open_rejected(&folder)?;
+        let place = set_aside(&folder, &rejected, entry, reason)?;
+        Ok(place.map(|place| place.display().to_string()))
+    }
+
+    fn discard(&self, path: &Path) -> io::Result<()> {
+        let rejected = match &self.rejected {
+            Rejected::Inside => &self.folder.join(REJECTED),
+            Rejected::At(rejected) => rejected,
+        };
+        let Some(name) = name_in(rejected, path) else {
+            return Err(io::Error::new(ErrorKind::InvalidInput, NOT_REJECTED));
+        };
+        let folder = Folder::open(&self.folder)?;
+        let rejected = match &self.rejected {
+            Rejected::Inside => folder.open_inside(REJECTED.as_ref()),
+            Rejected::At(rejected) => Folder::open(rejected),
+        };
+        match rejected {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            rejected => discard(&apart(rejected?, &folder)?, name),
+        }
+    }
+
+    fn open_rejected(&self, folder: &Folder) -> io::Result<Folder> {
+        let rejected = match &self.rejected {
+            Rejected::Inside => folder.open_or_create_inside(REJECTED.as_ref())?,
+            Rejected::At(path) => Folder::open_or_create(path)?,
+        };
+        apart(rejected, folder)
+    }
+
+    fn say_oddities(&self, listing: &Listing) {
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        for oddity in news(&listing.oddities, &said) {
+            let (file, reason) = (&oddity.name, oddity.reason);
+            tracing::warn!(source = self.name, ?file, %reason, "a file is left alone");
+        }
+        *said = listing
+            .oddities
+            .iter()
+            .map(|oddity| oddity.name.clone())
+            .collect();
+    }
+}
+
+impl Rejected {
+    fn at(path: PathBuf, folder: &Path) -> Result<Self, SourceError> {
+        if path == folder {
+            let place = format!("{} as the folder for rejected files", path.display());
+            let cause = io::Error::new(ErrorKind::InvalidInput, SAME_FOLDER);
+            return Err(failed("use", place, cause));
+        }
+        Ok(if path == folder.join(REJECTED) {
+            Self::Inside
+        } else {
+            Self::At(path)
+        })
+    }
+}
+
+/// The folder for rejected files, if no link makes it the one that the files come from.
+fn apart(rejected: Folder, folder: &Folder) -> io::Result<Folder> {
+    if rejected.is_same(folder)? {
+        return Err(io::Error::new(ErrorKind::InvalidInput, SAME_FOLDER));
+    }
+    Ok(rejected)
+}
+
+/// The name of a file that `path` says is directly in `folder`, and that may have been set aside.
+fn name_in<'a>(folder: &Path, path: &'a Path) -> Option<&'a str> {
+    match name_of(path.strip_prefix(folder).ok()?.as_os_str()) {
+        Name::Bundle(name) => Some(name),
+        Name::NotText | Name::Other => None,
+    }
+}
+
+/// The absolute path of a folder that the operator names.
+fn resolve(path: &Path) -> Result<PathBuf, SourceError> {
+    let unusable = |cause| {
+        let place = format!("{} as a folder", path.display().to_string().escape_debug());
+        failed("use", place, cause)
+    };
+    match path.to_str() {
+        Some(text) if !text.contains(char::is_control) => {}
+        _ => {
+            let cause = "the path is not UTF-8 or has control characters";
+            return Err(unusable(io::Error::new(ErrorKind::InvalidInput, cause)));
+        }
+    }
+    // Collecting the components does away with a slash at the end.
+    Ok(std::path::absolute(path)
+        .map_err(unusable)?
+        .components()
+        .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tracing::span::{Attributes, Id, Record};
+    use tracing::{Event, Metadata, Subscriber, subscriber};
+
+    use super::*;
+
+    /// Counts events.
+    #[derive(Clone, Default)]
+    struct Counter(Arc<AtomicUsize>);
+
+    impl Subscriber for Counter {
+        fn enabled(&self, _: &Metadata<'_>) -> bool {
+            true
+        }
+        fn new_span(&self, _: &Attributes<'_>) -> Id {
+            Id::from_u64(1)
+        }
+        fn record(&self, _: &Id, _: &Record<'_>) {}
+        fn record_follows_from(&self, _: &Id, _: &Id) {}
+        fn event(&self, _: &Event<'_>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+        fn enter(&self, _: &Id) {}
+        fn exit(&self, _: &Id) {}
+    }
+
+    #[test]
+    fn an_oddity_is_said_once_and_again_when_it_comes_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let source = LocalSource::new(folder.path(), None).unwrap();
+        let counter = Counter::default();
+        let check = |expect| {
+            subscriber::with_default(counter.clone(), || source.inner.list()).unwrap();
+            assert_eq!(counter.0.swap(0, Ordering::Relaxed), expect);
+        };
+        check(0);
+        symlink("nothing", folder.path().join("x.json")).unwrap();
+        check(1);
+        check(0);
+        fs::create_dir(folder.path().join("y.json")).unwrap();
+        check(1);
+        fs::remove_file(folder.path().join("x.json")).unwrap();
+        check(0);
+        symlink("nothing", folder.path().join("x.json")).unwrap();
+        check(1);
+    }
+}
