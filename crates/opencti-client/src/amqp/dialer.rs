@@ -1,0 +1,222 @@
+//! Keeping a connection: makes one where there is none, for as long as the budget lasts.
+
+use std::error::Error;
+use std::future::Future;
+use std::time::{Duration, Instant};
+
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use super::close::Closed;
+use super::failure::Failure;
+use super::link::{Link, LinkError};
+use super::options::AmqpOptions;
+use super::outage::{Outage, Verdict};
+use super::queue::{AmqpQueue, Broker, Kept, place};
+use crate::DeliveryErrorKind;
+use crate::backoff::Backoff;
+
+/// How often a wait looks whether the broker blocks us.
+const TICK: Duration = Duration::from_millis(500);
+
+/// The waits between attempts to connect.
+const RECONNECT: Backoff = Backoff {
+    base: Duration::from_millis(500),
+    cap: Duration::from_secs(5),
+};
+
+/// The broker said nothing for longer than it may.
+pub(super) struct Silence;
+
+pub(super) struct Dialer<'a> {
+    queue: &'a AmqpQueue,
+    stop: &'a CancellationToken,
+    outage: Outage,
+}
+
+impl<'a> Dialer<'a> {
+    pub(super) fn new(queue: &'a AmqpQueue, stop: &'a CancellationToken) -> Self {
+        Self {
+            queue,
+            stop,
+            outage: Outage::new(queue.options().retry_budget),
+        }
+    }
+
+    pub(super) fn options(&self) -> &'a AmqpOptions {
+        self.queue.options()
+    }
+
+    /// Makes `kept` an open connection to the broker's present address. Where that fails and may
+    /// be tried again, it is left empty, and the wait before the next attempt is over.
+    pub(super) async fn dial(&mut self, kept: &mut Option<Kept>) -> Result<(), Failure> {
+        let broker = self.queue.broker();
+        let usable = |kept: &Kept| kept.version == broker.version && kept.link.is_open();
+        if kept.as_ref().is_some_and(usable) {
+            return Ok(());
+        }
+        self.replace(kept, broker).await
+    }
+
+    /// The same, but an open connection proves itself first.
+    pub(super) async fn prove(&mut self, kept: &mut Option<Kept>) -> Result<(), Failure> {
+        let broker = self.queue.broker();
+        // A broker that blocks us answers nothing, and is there all the same.
+        let blocked = |kept: &Kept| kept.version == broker.version && kept.link.is_blocked();
+        if kept.as_ref().is_some_and(blocked) {
+            return Ok(());
+        }
+        self.replace(kept, broker).await
+    }
+
+    async fn replace(&mut self, kept: &mut Option<Kept>, broker: Broker) -> Result<(), Failure> {
+        let connected = tokio::select! {
+            connected = connect(kept, &broker, self.options()) => connected,
+            () = self.stop.cancelled() => {
+                *kept = None;
+                return Ok(());
+            }
+        };
+        match connected {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                *kept = None;
+                self.unconnected(&broker, error).await
+            }
+        }
+    }
+
+    /// There is no connection: the end of it, or a wait before the next attempt.
+    async fn unconnected(&mut self, broker: &Broker, error: LinkError) -> Result<(), Failure> {
+        match &error {
+            LinkError::Lapin(cause) if Closed::by(&cause.0) == Closed::Denied => {
+                Err(self.denied().caused_by(error))
+            }
+            LinkError::Lapin(_) | LinkError::Timeout(_) => self.retry_later(error.into()).await,
+            LinkError::Vhost | LinkError::Tls(_) => {
+                let message = format!("cannot connect to the broker at {}", place(&broker.address));
+                Err(Failure::new(DeliveryErrorKind::Unavailable, message).caused_by(error))
+            }
+        }
+    }
+
+    /// The broker answered for a message.
+    pub(super) fn alive(&mut self) {
+        self.outage.over();
+    }
+
+    /// Waits before the next attempt, or gives up when the budget for that is used up.
+    pub(super) async fn retry_later(
+        &mut self,
+        cause: Box<dyn Error + Send + Sync>,
+    ) -> Result<(), Failure> {
+        let broker = place(&self.queue.broker().address);
+        match self.outage.failed(Instant::now()) {
+            Verdict::GiveUp => {
+                let message =
+                    format!("the broker at {broker} cannot be reached, or keeps breaking off");
+                Err(Failure::new(DeliveryErrorKind::Unavailable, message).caused_by(cause))
+            }
+            Verdict::Retry { failures, left } => {
+                let delay = RECONNECT.random_delay(failures).min(left);
+                if failures == 0 {
+                    tracing::warn!(
+                        broker,
+                        error = cause.as_ref(),
+                        "lost or cannot reach the broker, trying again"
+                    );
+                }
+                self.sleep(delay).await;
+                Ok(())
+            }
+        }
+    }
+
+    pub(super) async fn after_silence(&mut self) -> Result<(), Failure> {
+        let limit = self.options().confirm_timeout;
+        self.retry_later(format!("the broker was silent for {limit:?}").into())
+            .await
+    }
+
+    pub(super) fn denied(&self) -> Failure {
+        let address = self.queue.broker().address;
+        let message = format!(
+            "the broker at {} refuses user {:?} on virtual host {:?}",
+            place(&address),
+            address.user,
+            address.vhost
+        );
+        Failure::new(DeliveryErrorKind::Denied, message)
+    }
+
+    /// Awaits `future`, however long the broker blocks us, but not through its silence. `None`: we
+    /// were asked to stop.
+    pub(super) async fn attended<F: Future>(
+        &self,
+        link: &Link,
+        future: F,
+    ) -> Result<Option<F::Output>, Silence> {
+        let mut future = std::pin::pin!(future);
+        let mut silent = Duration::ZERO;
+        let mut blocked = false;
+        loop {
+            tokio::select! {
+                biased;
+                output = &mut future => return Ok(Some(output)),
+                () = self.stop.cancelled() => return Ok(None),
+                () = sleep(TICK) => {}
+            }
+            if link.is_blocked() != blocked {
+                blocked = !blocked;
+                self.say_blocked(blocked);
+            }
+            silent = if blocked {
+                Duration::ZERO
+            } else {
+                silent + TICK
+            };
+            if silent >= self.options().confirm_timeout {
+                return Err(Silence);
+            }
+        }
+    }
+
+    fn say_blocked(&self, blocked: bool) {
+        let broker = place(&self.queue.broker().address);
+        if blocked {
+            tracing::warn!(
+                broker,
+                "the broker takes no messages for want of memory or disk, waiting"
+            );
+        } else {
+            tracing::info!(broker, "the broker takes messages again");
+        }
+    }
+
+    pub(super) async fn sleep(&self, delay: Duration) {
+        tokio::select! {
+            () = self.stop.cancelled() => {}
+            () = sleep(delay) => {}
+        }
+    }
+}
+
+/// Opens a channel on the connection kept, or a new connection with one.
+async fn connect(
+    kept: &mut Option<Kept>,
+    broker: &Broker,
+    options: &AmqpOptions,
+) -> Result<(), LinkError> {
+    match kept {
+        Some(kept) if kept.version == broker.version && kept.link.is_connected() => {
+            kept.link.renew_channel(options.connect_timeout).await
+        }
+        _ => {
+            *kept = None;
+            let link = Link::open(&broker.address, options).await?;
+            let version = broker.version;
+            *kept = Some(Kept { link, version });
+            Ok(())
+        }
+    }
+}

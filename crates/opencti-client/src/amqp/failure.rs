@@ -1,0 +1,38 @@
+//! Why a shipment ends early, before it is known how far it got.
+
+use std::error::Error;
+
+use crate::{DeliveryError, DeliveryErrorKind};
+
+/// A [`DeliveryError`] without its count.
+#[derive(Debug)]
+pub(super) struct Failure {
+    kind: DeliveryErrorKind,
+    message: String,
+    source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+impl Failure {
+    pub(super) fn new(kind: DeliveryErrorKind, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+            source: None,
+        }
+    }
+
+    pub(super) fn caused_by(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// The error, after `confirmed` messages.
+    pub(super) fn after(self, confirmed: usize) -> DeliveryError {
+        DeliveryError {
+            kind: self.kind,
+            confirmed,
+            message: self.message,
+            source: self.source,
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! The queue itself: RabbitMQ, with publisher confirms in a sliding window.
+
+mod close;
+mod dialer;
+mod failure;
+mod link;
+mod options;
+mod outage;
+mod queue;
+mod run;
+mod window;
+
+pub use options::AmqpOptions;
+pub use queue::AmqpQueue;

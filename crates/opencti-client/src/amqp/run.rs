@@ -1,0 +1,302 @@
+//! One shipment on its way: does what the window decides.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::{Duration, Instant};
+
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt};
+use lapin::{Confirmation, PublisherConfirm};
+use tokio::time::timeout_at;
+use tokio_util::sync::CancellationToken;
+
+use super::close::Closed;
+use super::dialer::{Dialer, Silence};
+use super::failure::Failure;
+use super::link::{Link, Target, Told, reply};
+use super::queue::{AmqpQueue, Kept};
+use super::window::{Limits, Step, Window};
+use crate::text::shown;
+use crate::{Delivery, DeliveryError, DeliveryErrorKind, Shipment, message};
+
+/// How long the last words of a connection that broke are listened to.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// How often the same warning is repeated.
+const WARN_AGAIN: Duration = Duration::from_mins(1);
+
+/// A confirm to come, with its part's index.
+type Pending = Pin<Box<dyn Future<Output = (usize, lapin::Result<Confirmation>)> + Send>>;
+
+/// What interrupts the sending.
+enum Trouble {
+    /// The broker gave a message back: no queue is behind the exchange.
+    Returned(String),
+    /// The channel or the connection is gone.
+    Failed(lapin::Error),
+    /// Nothing was heard for too long.
+    Silence,
+}
+
+impl From<Silence> for Trouble {
+    fn from(_: Silence) -> Self {
+        Self::Silence
+    }
+}
+
+pub(super) struct Run<'a> {
+    dialer: Dialer<'a>,
+    shipment: &'a Shipment<'a>,
+    stop: &'a CancellationToken,
+    window: Window,
+    pending: FuturesUnordered<Pending>,
+    /// Pauses in a row in which nothing was confirmed.
+    fruitless: u32,
+    warned: Option<Instant>,
+    content: Vec<u8>,
+    body: Vec<u8>,
+}
+
+impl<'a> Run<'a> {
+    pub(super) fn new(
+        queue: &'a AmqpQueue,
+        shipment: &'a Shipment<'a>,
+        stop: &'a CancellationToken,
+    ) -> Self {
+        let options = queue.options();
+        let limits = Limits {
+            messages: options.window_messages,
+            bytes: options.window_bytes,
+        };
+        Self {
+            dialer: Dialer::new(queue, stop),
+            shipment,
+            stop,
+            window: Window::new(shipment.parts.count(), limits),
+            pending: FuturesUnordered::new(),
+            fruitless: 0,
+            warned: None,
+            content: Vec::new(),
+            body: Vec::new(),
+        }
+    }
+
+    /// Sends everything, on the connection kept or on new ones.
+    pub(super) async fn finish(
+        mut self,
+        kept: &mut Option<Kept>,
+    ) -> Result<Delivery, DeliveryError> {
+        match self.run(kept).await {
+            Ok(()) => Ok(self.window.into_delivery()),
+            Err(failure) => Err(failure.after(self.window.confirmed())),
+        }
+    }
+
+    async fn run(&mut self, kept: &mut Option<Kept>) -> Result<(), Failure> {
+        let target = Target::try_from(self.shipment.route).map_err(|error| {
+            let message = "the exchange's name or the routing key is longer than 255 bytes";
+            Failure::new(DeliveryErrorKind::Unroutable, message).caused_by(error)
+        })?;
+        loop {
+            match self.window.step() {
+                Step::Done => return Ok(()),
+                _ if self.stop.is_cancelled() => return self.stopped().await,
+                Step::Pause => self.pause().await,
+                step => self.advance(kept, &target, step).await?,
+            }
+        }
+    }
+
+    /// Sends or waits, and gets over what goes wrong with it.
+    async fn advance(
+        &mut self,
+        kept: &mut Option<Kept>,
+        target: &Target,
+        step: Step,
+    ) -> Result<(), Failure> {
+        // With messages in flight, the connection they are on is the one to listen to.
+        if self.window.in_flight() == 0 || kept.is_none() {
+            self.dialer.dial(kept).await?;
+        }
+        let Some(Kept { link, .. }) = kept else {
+            return Ok(());
+        };
+        let done = match step {
+            Step::Send(index) => self.send(link, target, index).await,
+            _ => self.wait(link).await,
+        };
+        match done {
+            Ok(()) => Ok(()),
+            Err(trouble) => self.recover(kept, trouble).await,
+        }
+    }
+
+    async fn send(&mut self, link: &Link, target: &Target, index: usize) -> Result<(), Trouble> {
+        self.content.clear();
+        self.body.clear();
+        self.shipment.parts.write(index, &mut self.content);
+        message::encode(
+            self.shipment.header,
+            index + 1,
+            &self.content,
+            &mut self.body,
+        );
+        if !self.window.admit(index, self.body.len()) {
+            return Ok(());
+        }
+        let publishing = link.publish(target, &self.body);
+        let Some(published) = self.dialer.attended(link, publishing).await? else {
+            return Ok(());
+        };
+        let confirm: PublisherConfirm = published.map_err(Trouble::Failed)?;
+        self.pending
+            .push(Box::pin(async move { (index, confirm.await) }));
+        self.note_what_is_there()
+    }
+
+    /// Takes in the confirms that have arrived.
+    fn note_what_is_there(&mut self) -> Result<(), Trouble> {
+        while let Some(Some((index, outcome))) = self.pending.next().now_or_never() {
+            self.note(index, outcome)?;
+        }
+        Ok(())
+    }
+
+    /// Waits for the next confirm.
+    async fn wait(&mut self, link: &Link) -> Result<(), Trouble> {
+        match self.dialer.attended(link, self.pending.next()).await? {
+            Some(Some((index, outcome))) => {
+                self.note(index, outcome)?;
+                self.note_what_is_there()
+            }
+            // Something is in flight of which nothing will be heard.
+            Some(None) => Err(Trouble::Silence),
+            None => Ok(()),
+        }
+    }
+
+    fn note(&mut self, index: usize, outcome: lapin::Result<Confirmation>) -> Result<(), Trouble> {
+        match outcome {
+            Ok(Confirmation::Ack(None)) => self.window.confirm(index),
+            Ok(Confirmation::Nack(None)) => self.window.nack(index),
+            // A message that reached no queue is acknowledged all the same.
+            Ok(Confirmation::Ack(Some(returned)) | Confirmation::Nack(Some(returned))) => {
+                let text = shown(returned.reply_text.as_str());
+                return Err(Trouble::Returned(text));
+            }
+            Ok(Confirmation::NotRequested) => return Err(Trouble::Silence),
+            Err(error) => return Err(Trouble::Failed(error)),
+        }
+        self.dialer.alive();
+        Ok(())
+    }
+
+    /// The broker refused messages for now: gives it time.
+    async fn pause(&mut self) {
+        let retry = if self.window.stuck() {
+            self.fruitless
+        } else {
+            0
+        };
+        self.fruitless = retry.saturating_add(1);
+        let delay = self.dialer.options().pauses().random_delay(retry);
+        self.warn_of_pause(delay);
+        self.dialer.sleep(delay).await;
+        self.window.paused();
+    }
+
+    fn warn_of_pause(&mut self, delay: Duration) {
+        let fresh = |warned: Instant| warned.elapsed() < WARN_AGAIN;
+        if self.warned.is_some_and(fresh) {
+            return;
+        }
+        self.warned = Some(Instant::now());
+        tracing::warn!(
+            routing_key = self.shipment.route.routing_key,
+            confirmed = self.window.confirmed(),
+            delay_ms = delay.as_millis(),
+            "the broker refuses messages for now, the queue may be full: waiting"
+        );
+    }
+
+    /// What becomes of a shipment after an interruption: it goes on, or this is its end.
+    async fn recover(&mut self, kept: &mut Option<Kept>, trouble: Trouble) -> Result<(), Failure> {
+        let deadline = Instant::now() + LAST_WORDS;
+        let error = match trouble {
+            Trouble::Returned(text) => {
+                self.settle(deadline).await;
+                return Err(self.unroutable(&text));
+            }
+            Trouble::Failed(error) => {
+                let words = self.settle(deadline).await;
+                words.filter(|_| reply(&error).is_none()).unwrap_or(error)
+            }
+            Trouble::Silence => {
+                *kept = None;
+                self.lose();
+                return self.dialer.after_silence().await;
+            }
+        };
+        let text = reply(&error)
+            .map(|(_, text)| shown(text))
+            .unwrap_or_default();
+        match Closed::by(&error) {
+            Closed::TooLarge(sizes) => {
+                self.window.too_large(sizes, &text);
+                self.pending.clear();
+                Ok(())
+            }
+            Closed::Unroutable => Err(self.unroutable(&text).caused_by(Told(error))),
+            Closed::Denied => Err(self.dialer.denied().caused_by(Told(error))),
+            Closed::Broken => {
+                *kept = None;
+                self.lose();
+                self.dialer.retry_later(Told(error).into()).await
+            }
+        }
+    }
+
+    /// Listens for the rest of the confirms until `deadline`; returns the broker's own words, if a
+    /// confirm ended with them.
+    async fn settle(&mut self, deadline: Instant) -> Option<lapin::Error> {
+        let mut words = None;
+        while let Ok(Some((index, outcome))) =
+            timeout_at(deadline.into(), self.pending.next()).await
+        {
+            if let Err(Trouble::Failed(error)) = self.note(index, outcome)
+                && reply(&error).is_some()
+            {
+                words.get_or_insert(error);
+            }
+        }
+        words
+    }
+
+    fn lose(&mut self) {
+        self.window.lose();
+        self.pending.clear();
+    }
+
+    /// We were asked to stop: waits for what is in flight.
+    async fn stopped(&mut self) -> Result<(), Failure> {
+        let grace = self.dialer.options().stop_grace;
+        self.settle(Instant::now() + grace).await;
+        if self.window.step() == Step::Done {
+            return Ok(());
+        }
+        let message = match self.window.in_flight() {
+            0 => "asked to stop".to_owned(),
+            open => format!("asked to stop, with {open} messages unconfirmed"),
+        };
+        Err(Failure::new(DeliveryErrorKind::Stopped, message))
+    }
+
+    fn unroutable(&self, text: &str) -> Failure {
+        let route = self.shipment.route;
+        let message = format!(
+            "no queue behind exchange {:?} and routing key {:?} ({text})",
+            route.exchange, route.routing_key
+        );
+        Failure::new(DeliveryErrorKind::Unroutable, message)
+    }
+}

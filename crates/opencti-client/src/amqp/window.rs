@@ -1,0 +1,258 @@
+//! What is sent next, and what an answer of the broker means for what was sent: a state machine
+//! without any I/O.
+//!
+//! Every part is in exactly one place: not yet sent, in flight, to be sent again, confirmed, or
+//! refused. The first four places are left only by what the broker says.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{Delivery, Refused};
+
+/// How much may be in flight.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    pub(super) messages: usize,
+    pub(super) bytes: usize,
+}
+
+/// What is to be done next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Send this part.
+    Send(usize),
+    /// Wait for the broker's answers.
+    Wait,
+    /// The broker refused messages for now and nothing is in flight: pause, then say
+    /// [`Window::paused`].
+    Pause,
+    /// Every part is confirmed or refused.
+    Done,
+}
+
+/// The sizes that a broker names when it closes a channel over a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Sizes {
+    /// The message's.
+    pub(super) message: usize,
+    /// The largest that the broker takes.
+    pub(super) limit: usize,
+}
+
+/// The window over the parts of one shipment.
+#[derive(Debug)]
+pub(super) struct Window {
+    count: usize,
+    limits: Limits,
+    /// The first part that was never sent.
+    fresh: usize,
+    /// Parts to be sent again; they go before fresh ones.
+    again: BTreeSet<usize>,
+    /// Parts in flight, with their messages' sizes.
+    in_flight: BTreeMap<usize, usize>,
+    bytes: usize,
+    confirmed: usize,
+    refused: BTreeMap<usize, String>,
+    /// Whether the broker refused a message since the last pause.
+    nacked: bool,
+    /// How many messages were confirmed since the last pause.
+    confirmed_since_pause: usize,
+    /// How many messages may be in flight now: a broker that refuses some gets fewer at a time,
+    /// and more again as it confirms them.
+    pace: usize,
+    /// Parts that go alone, because one of them made the broker close the channel and it is not
+    /// known which.
+    suspects: BTreeSet<usize>,
+    /// The broker's limit on a message, once it has named it, and its words.
+    limit: Option<(usize, String)>,
+}
+
+impl Window {
+    pub(super) fn new(count: usize, limits: Limits) -> Self {
+        Self {
+            count,
+            limits,
+            fresh: 0,
+            again: BTreeSet::new(),
+            in_flight: BTreeMap::new(),
+            bytes: 0,
+            confirmed: 0,
+            refused: BTreeMap::new(),
+            nacked: false,
+            confirmed_since_pause: 0,
+            pace: limits.messages.max(1),
+            suspects: BTreeSet::new(),
+            limit: None,
+        }
+    }
+
+    pub(super) fn step(&self) -> Step {
+        if self.in_flight.is_empty() {
+            return self.step_from_rest();
+        }
+        if self.nacked || self.is_full() {
+            return Step::Wait;
+        }
+        self.next().map_or(Step::Wait, Step::Send)
+    }
+
+    fn step_from_rest(&self) -> Step {
+        match self.next() {
+            None => Step::Done,
+            Some(_) if self.nacked => Step::Pause,
+            Some(index) => Step::Send(index),
+        }
+    }
+
+    fn next(&self) -> Option<usize> {
+        let again = self.again.first().copied();
+        again.or((self.fresh < self.count).then_some(self.fresh))
+    }
+
+    fn is_full(&self) -> bool {
+        let messages = if self.suspects.is_empty() {
+            self.pace
+        } else {
+            1
+        };
+        self.in_flight.len() >= messages || self.bytes >= self.limits.bytes
+    }
+
+    /// Takes part `index`, whose message has `bytes` bytes, into the window. False: it is not to
+    /// be sent, because the broker has said that it takes none so large.
+    pub(super) fn admit(&mut self, index: usize, bytes: usize) -> bool {
+        self.leave_unsent(index);
+        if let Some((limit, reason)) = &self.limit
+            && bytes > *limit
+        {
+            let reason = reason.clone();
+            self.refuse(index, reason);
+            return false;
+        }
+        self.in_flight.insert(index, bytes);
+        self.bytes += bytes;
+        true
+    }
+
+    fn leave_unsent(&mut self, index: usize) {
+        if !self.again.remove(&index) && index == self.fresh {
+            self.fresh += 1;
+        }
+    }
+
+    /// The broker has the message. An answer for a part that is not in flight says nothing new.
+    pub(super) fn confirm(&mut self, index: usize) {
+        if self.land(index) {
+            self.confirmed += 1;
+            self.confirmed_since_pause += 1;
+            self.pace = self.limits.messages.min(self.pace + 1).max(1);
+            self.suspects.remove(&index);
+        }
+    }
+
+    /// The broker refuses the message for now.
+    pub(super) fn nack(&mut self, index: usize) {
+        if self.land(index) {
+            self.again.insert(index);
+            self.nacked = true;
+        }
+    }
+
+    /// Whether nothing at all was confirmed since the last pause.
+    pub(super) fn stuck(&self) -> bool {
+        self.confirmed_since_pause == 0
+    }
+
+    /// The pause that [`Step::Pause`] asked for is over.
+    pub(super) fn paused(&mut self) {
+        self.nacked = false;
+        self.pace = self
+            .confirmed_since_pause
+            .clamp(1, self.limits.messages.max(1));
+        self.confirmed_since_pause = 0;
+    }
+
+    /// Nothing more will be heard of what is in flight.
+    pub(super) fn lose(&mut self) {
+        self.again.extend(self.in_flight.keys());
+        self.in_flight.clear();
+        self.bytes = 0;
+    }
+
+    /// The broker closed the channel because a message is too large, and nothing more will be
+    /// heard of what is in flight. `reason` is what it said.
+    ///
+    /// The offenders are those above the limit it names, or of the size it names, or the only
+    /// message in flight. Where none of this tells, what was in flight is sent again one by one.
+    pub(super) fn too_large(&mut self, sizes: Option<Sizes>, reason: &str) {
+        let offenders = self.offenders(sizes);
+        if offenders.is_empty() {
+            self.suspects.extend(self.in_flight.keys());
+        }
+        for index in offenders {
+            self.land(index);
+            self.refuse(index, reason.to_owned());
+        }
+        if let Some(sizes) = sizes.filter(|sizes| sizes.message > sizes.limit) {
+            self.limit = Some((sizes.limit, reason.to_owned()));
+        }
+        self.lose();
+    }
+
+    fn offenders(&self, sizes: Option<Sizes>) -> Vec<usize> {
+        let found = |is_offender: &dyn Fn(usize) -> bool| -> Vec<usize> {
+            let offenders = self
+                .in_flight
+                .iter()
+                .filter(|(_, bytes)| is_offender(**bytes));
+            offenders.map(|(index, _)| *index).collect()
+        };
+        let named = sizes.map_or_else(Vec::new, |sizes| {
+            let above = found(&|bytes| bytes > sizes.limit);
+            if above.is_empty() {
+                found(&|bytes| bytes == sizes.message)
+            } else {
+                above
+            }
+        });
+        if named.is_empty() && self.in_flight.len() == 1 {
+            return found(&|_| true);
+        }
+        named
+    }
+
+    fn refuse(&mut self, index: usize, reason: String) {
+        self.suspects.remove(&index);
+        self.refused.insert(index, reason);
+    }
+
+    fn land(&mut self, index: usize) -> bool {
+        let Some(bytes) = self.in_flight.remove(&index) else {
+            return false;
+        };
+        self.bytes -= bytes;
+        true
+    }
+
+    pub(super) fn confirmed(&self) -> usize {
+        self.confirmed
+    }
+
+    pub(super) fn in_flight(&self) -> usize {
+        self.in_flight.len()
+    }
+
+    /// What became of the shipment, once [`Step::Done`] is reached.
+    pub(super) fn into_delivery(self) -> Delivery {
+        let refused = self.refused.into_iter();
+        Delivery {
+            confirmed: self.confirmed,
+            refused: refused
+                .map(|(index, reason)| Refused { index, reason })
+                .collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "window_tests.rs"]
+mod tests;

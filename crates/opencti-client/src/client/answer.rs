@@ -1,0 +1,246 @@
+//! What an HTTP answer means: pure, so that every shape of error can be tried in a table.
+//!
+//! The platform answers most errors with status 200, and its errors changed shape over time. So
+//! the body is read first, whatever the status, and the code is looked for in both of its places.
+
+use serde_json::Value;
+
+use super::operations::Operation;
+use crate::text::shown;
+use crate::{ApiError, ErrorClass};
+
+/// An HTTP answer, read to its end.
+pub(super) struct Answer<'a> {
+    pub(super) status: u16,
+    /// The `Location` header of a redirection.
+    pub(super) location: Option<&'a str>,
+    pub(super) body: &'a [u8],
+}
+
+/// A call that failed, and what that says about sending it again.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) error: ApiError,
+    pub(super) seen: Seen,
+}
+
+/// Whether the platform may have acted on a request that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Seen {
+    /// Surely not, and it may work next time.
+    No,
+    /// Perhaps, and it may work next time.
+    Perhaps,
+    /// Sending it again at once is of no use.
+    Final,
+}
+
+impl Failure {
+    pub(super) fn new(error: ApiError, seen: Seen) -> Self {
+        Self { error, seen }
+    }
+}
+
+/// The `data` of an answer.
+///
+/// # Errors
+/// [`Failure`] for an answer that carries errors, no data, or is no GraphQL answer at all.
+pub(super) fn read(operation: &Operation, answer: &Answer<'_>) -> Result<Value, Failure> {
+    let Ok(Value::Object(mut body)) = serde_json::from_slice(answer.body) else {
+        return Err(not_graphql(operation, answer, &Value::Null));
+    };
+    if let Some(Value::Array(errors)) = body.get("errors")
+        && let Some(first) = errors.first()
+    {
+        return Err(refused(operation, first));
+    }
+    match body.remove("data") {
+        Some(data @ Value::Object(_)) if answer.status == 200 => Ok(data),
+        Some(Value::Null) => Err(without_data(operation)),
+        _ => Err(not_graphql(operation, answer, &Value::Object(body))),
+    }
+}
+
+/// The platform answered that all is well, and nothing else.
+pub(super) fn without_data(operation: &Operation) -> Failure {
+    let message = "the platform answered without an error and without the data asked for";
+    let error = ApiError::new(operation.name, ErrorClass::Contract, message);
+    Failure::new(error, Seen::Final)
+}
+
+/// The platform answered with a GraphQL error.
+fn refused(operation: &Operation, error: &Value) -> Failure {
+    let code = error
+        .pointer("/extensions/code")
+        .or_else(|| error.get("name"))
+        .and_then(Value::as_str);
+    let status = error
+        .pointer("/extensions/data/http_status")
+        .or_else(|| error.pointer("/data/http_status"))
+        .and_then(Value::as_u64);
+    let text = error
+        .get("message")
+        .and_then(Value::as_str)
+        .unwrap_or("no message");
+    let class = classify(operation.name, code, status, text);
+    let message = message(code, text);
+    let mut error = ApiError::new(operation.name, class, message);
+    if let Some(code) = code {
+        error = error.with_code(shown(code));
+    }
+    let seen = match class {
+        ErrorClass::Transient => Seen::Perhaps,
+        _ => Seen::Final,
+    };
+    Failure::new(error, seen)
+}
+
+/// The class of a GraphQL error. `status` is the one that the error's data names, which is not
+/// that of the HTTP answer.
+fn classify(operation: &str, code: Option<&str>, status: Option<u64>, text: &str) -> ErrorClass {
+    // A platform with a feature switched off says so with an error that is otherwise its own crash.
+    if text.contains("not yet available") {
+        return ErrorClass::Contract;
+    }
+    match code.unwrap_or_default() {
+        "AUTH_REQUIRED" | "FORBIDDEN_ACCESS" => ErrorClass::Credentials,
+        code if ["OTP_", "LTS_", "PASSWORD_"]
+            .iter()
+            .any(|kind| code.starts_with(kind)) =>
+        {
+            ErrorClass::Credentials
+        }
+        "WORK_NOT_ALIVE" => ErrorClass::WorkGone,
+        "RESOURCE_NOT_FOUND" | "ALREADY_DELETED_ERROR" if edits_work(operation) => {
+            ErrorClass::WorkGone
+        }
+        "FUNCTIONAL_ERROR"
+            if operation == "pingConnector" && text.contains("No connector found") =>
+        {
+            ErrorClass::WorkGone
+        }
+        "GRAPHQL_PARSE_FAILED"
+        | "GRAPHQL_VALIDATION_FAILED"
+        | "BAD_USER_INPUT"
+        | "BAD_REQUEST"
+        | "VALIDATION_ERROR"
+        | "UNSUPPORTED_ERROR"
+        | "DUPLICATE_ENTRY_ERROR" => ErrorClass::Contract,
+        "LOCK_ERROR"
+        | "DATABASE_ERROR"
+        | "INTERNAL_SERVER_ERROR"
+        | "UNKNOWN_ERROR"
+        | "CLIENT_ABORT_ERROR" => ErrorClass::Transient,
+        _ => by_status(status),
+    }
+}
+
+/// The class of a code that we do not know, or that says nothing beyond its status.
+fn by_status(status: Option<u64>) -> ErrorClass {
+    match status {
+        Some(401 | 403) => ErrorClass::Credentials,
+        Some(400..=498) => ErrorClass::Contract,
+        _ => ErrorClass::Transient,
+    }
+}
+
+fn edits_work(operation: &str) -> bool {
+    let edits = [
+        "addExpectations",
+        "reportExpectation",
+        "toProcessed",
+        "addDraftContext",
+    ];
+    edits.contains(&operation)
+}
+
+/// The platform's words, and what to do about the frequent ones.
+fn message(code: Option<&str>, text: &str) -> String {
+    let text = shown(text);
+    match code {
+        Some("AUTH_REQUIRED") => {
+            format!("the platform does not know our token, check OPENCTI_TOKEN ({text})")
+        }
+        Some("FORBIDDEN_ACCESS") => format!(
+            "the account of OPENCTI_TOKEN lacks a capability, such as the one for connectors ({text})"
+        ),
+        Some("INTERNAL_SERVER_ERROR") => format!("the platform failed ({text})"),
+        Some(code) => format!("{text} ({})", shown(code)),
+        None => text,
+    }
+}
+
+/// An answer that did not come from the platform's GraphQL, or not from the platform at all.
+///
+/// One that says nothing about the request counts as transient: a proxy, or a platform that is
+/// just starting, must not make a good file look bad.
+fn not_graphql(operation: &Operation, answer: &Answer<'_>, body: &Value) -> Failure {
+    let status = answer.status;
+    let (class, seen, message) = match status {
+        300..=399 => redirected(answer.location.unwrap_or_default()),
+        400 | 422 => {
+            let message = format!("the request was refused as malformed (HTTP {status})");
+            (ErrorClass::Contract, Seen::Final, message)
+        }
+        401 | 403 => {
+            let message = format!(
+                "refused before it reached the platform (HTTP {status}), check what stands between"
+            );
+            (ErrorClass::Credentials, Seen::Final, message)
+        }
+        404 | 405 => (
+            ErrorClass::Transient,
+            Seen::Final,
+            elsewhere(&format!("HTTP {status}")),
+        ),
+        413 => too_large(),
+        500 if says_too_large(body) => too_large(),
+        429 | 503 => {
+            let message = format!("the platform takes no more requests for now (HTTP {status})");
+            (ErrorClass::Transient, Seen::No, message)
+        }
+        408 | 500..=599 => {
+            let message = format!("the platform, or a proxy before it, failed (HTTP {status})");
+            (ErrorClass::Transient, Seen::Perhaps, message)
+        }
+        _ if body.is_null() => (ErrorClass::Transient, Seen::Final, elsewhere("not JSON")),
+        _ => (
+            ErrorClass::Transient,
+            Seen::Final,
+            elsewhere("no GraphQL answer"),
+        ),
+    };
+    Failure::new(ApiError::new(operation.name, class, message), seen)
+}
+
+/// A redirection, which is never followed: it would carry the token elsewhere.
+fn redirected(location: &str) -> (ErrorClass, Seen, String) {
+    // Platforms to 6.2.19 send a body that they cannot read, mostly one too large, back to "/".
+    if location == "/" {
+        let message = "the platform cannot read the request, it may be too large (redirected to /)";
+        return (ErrorClass::Contract, Seen::Final, message.to_owned());
+    }
+    let message = format!(
+        "refused to be redirected to {:?}, check OPENCTI_URL (http or https, host, base path)",
+        shown(location)
+    );
+    (ErrorClass::Transient, Seen::Final, message)
+}
+
+fn too_large() -> (ErrorClass, Seen, String) {
+    let message = "the request is larger than the platform, or a proxy before it, accepts";
+    (ErrorClass::Contract, Seen::Final, message.to_owned())
+}
+
+fn says_too_large(body: &Value) -> bool {
+    let error = body.get("error").and_then(Value::as_str);
+    error.is_some_and(|error| error.contains("too large"))
+}
+
+fn elsewhere(what: &str) -> String {
+    format!("what answers is not an OpenCTI platform ({what}), check OPENCTI_URL and its base path")
+}
+
+#[cfg(test)]
+#[path = "answer_tests.rs"]
+mod tests;

@@ -1,0 +1,309 @@
+//! The platform's API, operation by operation.
+
+use std::fmt;
+use std::sync::{PoisonError, RwLock};
+
+use async_trait::async_trait;
+
+use super::answer;
+use super::config::{ClientConfig, ClientError};
+use super::operations::{self as op, Operation};
+use super::transport::Transport;
+use crate::features::{Features, PushForm};
+use crate::{
+    ApiError, BrokerAddress, DraftId, ErrorClass, Platform, PlatformVersion, Registered,
+    Registration, Route, Secret, WorkEnd, WorkId,
+};
+
+/// The API of one platform, over HTTP.
+///
+/// It retries by itself what is harmless to repeat or was surely not seen, see [`RetryPolicy`].
+/// It keeps the version that [`Platform::version`] learned, and asks accordingly.
+///
+/// ```
+/// use opencti_client::{Client, ClientConfig, Secret};
+///
+/// let token = Secret::new("b7fbcb4e-5c9e-4a4e-9d7c-5c6d2f0a2f11");
+/// let client = Client::new(ClientConfig::new("http://opencti:8080", token.clone()))?;
+/// assert_eq!(format!("{client:?}"), r#"Client { host: "opencti:8080", .. }"#);
+///
+/// let error = Client::new(ClientConfig::new("opencti", token)).unwrap_err();
+/// assert_eq!(error.to_string(), r#"the platform's address "opencti" is not a URL"#);
+/// # Ok::<(), opencti_client::ClientError>(())
+/// ```
+///
+/// [`RetryPolicy`]: crate::RetryPolicy
+pub struct Client {
+    transport: Transport,
+    version: RwLock<Option<PlatformVersion>>,
+}
+
+impl Client {
+    /// A client of the platform that `config` names; nothing is sent yet.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub fn new(config: ClientConfig) -> Result<Self, ClientError> {
+        Ok(Self {
+            transport: Transport::new(config)?,
+            version: RwLock::new(None),
+        })
+    }
+
+    fn features(&self) -> Features {
+        let version = self.version.read().unwrap_or_else(PoisonError::into_inner);
+        Features::of(*version)
+    }
+
+    async fn push_to_work(
+        &self,
+        connector_id: &str,
+        bundle: &str,
+        work: &WorkId,
+    ) -> Result<Option<bool>, ApiError> {
+        let variables = op::stix_bundle_push_to_work::Variables {
+            connector_id: connector_id.to_owned(),
+            bundle: bundle.to_owned(),
+            work_id: Some(work.0.clone()),
+        };
+        let call = self
+            .transport
+            .call::<op::StixBundlePushToWork>(&op::STIX_BUNDLE_PUSH, variables);
+        Ok(call.await?.stix_bundle_push)
+    }
+
+    async fn push_bare(&self, connector_id: &str, bundle: &str) -> Result<Option<bool>, ApiError> {
+        let variables = op::stix_bundle_push::Variables {
+            connector_id: connector_id.to_owned(),
+            bundle: bundle.to_owned(),
+        };
+        let call = self
+            .transport
+            .call::<op::StixBundlePush>(&op::STIX_BUNDLE_PUSH, variables);
+        Ok(call.await?.stix_bundle_push)
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("host", &self.transport.host())
+            .finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Platform for Client {
+    async fn version(&self) -> Result<Option<PlatformVersion>, ApiError> {
+        let call = self
+            .transport
+            .call::<op::About>(&op::ABOUT, op::about::Variables);
+        let about = call.await?.about;
+        let version = about.and_then(|about| PlatformVersion::parse(&about.version));
+        *self.version.write().unwrap_or_else(PoisonError::into_inner) = version;
+        Ok(version)
+    }
+
+    async fn register_connector(
+        &self,
+        registration: &Registration,
+    ) -> Result<Registered, ApiError> {
+        let variables = op::register_connector::Variables {
+            input: Some(registration_input(registration)),
+        };
+        let call = self
+            .transport
+            .call::<op::RegisterConnector>(&op::REGISTER_CONNECTOR, variables);
+        let answer = call.await?.register_connector;
+        registered(answer.ok_or_else(|| missing(&op::REGISTER_CONNECTOR))?)
+    }
+
+    async fn ping_connector(
+        &self,
+        connector_id: &str,
+        state: &str,
+    ) -> Result<Option<String>, ApiError> {
+        let variables = op::ping_connector::Variables {
+            id: connector_id.to_owned(),
+            state: Some(state.to_owned()),
+        };
+        let call = self
+            .transport
+            .call::<op::PingConnector>(&op::PING_CONNECTOR, variables);
+        let answer = call.await?.ping_connector;
+        Ok(answer
+            .ok_or_else(|| missing(&op::PING_CONNECTOR))?
+            .connector_state)
+    }
+
+    async fn add_work(&self, connector_id: &str, name: &str) -> Result<WorkId, ApiError> {
+        let variables = op::work_add::Variables {
+            connector_id: connector_id.to_owned(),
+            friendly_name: Some(name.to_owned()),
+        };
+        let answer = self
+            .transport
+            .call::<op::WorkAdd>(&op::WORK_ADD, variables)
+            .await?;
+        Ok(WorkId(answer.work_add.id))
+    }
+
+    async fn add_expectations(&self, work: &WorkId, count: i32) -> Result<(), ApiError> {
+        let variables = op::add_expectations::Variables {
+            id: work.0.clone(),
+            expectations: Some(count.into()),
+        };
+        let call = self
+            .transport
+            .call::<op::AddExpectations>(&op::ADD_EXPECTATIONS, variables);
+        done(call.await?.work_edit, &op::ADD_EXPECTATIONS)
+    }
+
+    async fn report_expectation(&self, work: &WorkId, error: Option<&str>) -> Result<(), ApiError> {
+        let error = error.map(|error| op::report_expectation::WorkErrorInput {
+            error: Some(error.to_owned()),
+            source: None,
+        });
+        let variables = op::report_expectation::Variables {
+            id: work.0.clone(),
+            error,
+        };
+        let call = self
+            .transport
+            .call::<op::ReportExpectation>(&op::REPORT_EXPECTATION, variables);
+        done(call.await?.work_edit, &op::REPORT_EXPECTATION)
+    }
+
+    async fn finish_work(
+        &self,
+        work: &WorkId,
+        message: &str,
+        end: WorkEnd,
+    ) -> Result<(), ApiError> {
+        let variables = op::to_processed::Variables {
+            id: work.0.clone(),
+            message: Some(message.to_owned()),
+            in_error: Some(end == WorkEnd::InError),
+        };
+        let call = self
+            .transport
+            .call::<op::ToProcessed>(&op::TO_PROCESSED, variables);
+        done(call.await?.work_edit, &op::TO_PROCESSED)
+    }
+
+    async fn add_draft(&self, name: &str) -> Result<DraftId, ApiError> {
+        let variables = op::draft_workspace_add::Variables {
+            input: op::draft_workspace_add::DraftWorkspaceAddInput {
+                name: name.to_owned(),
+            },
+        };
+        let call = self
+            .transport
+            .call::<op::DraftWorkspaceAdd>(&op::DRAFT_WORKSPACE_ADD, variables);
+        let answer = call.await?.draft_workspace_add;
+        Ok(DraftId(
+            answer.ok_or_else(|| missing(&op::DRAFT_WORKSPACE_ADD))?.id,
+        ))
+    }
+
+    async fn add_draft_context(&self, work: &WorkId, draft: &DraftId) -> Result<(), ApiError> {
+        let variables = op::add_draft_context::Variables {
+            id: work.0.clone(),
+            draft_context: Some(draft.0.clone()),
+        };
+        let call = self
+            .transport
+            .call::<op::AddDraftContext>(&op::ADD_DRAFT_CONTEXT, variables);
+        done(call.await?.work_edit, &op::ADD_DRAFT_CONTEXT)
+    }
+
+    async fn push_bundle(
+        &self,
+        connector_id: &str,
+        bundle: &str,
+        work: &WorkId,
+    ) -> Result<(), ApiError> {
+        let pushed = match self.features().push {
+            PushForm::Bare => self.push_bare(connector_id, bundle).await?,
+            PushForm::ToWork => self.push_to_work(connector_id, bundle, work).await?,
+            PushForm::ToWorkOrBare => match self.push_to_work(connector_id, bundle, work).await {
+                Err(error) if not_understood(&error) => {
+                    self.push_bare(connector_id, bundle).await?
+                }
+                answer => answer?,
+            },
+        };
+        match pushed {
+            Some(true) => Ok(()),
+            Some(false) => Err(not_pushed()),
+            None => Err(missing(&op::STIX_BUNDLE_PUSH)),
+        }
+    }
+}
+
+fn registration_input(
+    registration: &Registration,
+) -> op::register_connector::RegisterConnectorInput {
+    op::register_connector::RegisterConnectorInput {
+        id: registration.id.clone(),
+        name: registration.name.clone(),
+        type_: registration.connector_type.into(),
+        scope: Some(registration.scope.clone()),
+        auto: Some(false),
+        only_contextual: Some(false),
+        playbook_compatible: Some(false),
+    }
+}
+
+fn registered(
+    connector: op::register_connector::RegisterConnectorRegisterConnector,
+) -> Result<Registered, ApiError> {
+    let config = connector
+        .config
+        .ok_or_else(|| missing(&op::REGISTER_CONNECTOR))?;
+    let broker = config.connection;
+    let port = u16::try_from(broker.port).map_err(|error| {
+        let message = format!("the platform gives {} as its broker's port", broker.port);
+        ApiError::new(op::REGISTER_CONNECTOR.name, ErrorClass::Contract, message).with_source(error)
+    })?;
+    Ok(Registered {
+        state: connector.connector_state,
+        route: Route {
+            exchange: config.push_exchange,
+            routing_key: config.push_routing,
+        },
+        broker: BrokerAddress {
+            host: broker.host,
+            port,
+            vhost: broker.vhost,
+            use_ssl: broker.use_ssl,
+            user: broker.user,
+            password: Secret::new(broker.pass),
+        },
+    })
+}
+
+/// An edit of a work that the platform answered; without an error, `null` means that it did
+/// nothing.
+fn done<T>(work_edit: Option<T>, operation: &Operation) -> Result<(), ApiError> {
+    work_edit.map(drop).ok_or_else(|| missing(operation))
+}
+
+fn missing(operation: &Operation) -> ApiError {
+    answer::without_data(operation).error
+}
+
+fn not_pushed() -> ApiError {
+    let message = "the platform did not take the bundle";
+    ApiError::new(op::STIX_BUNDLE_PUSH.name, ErrorClass::Contract, message)
+}
+
+/// The platform does not know what the request names; it has done nothing.
+fn not_understood(error: &ApiError) -> bool {
+    let codes = [
+        "GRAPHQL_VALIDATION_FAILED",
+        "BAD_USER_INPUT",
+        "VALIDATION_ERROR",
+    ];
+    error.code().is_some_and(|code| codes.contains(&code))
+}

@@ -1,0 +1,196 @@
+//! How to reach a platform.
+
+use std::time::Duration;
+
+use url::Url;
+
+use crate::backoff::Backoff;
+use crate::{Secret, TlsError, TlsOptions};
+
+/// What a [`Client`](crate::Client) needs to know.
+#[derive(Clone, Debug)]
+pub struct ClientConfig {
+    /// The platform's address, such as `https://opencti.example`, with its base path if it has one.
+    /// A slash or `/graphql` at the end makes no difference.
+    pub url: String,
+    /// The token of the account that we act as.
+    pub token: Secret,
+    /// How the platform's certificate is checked; of no effect on `http://`.
+    pub tls: TlsOptions,
+    /// The longest time for connecting.
+    pub connect_timeout: Duration,
+    /// The longest time for one request, from connecting to the last byte of its answer.
+    pub timeout: Duration,
+    /// How a request is repeated.
+    pub retry: RetryPolicy,
+    /// The `User-Agent` header.
+    pub user_agent: String,
+    /// Headers that go with every request, by name.
+    pub headers: Vec<(String, Secret)>,
+    /// The longest answer that is read, in bytes.
+    pub max_answer_bytes: usize,
+}
+
+impl ClientConfig {
+    /// The usual configuration for the platform at `url`.
+    pub fn new(url: impl Into<String>, token: Secret) -> Self {
+        Self {
+            url: url.into(),
+            token,
+            tls: TlsOptions::default(),
+            connect_timeout: Duration::from_secs(10),
+            timeout: Duration::from_mins(1),
+            retry: RetryPolicy::default(),
+            user_agent: concat!("diode-import/", env!("CARGO_PKG_VERSION")).to_owned(),
+            headers: Vec::new(),
+            max_answer_bytes: 4 << 20,
+        }
+    }
+}
+
+/// How often, and how soon, a request is repeated that may succeed when repeated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RetryPolicy {
+    /// How often a request is sent at most; 1 for no repetition.
+    pub attempts: u32,
+    /// The longest wait before the first repetition; it doubles with each further one. What is
+    /// waited is a random time between half of it and all of it.
+    pub base: Duration,
+    /// The wait never grows beyond this.
+    pub cap: Duration,
+}
+
+impl RetryPolicy {
+    pub(super) fn backoff(self) -> Backoff {
+        Backoff {
+            base: self.base,
+            cap: self.cap,
+        }
+    }
+}
+
+impl Default for RetryPolicy {
+    /// Four attempts within about ten seconds.
+    fn default() -> Self {
+        Self {
+            attempts: 4,
+            base: Duration::from_secs(1),
+            cap: Duration::from_secs(10),
+        }
+    }
+}
+
+/// A configuration that no client can be made of.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The address is no URL.
+    #[error("the platform's address {address:?} is not a URL")]
+    Url {
+        /// The address as it was given.
+        address: String,
+        /// The cause.
+        source: url::ParseError,
+    },
+    /// The address is a URL of another kind. It is not repeated: it may hold a password.
+    #[error("the platform's address must be http:// or https://, without user, query or fragment")]
+    UrlKind,
+    /// The token holds characters that no header can carry, such as a line break.
+    #[error("the token holds characters that cannot be sent")]
+    Token,
+    /// A header's name or value cannot be sent.
+    #[error("the header {name:?} cannot be sent")]
+    Header {
+        /// The header's name as it was given.
+        name: String,
+    },
+    /// TLS is needed and cannot be set up.
+    #[error("cannot set up TLS for {host}")]
+    Tls {
+        /// The platform's host.
+        host: String,
+        /// The cause.
+        source: TlsError,
+    },
+    /// The HTTP library refuses its configuration.
+    #[error("cannot set up HTTP")]
+    Http(#[source] reqwest::Error),
+}
+
+/// The address of the GraphQL endpoint of the platform at `address`.
+///
+/// # Errors
+/// [`ClientError::Url`], [`ClientError::UrlKind`]
+pub(super) fn endpoint(address: &str) -> Result<Url, ClientError> {
+    let mut url = Url::parse(address.trim()).map_err(|source| ClientError::Url {
+        address: address.to_owned(),
+        source,
+    })?;
+    let kind = matches!(url.scheme(), "http" | "https")
+        && url.username().is_empty()
+        && url.password().is_none()
+        && url.query().is_none()
+        && url.fragment().is_none();
+    if !kind {
+        return Err(ClientError::UrlKind);
+    }
+    let path = url.path().trim_end_matches('/');
+    if !path.ends_with("/graphql") {
+        let path = format!("{path}/graphql");
+        url.set_path(&path);
+    } else if path.len() != url.path().len() {
+        let path = path.to_owned();
+        url.set_path(&path);
+    }
+    Ok(url)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn endpoints_of_addresses() {
+        check(
+            "https://opencti.example",
+            Ok("https://opencti.example/graphql"),
+        );
+        check(
+            "https://opencti.example/",
+            Ok("https://opencti.example/graphql"),
+        );
+        check(
+            "http://10.0.0.1:8080/base//",
+            Ok("http://10.0.0.1:8080/base/graphql"),
+        );
+        check(
+            "https://opencti.example/base/graphql",
+            Ok("https://opencti.example/base/graphql"),
+        );
+        check(
+            "https://opencti.example/graphql/",
+            Ok("https://opencti.example/graphql"),
+        );
+        check(" http://opencti:8080\n", Ok("http://opencti:8080/graphql"));
+        check(
+            "https://opencti.example/mygraphql",
+            Ok("https://opencti.example/mygraphql/graphql"),
+        );
+        let kind =
+            "the platform's address must be http:// or https://, without user, query or fragment";
+        check("ftp://opencti.example", Err(kind));
+        check("https://me:secret@opencti.example", Err(kind));
+        check("https://opencti.example/?a=b", Err(kind));
+        check("opencti:8080", Err(kind));
+        check(
+            "opencti",
+            Err("the platform's address \"opencti\" is not a URL"),
+        );
+        check("", Err("the platform's address \"\" is not a URL"));
+    }
+
+    fn check(address: &str, expect: Result<&str, &str>) {
+        let found = endpoint(address).map_err(|error| error.to_string());
+        let found = found.as_ref().map(Url::as_str).map_err(String::as_str);
+        assert_eq!(found, expect, "{address:?}");
+    }
+}

@@ -1,0 +1,10 @@
+//! The platform's GraphQL API over HTTP.
+
+mod answer;
+mod api;
+mod config;
+mod operations;
+mod transport;
+
+pub use api::Client;
+pub use config::{ClientConfig, ClientError, RetryPolicy};

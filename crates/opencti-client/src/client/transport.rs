@@ -1,0 +1,282 @@
+//! Sending a request, and sending it again.
+
+use std::error::Error;
+use std::io;
+use std::time::Duration;
+
+use graphql_client::{GraphQLQuery, QueryBody};
+use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
+use reqwest::redirect::Policy;
+use serde::Serialize;
+use serde_json::Value;
+use url::Url;
+
+use super::answer::{self, Answer, Failure, Seen};
+use super::config::{self, ClientConfig, ClientError, RetryPolicy};
+use super::operations::{Operation, Repeat};
+use crate::{ApiError, ErrorClass, Secret, tls};
+
+/// How long an idle connection is kept. Node.js closes one after five seconds; a request that meets
+/// the closing cannot be told from one that was acted on.
+const POOL_IDLE: Duration = Duration::from_secs(3);
+
+/// A connection pool to one GraphQL endpoint.
+pub(super) struct Transport {
+    http: reqwest::Client,
+    endpoint: Url,
+    token: Secret,
+    timeout: Duration,
+    retry: RetryPolicy,
+    max_answer_bytes: usize,
+}
+
+impl Transport {
+    pub(super) fn new(config: ClientConfig) -> Result<Self, ClientError> {
+        let endpoint = config::endpoint(&config.url)?;
+        let http = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls_config(&endpoint, &config)?)
+            .default_headers(headers(&config)?)
+            .redirect(Policy::none())
+            .connect_timeout(config.connect_timeout)
+            .pool_idle_timeout(POOL_IDLE)
+            .timeout(config.timeout)
+            .build()
+            .map_err(ClientError::Http)?;
+        Ok(Self {
+            http,
+            endpoint,
+            token: config.token,
+            timeout: config.timeout,
+            retry: config.retry,
+            max_answer_bytes: config.max_answer_bytes,
+        })
+    }
+
+    /// The platform's host and port, for messages.
+    pub(super) fn host(&self) -> String {
+        host(&self.endpoint)
+    }
+
+    /// Calls an operation, as often as it takes and may be.
+    ///
+    /// # Errors
+    /// [`ApiError`]
+    pub(super) async fn call<Q: GraphQLQuery>(
+        &self,
+        operation: &Operation,
+        variables: Q::Variables,
+    ) -> Result<Q::ResponseData, ApiError> {
+        let body = encode(operation, &Q::build_query(variables))?;
+        let mut attempt = 1;
+        loop {
+            let failure = match self.once(operation, &body).await {
+                Ok(data) => return decode::<Q>(operation, data),
+                Err(failure) => failure,
+            };
+            if attempt >= self.retry.attempts || !may_repeat(operation.repeat, failure.seen) {
+                return Err(failure.error);
+            }
+            let delay = self.retry.backoff().random_delay(attempt - 1);
+            tracing::debug!(
+                error = %failure.error, attempt, delay_ms = delay.as_millis(), "asking the platform again"
+            );
+            tokio::time::sleep(delay).await;
+            attempt += 1;
+        }
+    }
+
+    async fn once(&self, operation: &Operation, body: &[u8]) -> Result<Value, Failure> {
+        let request = self.http.post(self.endpoint.clone()).body(body.to_vec());
+        let sent = request.send().await;
+        let mut response = sent.map_err(|error| self.unreachable(operation, error))?;
+        let status = response.status().as_u16();
+        let location = response.headers().get(header::LOCATION).cloned();
+        let location = location.as_ref().and_then(|value| value.to_str().ok());
+        let location = location.map(|location| redacted(location.into(), &self.token));
+        let body = self.read_body(operation, &mut response).await?;
+        let body = redacted(body, &self.token);
+        let answer = Answer {
+            status,
+            location: location
+                .as_deref()
+                .and_then(|value| str::from_utf8(value).ok()),
+            body: &body,
+        };
+        answer::read(operation, &answer)
+    }
+
+    /// The answer's body, which must not be larger than we can hold.
+    async fn read_body(
+        &self,
+        operation: &Operation,
+        response: &mut reqwest::Response,
+    ) -> Result<Vec<u8>, Failure> {
+        let mut body = Vec::new();
+        loop {
+            let chunk = response.chunk().await;
+            let Some(chunk) = chunk.map_err(|error| self.unreachable(operation, error))? else {
+                return Ok(body);
+            };
+            if body.len() + chunk.len() > self.max_answer_bytes {
+                let limit = self.max_answer_bytes;
+                let message = format!("the answer is longer than {limit} bytes");
+                let error = ApiError::new(operation.name, ErrorClass::Transient, message);
+                return Err(Failure::new(error, Seen::Final));
+            }
+            body.extend_from_slice(&chunk);
+        }
+    }
+
+    /// The request did not get there, or its answer did not get back.
+    fn unreachable(&self, operation: &Operation, error: reqwest::Error) -> Failure {
+        let seen = if error.is_connect() {
+            Seen::No
+        } else {
+            Seen::Perhaps
+        };
+        let message = self.describe(&error);
+        let error = ApiError::new(operation.name, ErrorClass::Transient, message)
+            .with_source(error.without_url());
+        Failure::new(error, seen)
+    }
+
+    fn describe(&self, error: &reqwest::Error) -> String {
+        let host = self.host();
+        let hint = "check OPENCTI_URL and the network";
+        if error.is_timeout() && !error.is_connect() {
+            return format!("no answer from {host} within {:?}, {hint}", self.timeout);
+        }
+        match connect_problem(error) {
+            Some(problem) => format!("cannot connect to {host}: {problem}, {hint}"),
+            None if error.is_connect() => format!("cannot connect to {host}, {hint}"),
+            None => format!("the connection to {host} broke"),
+        }
+    }
+}
+
+/// Whether a request that failed may be sent again at once.
+fn may_repeat(repeat: Repeat, seen: Seen) -> bool {
+    match seen {
+        Seen::No => true,
+        Seen::Perhaps => repeat == Repeat::Harmless,
+        Seen::Final => false,
+    }
+}
+
+/// `text` without our token: an echo of it, from whatever answered, must not reach a log.
+fn redacted(text: Vec<u8>, token: &Secret) -> Vec<u8> {
+    let token = token.expose();
+    // A shorter one is no token of a platform, and would be found in innocent places.
+    if token.len() < 8 {
+        return text;
+    }
+    match str::from_utf8(&text) {
+        Ok(readable) if readable.contains(token) => readable.replace(token, "[redacted]").into(),
+        _ => text,
+    }
+}
+
+/// What went wrong while connecting, where the chain of causes tells.
+fn connect_problem(error: &reqwest::Error) -> Option<&'static str> {
+    let mut cause: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if error.is::<rustls::Error>() {
+            return Some("TLS failed");
+        }
+        let io = error.downcast_ref::<io::Error>();
+        if io.is_some_and(|io| io.kind() == io::ErrorKind::ConnectionRefused) {
+            return Some("connection refused");
+        }
+        if error.to_string() == "dns error" {
+            return Some("the host name is unknown");
+        }
+        // An io error that wraps another one does not give it as its source.
+        cause = match io.and_then(io::Error::get_ref) {
+            Some(wrapped) => Some(wrapped),
+            None => error.source(),
+        };
+    }
+    error.is_timeout().then_some("no connection in time")
+}
+
+fn encode<V: Serialize>(operation: &Operation, body: &QueryBody<V>) -> Result<Vec<u8>, ApiError> {
+    serde_json::to_vec(body).map_err(|error| {
+        let message = "the request cannot be written as JSON";
+        ApiError::new(operation.name, ErrorClass::Contract, message).with_source(error)
+    })
+}
+
+fn decode<Q: GraphQLQuery>(
+    operation: &Operation,
+    data: Value,
+) -> Result<Q::ResponseData, ApiError> {
+    serde_json::from_value(data).map_err(|error| {
+        let message = "the platform's answer has another shape than the one asked for";
+        ApiError::new(operation.name, ErrorClass::Contract, message).with_source(error)
+    })
+}
+
+/// The configuration for TLS. Over `http://` nothing is verified, so nothing is loaded: a machine
+/// without certificates can do without.
+fn tls_config(endpoint: &Url, config: &ClientConfig) -> Result<rustls::ClientConfig, ClientError> {
+    let built = match endpoint.scheme() {
+        "https" => config.tls.config(),
+        _ => tls::unused_config(),
+    };
+    built.map_err(|source| ClientError::Tls {
+        host: host(endpoint),
+        source,
+    })
+}
+
+fn headers(config: &ClientConfig) -> Result<HeaderMap, ClientError> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in &config.headers {
+        let failed = || ClientError::Header { name: name.clone() };
+        let key = HeaderName::from_bytes(name.as_bytes()).map_err(|_| failed())?;
+        headers.insert(key, secret_header(value.expose()).ok_or_else(failed)?);
+    }
+    let bearer = secret_header(&format!("Bearer {}", config.token.expose()));
+    headers.insert(header::AUTHORIZATION, bearer.ok_or(ClientError::Token)?);
+    let json = HeaderValue::from_static("application/json");
+    headers.insert(header::ACCEPT, json.clone());
+    headers.insert(header::CONTENT_TYPE, json);
+    let agent = HeaderValue::from_str(&config.user_agent).map_err(|_| ClientError::Header {
+        name: header::USER_AGENT.to_string(),
+    })?;
+    headers.insert(header::USER_AGENT, agent);
+    Ok(headers)
+}
+
+fn secret_header(value: &str) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_str(value).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+fn host(endpoint: &Url) -> String {
+    let host = endpoint.host_str().unwrap_or_default();
+    match endpoint.port_or_known_default() {
+        Some(port) => format!("{host}:{port}"),
+        None => host.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_harmless_or_unseen_is_repeated() {
+        check(Repeat::Harmless, Seen::No, true);
+        check(Repeat::Harmless, Seen::Perhaps, true);
+        check(Repeat::Harmless, Seen::Final, false);
+        check(Repeat::OnlyIfUnseen, Seen::No, true);
+        check(Repeat::OnlyIfUnseen, Seen::Perhaps, false);
+        check(Repeat::OnlyIfUnseen, Seen::Final, false);
+    }
+
+    fn check(repeat: Repeat, seen: Seen, expect: bool) {
+        assert_eq!(may_repeat(repeat, seen), expect, "{repeat:?} {seen:?}");
+    }
+}

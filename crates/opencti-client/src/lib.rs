@@ -1,0 +1,31 @@
+#![doc = include_str!("../README.md")]
+
+mod amqp;
+mod api_queue;
+mod backoff;
+mod client;
+mod error;
+mod features;
+mod message;
+mod platform;
+mod queue;
+mod secret;
+mod text;
+mod tls;
+mod version;
+
+pub use amqp::{AmqpOptions, AmqpQueue};
+pub use api_queue::ApiQueue;
+pub use client::{Client, ClientConfig, ClientError, RetryPolicy};
+pub use error::{ApiError, ErrorClass};
+pub use platform::{
+    ConnectorType, DraftId, Platform, Registered, Registration, UnknownConnectorType, WorkEnd,
+    WorkId,
+};
+pub use queue::{
+    BrokerAddress, Delivery, DeliveryError, DeliveryErrorKind, MessageHeader, Parts, Queue,
+    Refused, Route, Shipment,
+};
+pub use secret::Secret;
+pub use tls::{Pem, TlsError, TlsOptions, Trust};
+pub use version::PlatformVersion;

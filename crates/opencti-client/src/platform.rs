@@ -1,0 +1,198 @@
+//! What a connector asks of the platform, as a trait, and the values that pass.
+
+use std::fmt;
+use std::str::FromStr;
+
+use async_trait::async_trait;
+
+use crate::{ApiError, BrokerAddress, PlatformVersion, Route};
+
+/// The kinds of connector that the platform knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ConnectorType {
+    /// `EXTERNAL_IMPORT`
+    ExternalImport,
+    /// `INTERNAL_IMPORT_FILE`
+    InternalImportFile,
+    /// `INTERNAL_ENRICHMENT`
+    InternalEnrichment,
+    /// `INTERNAL_ANALYSIS`, known to platforms from 6.1.12 on
+    InternalAnalysis,
+    /// `INTERNAL_EXPORT_FILE`
+    InternalExportFile,
+    /// `STREAM`
+    Stream,
+}
+
+/// A name that is none of the platform's connector types.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("unknown connector type {0:?}")]
+pub struct UnknownConnectorType(pub String);
+
+impl ConnectorType {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::ExternalImport,
+        Self::InternalImportFile,
+        Self::InternalEnrichment,
+        Self::InternalAnalysis,
+        Self::InternalExportFile,
+        Self::Stream,
+    ];
+
+    /// The platform's name for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ExternalImport => "EXTERNAL_IMPORT",
+            Self::InternalImportFile => "INTERNAL_IMPORT_FILE",
+            Self::InternalEnrichment => "INTERNAL_ENRICHMENT",
+            Self::InternalAnalysis => "INTERNAL_ANALYSIS",
+            Self::InternalExportFile => "INTERNAL_EXPORT_FILE",
+            Self::Stream => "STREAM",
+        }
+    }
+}
+
+impl fmt::Display for ConnectorType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for ConnectorType {
+    type Err = UnknownConnectorType;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        Self::ALL
+            .into_iter()
+            .find(|kind| kind.as_str() == name)
+            .ok_or_else(|| UnknownConnectorType(name.to_owned()))
+    }
+}
+
+/// A connector as it is registered. `auto` is always told as false: a connector that nobody runs
+/// must not attract jobs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Registration {
+    /// The connector's id, a UUID in practice.
+    pub id: String,
+    /// Its name, at least two characters on platforms from 6.1.0 on.
+    pub name: String,
+    /// Its kind.
+    pub connector_type: ConnectorType,
+    /// What it handles; may be empty.
+    pub scope: Vec<String>,
+}
+
+/// What the platform answers to a registration.
+#[derive(Clone, Debug)]
+pub struct Registered {
+    /// The connector's state as the platform keeps it: absent, empty, or a JSON text.
+    pub state: Option<String>,
+    /// Where the connector's messages go.
+    pub route: Route,
+    /// The broker they go through.
+    pub broker: BrokerAddress,
+}
+
+/// The id of a work.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct WorkId(pub String);
+
+impl fmt::Display for WorkId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The id of a draft workspace.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct DraftId(pub String);
+
+/// How a work ended on the sender's side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum WorkEnd {
+    /// Everything that was to be sent is sent.
+    Sent,
+    /// It was not; the message says why.
+    InError,
+}
+
+/// The platform's API, as far as an importing connector needs it.
+///
+/// An implementation retries by itself what is idempotent or was surely not sent; what comes out
+/// as [`ErrorClass::Transient`](crate::ErrorClass::Transient) has been tried often enough for now.
+#[async_trait]
+pub trait Platform: Send + Sync {
+    /// The platform's version (`about`); `None` where it answers but not with a readable version.
+    ///
+    /// # Errors
+    /// [`ApiError`]
+    async fn version(&self) -> Result<Option<PlatformVersion>, ApiError>;
+
+    /// Registers a connector, or registers it again.
+    ///
+    /// # Errors
+    /// [`ApiError`]
+    async fn register_connector(&self, registration: &Registration)
+    -> Result<Registered, ApiError>;
+
+    /// Says that a connector is alive, and hands in its state. Returns the state that the platform
+    /// holds afterwards: another one if it was reset meanwhile.
+    ///
+    /// # Errors
+    /// [`ApiError`]
+    async fn ping_connector(
+        &self,
+        connector_id: &str,
+        state: &str,
+    ) -> Result<Option<String>, ApiError>;
+
+    /// Opens a work of a connector (`workAdd`).
+    ///
+    /// # Errors
+    /// [`ApiError`]
+    async fn add_work(&self, connector_id: &str, name: &str) -> Result<WorkId, ApiError>;
+
+    /// Adds to the number of messages that a work expects; a negative number gives back.
+    ///
+    /// # Errors
+    /// [`ApiError`]
+    async fn add_expectations(&self, work: &WorkId, count: i32) -> Result<(), ApiError>;
+
+    /// Reports one expectation as processed, or as failed with `error` (`reportExpectation`).
+    ///
+    /// # Errors
+    /// [`ApiError`]
+    async fn report_expectation(&self, work: &WorkId, error: Option<&str>) -> Result<(), ApiError>;
+
+    /// Says that the sender is done with a work (`toProcessed`).
+    ///
+    /// # Errors
+    /// [`ApiError`]
+    async fn finish_work(&self, work: &WorkId, message: &str, end: WorkEnd)
+    -> Result<(), ApiError>;
+
+    /// Creates a draft workspace (platform 6.4.0 and newer).
+    ///
+    /// # Errors
+    /// [`ApiError`]
+    async fn add_draft(&self, name: &str) -> Result<DraftId, ApiError>;
+
+    /// Ties a work to a draft (platform 6.5.0 and newer).
+    ///
+    /// # Errors
+    /// [`ApiError`]
+    async fn add_draft_context(&self, work: &WorkId, draft: &DraftId) -> Result<(), ApiError>;
+
+    /// Hands a whole bundle to the platform, which queues it for `connector_id` (`stixBundlePush`).
+    ///
+    /// # Errors
+    /// [`ApiError`]
+    async fn push_bundle(
+        &self,
+        connector_id: &str,
+        bundle: &str,
+        work: &WorkId,
+    ) -> Result<(), ApiError>;
+}

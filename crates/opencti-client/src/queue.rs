@@ -1,0 +1,147 @@
+//! The queue that the platform's workers read, as a trait, and the values that pass.
+
+use std::error::Error;
+
+use async_trait::async_trait;
+use tokio_util::sync::CancellationToken;
+
+use crate::{DraftId, Secret, WorkId};
+
+/// Where a connector's messages go, as its registration answered. Never built from the id: a
+/// platform may prefix its queues.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Route {
+    /// `config.push_exchange`
+    pub exchange: String,
+    /// `config.push_routing`
+    pub routing_key: String,
+}
+
+/// The broker's address, as a registration answered or settings overrule it.
+#[derive(Clone, Debug)]
+pub struct BrokerAddress {
+    /// Host name or address.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// Virtual host, such as `/`.
+    pub vhost: String,
+    /// Whether the connection uses TLS.
+    pub use_ssl: bool,
+    /// User name.
+    pub user: String,
+    /// Password.
+    pub password: Secret,
+}
+
+/// What all messages of one file share.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MessageHeader {
+    /// On whose behalf the worker imports; `None`: as the worker's own user.
+    pub applicant_id: Option<String>,
+    /// The envelope's `update`.
+    pub update: bool,
+    /// The draft that the import goes into, if it does.
+    pub draft_id: Option<DraftId>,
+    /// The work that counts the messages.
+    pub work_id: WorkId,
+}
+
+/// The parts of one bundle, in the order in which they are sent.
+///
+/// They are asked for by index, and may be asked for again after a broken connection, so that a
+/// queue holds only those in flight. Writing the same index twice writes the same bytes.
+pub trait Parts: Send + Sync {
+    /// How many there are.
+    fn count(&self) -> usize;
+
+    /// Appends part `index` (from 0) to `out`: a bundle of one object, as JSON.
+    fn write(&self, index: usize, out: &mut Vec<u8>);
+}
+
+/// One file's worth of messages.
+pub struct Shipment<'a> {
+    /// The source connector's id.
+    pub connector_id: &'a str,
+    /// The source connector's route.
+    pub route: &'a Route,
+    /// What the messages share.
+    pub header: &'a MessageHeader,
+    /// What they carry.
+    pub parts: &'a dyn Parts,
+}
+
+/// What became of a shipment that was handed over to the end. Every part not listed in `refused`
+/// was confirmed by the broker and reached a queue.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Delivery {
+    /// How many messages were confirmed.
+    pub confirmed: usize,
+    /// The messages that this broker will never take, in order of their index.
+    pub refused: Vec<Refused>,
+}
+
+/// A message that the broker refuses for what it is, however often it is sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// The part's index, from 0.
+    pub index: usize,
+    /// The broker's reason, such as its limit on a message's size.
+    pub reason: String,
+}
+
+/// Why a shipment was not handed over to the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DeliveryErrorKind {
+    /// We were asked to stop; the messages in flight were waited for.
+    Stopped,
+    /// The broker returned a message: the exchange or the queue behind it is missing. Registering
+    /// the connector again makes the platform declare them.
+    Unroutable,
+    /// The broker refuses our user, virtual host or permissions.
+    Denied,
+    /// The broker cannot be reached, or keeps breaking off.
+    Unavailable,
+    /// The platform refuses the bundle, or the request that carries it (queue over the API).
+    Contract,
+}
+
+/// A shipment that was not handed over to the end.
+#[derive(Debug, thiserror::Error)]
+#[error("{message} ({confirmed} messages confirmed)")]
+pub struct DeliveryError {
+    /// Why.
+    pub kind: DeliveryErrorKind,
+    /// How many messages were confirmed before.
+    pub confirmed: usize,
+    /// What happened, in words for an operator.
+    pub message: String,
+    /// The cause.
+    #[source]
+    pub source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+/// A way to the platform's workers.
+#[async_trait]
+pub trait Queue: Send + Sync {
+    /// Makes sure that messages can be handed over now: connects where it must. Called before a
+    /// work is opened, so that none is opened in vain while the broker is away.
+    ///
+    /// # Errors
+    /// [`DeliveryError`] with nothing confirmed.
+    async fn prepare(&self) -> Result<(), DeliveryError>;
+
+    /// Delivers all parts of a shipment, in order, and returns when each is confirmed or refused.
+    ///
+    /// Parts are pipelined: a window of them is in flight at a time. After an error, any of the
+    /// unconfirmed ones may have been delivered all the same. When `stop` is cancelled, nothing
+    /// more is sent and what is in flight is waited for.
+    ///
+    /// # Errors
+    /// [`DeliveryError`]; it counts what was confirmed.
+    async fn deliver(
+        &self,
+        shipment: &Shipment<'_>,
+        stop: &CancellationToken,
+    ) -> Result<Delivery, DeliveryError>;
+}

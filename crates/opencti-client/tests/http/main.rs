@@ -1,0 +1,10 @@
+//! The client, and the queue behind it, against a real HTTP server on loopback.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "clippy does not see that helpers of a test are part of it"
+)]
+
+mod client;
+mod queue;
+mod server;
