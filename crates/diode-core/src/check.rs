@@ -1,0 +1,116 @@
+//! `check`: what would become of a file, without any platform.
+
+use serde::Serialize;
+use stix_bundle::{Limits, Profile};
+
+use crate::examine::{Examined, LeftOut, examine, findings, fingerprint, left_out};
+use crate::refusal::{Finding, Refusal};
+use crate::{Code, Outcome};
+
+/// What would become of one file. Serialised, it is one line of `check --format json`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CheckReport {
+    /// The file, as it was named.
+    pub file: String,
+    /// `imported`, `partial`, `rejected` or `ignored`.
+    pub outcome: &'static str,
+    /// Why it would not be imported whole.
+    pub code: Option<&'static str>,
+    /// The same in words.
+    pub message: Option<String>,
+    /// The source connector.
+    pub connector: Option<CheckedConnector>,
+    /// The source applicant.
+    pub applicant_id: Option<String>,
+    /// How many messages would be sent.
+    pub messages: usize,
+    /// Objects that would not be sent, by code and type.
+    pub not_sent: Vec<LeftOut>,
+    /// What the bundle breaks, errors and warnings: the first thousand.
+    pub findings: Vec<Finding>,
+    /// How many findings there are beyond those.
+    pub findings_omitted: usize,
+}
+
+/// A source connector as `check` names it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CheckedConnector {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    #[serde(rename = "type")]
+    pub connector_type: &'static str,
+}
+
+impl CheckReport {
+    /// Whether nothing of the file would be left behind.
+    pub fn is_whole(&self) -> bool {
+        self.outcome == Outcome::Imported.as_str()
+    }
+
+    /// The report of a file that could not even be read.
+    pub fn unreadable(file: &str, message: String) -> Self {
+        Self::refused(file, &Refusal::new(Code::Unreadable, message))
+    }
+
+    fn new(file: &str, outcome: Outcome) -> Self {
+        Self {
+            file: file.to_owned(),
+            outcome: outcome.as_str(),
+            code: None,
+            message: None,
+            connector: None,
+            applicant_id: None,
+            messages: 0,
+            not_sent: Vec::new(),
+            findings: Vec::new(),
+            findings_omitted: 0,
+        }
+    }
+
+    fn refused(file: &str, refusal: &Refusal) -> Self {
+        Self {
+            code: Some(refusal.code.as_str()),
+            message: Some(refusal.message.clone()),
+            findings: refusal.findings.clone(),
+            ..Self::new(file, Outcome::Rejected)
+        }
+    }
+}
+
+/// Reads, validates and splits a file as an import would.
+pub fn check(file: &str, bytes: &[u8], limits: &Limits, profile: &Profile) -> CheckReport {
+    match examine(bytes, &fingerprint(bytes), limits, profile) {
+        Examined::Foreign(what) => CheckReport {
+            code: Some(Code::NotAnEnvelope.as_str()),
+            message: Some(what.to_owned()),
+            ..CheckReport::new(file, Outcome::Ignored)
+        },
+        Examined::Refused(refusal) => CheckReport::refused(file, &refusal),
+        Examined::Ready(import) => {
+            let outcome = match import.defects {
+                Some(_) => Outcome::Partial,
+                None => Outcome::Imported,
+            };
+            let connector = import.envelope.connector;
+            let found = findings(bytes, limits, profile);
+            CheckReport {
+                code: import.defects.as_ref().map(|refusal| refusal.code.as_str()),
+                message: import.defects.map(|refusal| refusal.message),
+                connector: Some(CheckedConnector {
+                    id: connector.id,
+                    name: connector.name,
+                    connector_type: connector.connector_type.as_str(),
+                }),
+                applicant_id: import.envelope.applicant_id,
+                messages: import.split.part_count(),
+                not_sent: left_out(import.split.not_sent()),
+                findings: found.kept().iter().map(Finding::from).collect(),
+                findings_omitted: found.omitted(),
+                ..CheckReport::new(file, outcome)
+            }
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! The source connectors, registered once per run of the program.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use opencti_client::{ApiError, Platform, Registration, Route};
+
+/// Registers source connectors on the platform, and remembers where their messages go.
+pub(crate) struct Connectors {
+    platform: Arc<dyn Platform>,
+    own_id: String,
+    routes: HashMap<String, (Registration, Route)>,
+}
+
+impl Connectors {
+    /// Knows only ourselves, as registered with `own` and answered with `route`.
+    pub(crate) fn new(platform: Arc<dyn Platform>, own: &Registration, route: Route) -> Self {
+        Self {
+            platform,
+            own_id: own.id.clone(),
+            routes: HashMap::from([(own.id.clone(), (own.clone(), route))]),
+        }
+    }
+
+    /// Where the messages of a source connector go; registers it where that was not yet done, or
+    /// done under another name, type or scope.
+    ///
+    /// A source connector that has our own id is ourselves: registering it would overwrite us.
+    ///
+    /// # Errors
+    /// [`ApiError`] of the registration.
+    pub(crate) async fn route(&mut self, connector: &Registration) -> Result<Route, ApiError> {
+        match self.routes.get(&connector.id) {
+            Some((known, route)) if known == connector || connector.id == self.own_id => {
+                Ok(route.clone())
+            }
+            _ => self.register(connector).await,
+        }
+    }
+
+    /// Registers a connector again, so that the platform declares its queue anew.
+    ///
+    /// # Errors
+    /// [`ApiError`] of the registration.
+    pub(crate) async fn route_anew(&mut self, connector: &Registration) -> Result<Route, ApiError> {
+        match self.routes.get(&connector.id) {
+            Some((own, _)) if connector.id == self.own_id => {
+                let own = own.clone();
+                self.register(&own).await
+            }
+            _ => self.register(connector).await,
+        }
+    }
+
+    async fn register(&mut self, connector: &Registration) -> Result<Route, ApiError> {
+        let answer = self.platform.register_connector(connector).await?;
+        tracing::info!(
+            connector = connector.name,
+            connector_id = connector.id,
+            "source connector registered"
+        );
+        self.routes.insert(
+            connector.id.clone(),
+            (connector.clone(), answer.route.clone()),
+        );
+        Ok(answer.route)
+    }
+}

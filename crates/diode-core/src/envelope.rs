@@ -1,0 +1,269 @@
+//! The envelope: who ran an import, on whose behalf, and what it found.
+//!
+//! Written by pycti's `send_to_directory` and `send_to_s3`:
+//! `{"bundle_type": "DIRECTORY_BUNDLE", "applicant_id": …, "connector": {"id", "name", "type",
+//! "scope", "auto", "validate_before_import"}, "entities_types": …, "bundle": {…}, "update": …}`.
+//! `entities_types` is not passed on: a worker would drop every object of another type.
+
+use std::borrow::Cow;
+
+use opencti_client::{ConnectorType, Registration};
+use serde_json::value::RawValue;
+use stix_bundle::Text;
+use stix_bundle::json::{self, Kind, Object, kind};
+
+use crate::Code;
+use crate::refusal::Refusal;
+
+/// Longest id or name of a connector that is taken for one, in bytes.
+const MAX_NAME_BYTES: usize = 1024;
+/// The platform refuses shorter names from 6.1.0 on.
+const MIN_NAME_CHARS: usize = 2;
+
+/// What `validate_before_import` asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Validation {
+    /// The import is to be looked at by a person first, in a draft.
+    Requested,
+    /// The import goes straight into the knowledge base.
+    NotRequested,
+}
+
+/// An envelope whose connector can be registered. The bundle is not yet looked into.
+#[derive(Clone, Debug)]
+pub struct Envelope<'a> {
+    /// The connector that ran the import, on the other side.
+    pub connector: Registration,
+    /// Whether the import is to be validated by a person.
+    pub validation: Validation,
+    /// On whose behalf it ran there; `None` where the envelope does not say.
+    pub applicant_id: Option<String>,
+    /// The envelope's `update`: merge where an object matches several existing ones.
+    pub update: bool,
+    /// The bundle's text.
+    pub bundle: Text<'a>,
+}
+
+/// Whether a JSON object is an envelope at all, by the keys it has.
+///
+/// Anything else in the folder belongs to somebody else and is left alone, so this asks for no
+/// more than what no other file would have.
+pub fn is_envelope(object: &Object<'_>) -> bool {
+    let marked = string(object, "bundle_type")
+        .is_some_and(|kind| kind == "DIRECTORY_BUNDLE" || kind == "S3_BUNDLE");
+    marked || (object.get("connector").is_some() && object.get("bundle").is_some())
+}
+
+impl<'a> Envelope<'a> {
+    /// Reads an envelope out of an object that [is one](is_envelope).
+    ///
+    /// # Errors
+    /// [`Code::InvalidConnector`] or [`Code::InvalidBundle`], in words.
+    pub fn read(object: &Object<'a>) -> Result<Self, Refusal> {
+        let (connector, validation) = connector(object)?;
+        Ok(Self {
+            connector,
+            validation,
+            applicant_id: string(object, "applicant_id").filter(|id| !id.trim().is_empty()),
+            update: object.get("update").is_some_and(is_true),
+            bundle: bundle(object)?,
+        })
+    }
+}
+
+fn connector(envelope: &Object<'_>) -> Result<(Registration, Validation), Refusal> {
+    let refuse = |message: String| Refusal::new(Code::InvalidConnector, message);
+    let text = envelope
+        .text("connector")
+        .ok_or_else(|| refuse("the envelope has no connector".into()))?;
+    let connector = Object::parse(text).map_err(|_| refuse("connector is not an object".into()))?;
+    let id = name_of(&connector, "id")?;
+    let name = name_of(&connector, "name")?;
+    if name.chars().count() < MIN_NAME_CHARS {
+        return Err(refuse(format!(
+            "connector.name {name:?} has fewer than {MIN_NAME_CHARS} characters"
+        )));
+    }
+    let connector_type = name_of(&connector, "type")?
+        .parse::<ConnectorType>()
+        .map_err(|error| refuse(format!("connector.type: {error}")))?;
+    let registration = Registration {
+        id,
+        name,
+        connector_type,
+        scope: scope(&connector)?,
+    };
+    Ok((registration, validation(&connector)))
+}
+
+/// A string that names something: not blank, not too long, without control characters.
+fn name_of(connector: &Object<'_>, key: &str) -> Result<String, Refusal> {
+    let refuse =
+        |what: &str| Refusal::new(Code::InvalidConnector, format!("connector.{key} {what}"));
+    let value = connector.get(key).ok_or_else(|| refuse("is missing"))?;
+    let text = json::string(value).ok_or_else(|| refuse("is not a text"))?;
+    let text = text.trim();
+    if text.is_empty() {
+        return Err(refuse("is empty"));
+    }
+    if text.len() > MAX_NAME_BYTES {
+        return Err(refuse(&format!("is longer than {MAX_NAME_BYTES} bytes")));
+    }
+    if text.chars().any(char::is_control) {
+        return Err(refuse("holds control characters"));
+    }
+    Ok(text.to_owned())
+}
+
+/// pycti writes the configured text, `a,b`; a list is taken too.
+fn scope(connector: &Object<'_>) -> Result<Vec<String>, Refusal> {
+    let Some(value) = connector.get("scope") else {
+        return Ok(Vec::new());
+    };
+    let entries: Vec<String> = match kind(value) {
+        Kind::Null => Vec::new(),
+        Kind::String => json::string(value)
+            .map(|text| text.split(',').map(str::to_owned).collect())
+            .unwrap_or_default(),
+        _ => serde_json::from_str(value.get()).map_err(|_| {
+            Refusal::new(
+                Code::InvalidConnector,
+                "connector.scope is neither a text nor a list of texts",
+            )
+        })?,
+    };
+    Ok(entries
+        .iter()
+        .map(|entry| entry.trim().to_owned())
+        .filter(|entry| !entry.is_empty())
+        .collect())
+}
+
+/// When in doubt, a person looks at it: only what plainly says no means no.
+fn validation(connector: &Object<'_>) -> Validation {
+    let Some(value) = connector.get("validate_before_import") else {
+        return Validation::NotRequested;
+    };
+    let requested = match kind(value) {
+        Kind::Null => false,
+        Kind::Bool => is_true(value),
+        Kind::Number => value.get() != "0",
+        Kind::String => {
+            let text = value.get().trim_matches('"').to_ascii_lowercase();
+            !matches!(text.as_str(), "" | "false" | "no" | "off" | "0")
+        }
+        Kind::Array | Kind::Object => true,
+    };
+    if requested {
+        Validation::Requested
+    } else {
+        Validation::NotRequested
+    }
+}
+
+fn bundle<'a>(envelope: &Object<'a>) -> Result<Text<'a>, Refusal> {
+    let refuse = |message: &str| Refusal::new(Code::InvalidBundle, message);
+    envelope
+        .text("bundle")
+        .ok_or_else(|| refuse("the envelope has no bundle"))
+}
+
+fn string(object: &Object<'_>, key: &str) -> Option<String> {
+    object.get(key).and_then(json::string).map(Cow::into_owned)
+}
+
+fn is_true(value: &RawValue) -> bool {
+    value.get() == "true"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use stix_bundle::Limits;
+
+    const GOOD: &str = r#"{"id": "c-1", "name": "Feed", "type": "EXTERNAL_IMPORT", "scope": "a, b,", "validate_before_import": false}"#;
+
+    fn check(text: &str, expect: &str) {
+        let text = Text::check(text.as_bytes(), &Limits::default()).unwrap();
+        let object = Object::parse(text).unwrap();
+        let got = if is_envelope(&object) {
+            match Envelope::read(&object) {
+                Ok(envelope) => format!("{envelope:?}"),
+                Err(refusal) => format!("{}: {}", refusal.code, refusal.message),
+            }
+        } else {
+            "foreign".to_owned()
+        };
+        let text = text.as_str();
+        assert!(got.contains(expect), "{text}\n got {got}\nwant {expect}");
+    }
+
+    #[test]
+    fn tells_envelopes_from_other_files() {
+        check(r#"{"settings": {}}"#, "foreign");
+        check(r#"{"type": "bundle", "objects": []}"#, "foreign");
+        check(
+            r#"{"bundle_type": "QUEUE_BUNDLE", "content": ""}"#,
+            "foreign",
+        );
+        check(r#"{"bundle": {}}"#, "foreign");
+        check(r#"{"bundle_type": "S3_BUNDLE"}"#, "invalid-connector");
+        check(r#"{"connector": null, "bundle": {}}"#, "invalid-connector");
+    }
+
+    #[test]
+    fn reads_the_connector() {
+        let with = |connector: &str| format!(r#"{{"connector": {connector}, "bundle": {{}}}}"#);
+        check(&with(GOOD), r#"scope: ["a", "b"]"#);
+        check(&with(GOOD), "NotRequested");
+        for (from, to, expect) in [
+            (r#""c-1""#, "null", "connector.id is not a text"),
+            (r#""c-1""#, r#"" ""#, "connector.id is empty"),
+            (
+                r#""c-1""#,
+                r#""a\nb""#,
+                "connector.id holds control characters",
+            ),
+            (r#""Feed""#, r#""F""#, "fewer than 2 characters"),
+            ("EXTERNAL_IMPORT", "EXTERNAL", "unknown connector type"),
+            (r#""a, b,""#, "null", "scope: []"),
+            (r#""a, b,""#, r#"["x"]"#, r#"scope: ["x"]"#),
+            (r#""a, b,""#, "7", "connector.scope is neither"),
+            (": false", ": true", " Requested"),
+            (": false", r#": "False""#, "NotRequested"),
+            (": false", r#": "yes""#, " Requested"),
+            (": false", ": null", "NotRequested"),
+        ] {
+            check(&with(&GOOD.replace(from, to)), expect);
+        }
+        check(
+            &with(&GOOD.replace("\"id\"", "\"other\"")),
+            "connector.id is missing",
+        );
+        check(&with("[]"), "connector is not an object");
+    }
+
+    #[test]
+    fn reads_the_rest() {
+        let with = |rest: &str| format!(r#"{{"connector": {GOOD}, {rest}}}"#);
+        check(
+            &with(r#""bundle_type": "S3_BUNDLE""#),
+            "invalid-bundle: the envelope has no bundle",
+        );
+        check(&with(r#""bundle": {}"#), "applicant_id: None");
+        check(
+            &with(r#""bundle": {}, "applicant_id": "u""#),
+            r#"applicant_id: Some("u")"#,
+        );
+        check(
+            &with(r#""bundle": {}, "applicant_id": 7"#),
+            "applicant_id: None",
+        );
+        check(
+            &with(r#""bundle": {}, "applicant_id": """#),
+            "applicant_id: None",
+        );
+        check(&with(r#""bundle": {}, "update": true"#), "update: true");
+        check(&with(r#""bundle": {}, "update": null"#), "update: false");
+    }
+}

@@ -1,0 +1,244 @@
+//! A pass over a source: each file read, judged, delivered, recorded and cleaned up, in that order.
+
+mod aside;
+mod file;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::sync::Arc;
+
+use bundle_source::{Entry, Location, Source};
+use chrono::{DateTime, Utc};
+use opencti_client::{Platform, PlatformVersion, Queue, Registration, Route};
+use stix_bundle::{Limits, Profile};
+use tokio_util::sync::CancellationToken;
+
+use crate::connectors::Connectors;
+use crate::delivery::Courier;
+use crate::ledger::Known;
+use crate::plan::{Policy, Step, plan};
+use crate::report::{FileReport, Interruption, PassReport};
+use crate::trouble::{Fatal, Reach, Trouble, chain};
+use crate::works::Works;
+use crate::{Applicants, Ledger, Outcome};
+
+/// Tells the time. The program's one clock is handed in by the binary.
+pub type Clock = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
+
+/// What an [`Importer`] is made of.
+pub struct Parts {
+    /// Where the files are.
+    pub source: Arc<dyn Source>,
+    /// The platform's API.
+    pub platform: Arc<dyn Platform>,
+    /// The way to its workers.
+    pub queue: Arc<dyn Queue>,
+    /// How works are kept.
+    pub works: Arc<dyn Works>,
+    /// What is known of files.
+    pub ledger: Arc<Ledger>,
+    /// The time.
+    pub clock: Clock,
+    /// When to stop.
+    pub stop: CancellationToken,
+}
+
+/// The settings of an [`Importer`].
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// What becomes of files.
+    pub policy: Policy,
+    /// What is too much.
+    pub limits: Limits,
+    /// Which objects the platform takes.
+    pub profile: Profile,
+    /// Whose data it is.
+    pub applicants: Applicants,
+}
+
+/// Imports the files of one source.
+pub struct Importer {
+    source: Arc<dyn Source>,
+    ledger: Arc<Ledger>,
+    clock: Clock,
+    stop: CancellationToken,
+    courier: Courier,
+    rules: Rules,
+}
+
+impl fmt::Debug for Importer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Importer")
+            .field("source", &self.source)
+            .field("rules", &self.rules)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a pass carries from file to file.
+#[derive(Debug, Default)]
+struct Course {
+    /// Source connectors with a file that waits: those behind it wait, too, to keep their order.
+    held: HashMap<String, Trouble>,
+    /// Connectors that failed in a row.
+    failures: usize,
+    report: PassReport,
+}
+
+impl Importer {
+    /// An importer on a platform that has registered us as `own`, with `route` as our own queue.
+    pub fn new(
+        parts: Parts,
+        rules: Rules,
+        own: &Registration,
+        route: Route,
+        version: Option<PlatformVersion>,
+    ) -> Self {
+        let courier = Courier {
+            connectors: Connectors::new(Arc::clone(&parts.platform), own, route),
+            platform: parts.platform,
+            queue: parts.queue,
+            works: parts.works,
+            version,
+            stop: parts.stop.clone(),
+        };
+        Self {
+            source: parts.source,
+            ledger: parts.ledger,
+            clock: parts.clock,
+            stop: parts.stop,
+            courier,
+            rules,
+        }
+    }
+
+    /// Goes over all files once. What happened is in the log, line by line, and in the report.
+    pub async fn pass(&mut self) -> PassReport {
+        let mut course = Course::default();
+        if let Err(fatal) = self.walk(&mut course).await {
+            tracing::error!(
+                error = chain(&fatal),
+                "nothing is imported without the ledger"
+            );
+            course.report.interruption = Some(Interruption::Ledger);
+        }
+        course.report
+    }
+
+    async fn walk(&mut self, course: &mut Course) -> Result<(), Fatal> {
+        let listing = match self.source.list().await {
+            Ok(listing) => listing,
+            Err(error) => {
+                tracing::error!(
+                    source = self.source.name(),
+                    error = chain(&error),
+                    "the files cannot be listed"
+                );
+                course.report.interruption = Some(Interruption::Source);
+                return Ok(());
+            }
+        };
+        let known = self.ledger.known(self.source.name())?;
+        self.note_missing(&listing, &known)?;
+        let steps = plan(listing, &known, &self.rules.policy, (self.clock)());
+        let mut steps = steps.into_iter();
+        while course.report.interruption.is_none() {
+            if self.stop.is_cancelled() {
+                course.report.interruption = Some(Interruption::Stopped);
+                break;
+            }
+            let Some(step) = steps.next() else { break };
+            self.take(step, &known, course).await?;
+        }
+        course.report.leave_untried(steps);
+        self.discard_expired(&mut course.report).await
+    }
+
+    fn note_missing(
+        &self,
+        listing: &[Entry],
+        known: &HashMap<Location, Known>,
+    ) -> Result<(), Fatal> {
+        if known.is_empty() {
+            return Ok(());
+        }
+        let listed: HashSet<Location> =
+            listing.iter().map(|entry| entry.location.clone()).collect();
+        Ok(self.ledger.seen(self.source.name(), &listed)?)
+    }
+
+    async fn take(
+        &mut self,
+        step: Step,
+        known: &HashMap<Location, Known>,
+        course: &mut Course,
+    ) -> Result<(), Fatal> {
+        match step {
+            Step::Examine(entry) => {
+                let row = known.get(&entry.location);
+                if let Some(file) = self.import(&entry, row, course).await? {
+                    course.report.add(&file);
+                }
+            }
+            Step::Remove(entry) => {
+                if self.remove(&entry).await? {
+                    course.report.removed += 1;
+                    course.report.done.push(entry.modified);
+                }
+            }
+            Step::SetAside(entry) => self.set_aside_as_recorded(&entry).await?,
+        }
+        Ok(())
+    }
+}
+
+impl Course {
+    /// Takes note of a connector's trouble: its files are held, and the pass ends if it is not
+    /// about that connector alone.
+    fn hold(&mut self, connector_id: &str, trouble: Trouble) {
+        if let Reach::Everything(interruption) = trouble.reach(self.failures) {
+            self.report.interruption = Some(interruption);
+        }
+        self.failures += 1;
+        self.held.insert(connector_id.to_owned(), trouble);
+    }
+}
+
+/// One line per file, at the level that its outcome deserves.
+fn log(file: &FileReport, details: &file::Details<'_>) {
+    let not_sent: Vec<String> = file
+        .not_sent
+        .iter()
+        .map(|left| {
+            let object_type = left.object_type.as_deref().unwrap_or("-");
+            format!("{} {object_type} {}", left.code, left.count)
+        })
+        .collect();
+    macro_rules! line {
+        ($level:ident, $message:literal) => {
+            tracing::$level!(
+                file = file.file,
+                outcome = file.outcome.as_str(),
+                code = file.code.map(|code| code.as_str()),
+                reason = file.message,
+                connector = details.connector,
+                connector_id = details.connector_id,
+                applicant_id = details.applicant_id,
+                work = details.work,
+                moved_to = details.moved_to,
+                messages = file.messages,
+                not_sent = (!not_sent.is_empty()).then(|| not_sent.join(", ")),
+                $message
+            )
+        };
+    }
+    match file.outcome {
+        Outcome::Imported => line!(info, "file imported"),
+        Outcome::Ignored => line!(info, "file ignored: it is left where it is"),
+        Outcome::Waiting => line!(warn, "file waits"),
+        Outcome::Partial => line!(error, "file imported in part, and set aside"),
+        Outcome::Rejected => line!(error, "file rejected, and set aside"),
+    }
+}

@@ -1,0 +1,122 @@
+//! Cleaning up: what leaves its place, and how that is remembered.
+
+use bundle_source::{Entry, Removal};
+
+use super::Importer;
+use crate::Outcome;
+use crate::ledger::Known;
+use crate::plan::AfterImport;
+use crate::report::PassReport;
+use crate::trouble::{Fatal, chain};
+
+impl Importer {
+    /// Deletes a file whose import is recorded. Where that fails, the next pass tries again.
+    pub(super) async fn remove(&self, entry: &Entry) -> Result<bool, Fatal> {
+        match self.source.remove(entry).await {
+            Ok(Removal::Removed | Removal::AlreadyGone) => {
+                self.left(entry, None)?;
+                Ok(true)
+            }
+            Ok(Removal::Replaced) => {
+                tracing::info!(
+                    file = entry.location.as_str(),
+                    "another file has taken an imported one's name; it is imported next"
+                );
+                Ok(false)
+            }
+            Err(error) => {
+                tracing::error!(
+                    file = entry.location.as_str(),
+                    error = chain(&error),
+                    "an imported file cannot be deleted; it is not imported again"
+                );
+                Ok(false)
+            }
+        }
+    }
+
+    /// Moves a file away whose refusal is recorded. Where that fails, the next pass tries again.
+    pub(super) async fn set_aside(&self, entry: &Entry) -> Result<Option<String>, Fatal> {
+        let reason = self.ledger.reason(self.source.name(), &entry.location)?;
+        let reason = reason.unwrap_or_else(|| b"{}\n".to_vec());
+        match self.source.set_aside(entry, &reason).await {
+            Ok(moved_to) => {
+                self.left(entry, moved_to.as_deref())?;
+                Ok(moved_to)
+            }
+            Err(error) => {
+                tracing::error!(
+                    file = entry.location.as_str(),
+                    error = chain(&error),
+                    "a rejected file cannot be set aside; it stays, and is not imported again"
+                );
+                Ok(None)
+            }
+        }
+    }
+
+    /// A file that an earlier run or pass decided on, but did not get to move.
+    pub(super) async fn set_aside_as_recorded(&self, entry: &Entry) -> Result<(), Fatal> {
+        if let Some(moved_to) = self.set_aside(entry).await? {
+            tracing::info!(
+                file = entry.location.as_str(),
+                moved_to,
+                "a file rejected earlier was set aside"
+            );
+        }
+        Ok(())
+    }
+
+    /// A file that was written anew with the content that we know: nothing is sent again.
+    pub(super) async fn recognise(&self, entry: &Entry, row: &Known) -> Result<(), Fatal> {
+        self.ledger.recognise(row.id, entry)?;
+        tracing::info!(
+            file = entry.location.as_str(),
+            outcome = row.outcome.as_str(),
+            "a file was written anew with the same content; it is not imported again"
+        );
+        match (row.outcome, self.rules.policy.after_import) {
+            (Outcome::Imported, AfterImport::Delete) => self.remove(entry).await.map(drop),
+            (Outcome::Rejected | Outcome::Partial, _) => self.set_aside(entry).await.map(drop),
+            _ => Ok(()),
+        }
+    }
+
+    /// Deletes rejected files whose retention has passed; only such as we set aside ourselves.
+    pub(super) async fn discard_expired(&self, report: &mut PassReport) -> Result<(), Fatal> {
+        let Some(retention) = self.rules.policy.retention else {
+            return Ok(());
+        };
+        let Some(before) = chrono::TimeDelta::from_std(retention)
+            .ok()
+            .and_then(|retention| (self.clock)().checked_sub_signed(retention))
+        else {
+            return Ok(());
+        };
+        for file in self.ledger.set_aside_before(self.source.name(), before)? {
+            match self.source.discard(&file.moved_to).await {
+                Ok(()) => {
+                    self.ledger.discarded(file.id)?;
+                    report.removed += 1;
+                    tracing::info!(
+                        file = file.moved_to,
+                        "a rejected file's retention has passed"
+                    );
+                }
+                Err(error) => tracing::warn!(
+                    file = file.moved_to,
+                    error = chain(&error),
+                    "a rejected file whose retention has passed cannot be deleted"
+                ),
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn left(&self, entry: &Entry, moved_to: Option<&str>) -> Result<(), Fatal> {
+        let now = (self.clock)();
+        Ok(self
+            .ledger
+            .left(self.source.name(), &entry.location, moved_to, now)?)
+    }
+}

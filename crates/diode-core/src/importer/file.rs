@@ -1,0 +1,362 @@
+//! One file: read, judge, deliver, record, clean up.
+
+use bundle_source::{Entry, ReadError};
+use bytes::Bytes;
+use opencti_client::Refused;
+
+use super::{Course, Importer, log};
+use crate::delivery::{Delivered, Undelivered};
+use crate::examine::{Examined, Import, LeftOut, examine, fingerprint, left_out};
+use crate::ledger::{Known, Record};
+use crate::plan::{AfterImport, must_wait};
+use crate::refusal::{Finding, FindingLevel, Reason, Refusal};
+use crate::report::FileReport;
+use crate::trouble::{Fatal, chain};
+use crate::{Applicant, Code, Outcome};
+
+/// What a log line has beyond the report.
+#[derive(Debug, Default)]
+pub(super) struct Details<'a> {
+    pub(super) connector: Option<&'a str>,
+    pub(super) connector_id: Option<&'a str>,
+    pub(super) applicant_id: Option<&'a str>,
+    pub(super) work: Option<&'a str>,
+    pub(super) moved_to: Option<&'a str>,
+}
+
+/// A file on its way through a pass.
+struct Case<'a> {
+    entry: &'a Entry,
+    /// What was known of the file's location before.
+    row: Option<&'a Known>,
+    fingerprint: Option<&'a str>,
+}
+
+impl Importer {
+    /// Imports a file, or sees why not. `None` where there is nothing to tell: it has gone, or is
+    /// one we know.
+    pub(super) async fn import(
+        &mut self,
+        entry: &Entry,
+        row: Option<&Known>,
+        course: &mut Course,
+    ) -> Result<Option<FileReport>, Fatal> {
+        let case = Case {
+            entry,
+            row,
+            fingerprint: None,
+        };
+        let bytes = match self.source.read(entry, self.rules.limits.max_bytes).await {
+            Ok(bytes) => bytes,
+            Err(error) => return self.unread(&case, error).await,
+        };
+        let fingerprint = fingerprint(&bytes);
+        if let Some(row) = same_content(row, &fingerprint) {
+            self.recognise(entry, row).await?;
+            return Ok(None);
+        }
+        let row = match row {
+            Some(row) if row.outcome != Outcome::Waiting => {
+                // Another file has taken the name: what became of the old one stays as history.
+                self.left(entry, None)?;
+                None
+            }
+            row => row,
+        };
+        let case = Case {
+            entry,
+            row,
+            fingerprint: Some(&fingerprint),
+        };
+        self.judge(&case, &bytes, &fingerprint, course)
+            .await
+            .map(Some)
+    }
+
+    async fn unread(&self, case: &Case<'_>, error: ReadError) -> Result<Option<FileReport>, Fatal> {
+        match error {
+            ReadError::Gone { .. } => Ok(None),
+            ReadError::TooLarge { .. } => {
+                let refusal = Refusal::new(Code::TooLarge, error.to_string());
+                self.refuse(case, refusal, &Details::default())
+                    .await
+                    .map(Some)
+            }
+            ReadError::Changed { .. } | ReadError::Failed(_) => self
+                .wait(case, Code::Unreadable, chain(&error), &Details::default())
+                .map(Some),
+        }
+    }
+
+    async fn judge(
+        &mut self,
+        case: &Case<'_>,
+        bytes: &Bytes,
+        fingerprint: &str,
+        course: &mut Course,
+    ) -> Result<FileReport, Fatal> {
+        match examine(bytes, fingerprint, &self.rules.limits, &self.rules.profile) {
+            Examined::Foreign(what) => self.ignore(case, what),
+            Examined::Refused(refusal) => self.refuse(case, refusal, &Details::default()).await,
+            Examined::Ready(import) => self.send(case, &import, course).await,
+        }
+    }
+
+    async fn send(
+        &mut self,
+        case: &Case<'_>,
+        import: &Import<'_>,
+        course: &mut Course,
+    ) -> Result<FileReport, Fatal> {
+        let connector = import.envelope.connector.clone();
+        let applicant_id = import.envelope.applicant_id.clone();
+        let applicant = self.rules.applicants.map(applicant_id.as_deref());
+        let details = Details {
+            connector: Some(&connector.name),
+            connector_id: Some(&connector.id),
+            applicant_id: applicant_id.as_deref(),
+            ..Details::default()
+        };
+        if let Some(trouble) = course.held.get(&connector.id) {
+            let message = format!(
+                "an earlier file of this connector waits: {}",
+                chain(trouble)
+            );
+            return self.wait(case, trouble.code(), message, &details);
+        }
+        match self
+            .courier
+            .deliver(import, &applicant, case.entry.modified)
+            .await
+        {
+            Ok(delivered) => {
+                course.failures = 0;
+                self.delivered(case, import, &delivered, &applicant, &details)
+                    .await
+            }
+            Err(Undelivered::Refused(refusal)) => self.refuse(case, refusal, &details).await,
+            Err(Undelivered::Unavailable(code, message)) => {
+                self.wait(case, code, message, &details)
+            }
+            Err(Undelivered::Trouble(trouble)) => {
+                let (code, message) = (trouble.code(), chain(&trouble));
+                course.hold(&connector.id, trouble);
+                self.wait(case, code, message, &details)
+            }
+        }
+    }
+
+    /// Every message is confirmed: from here on nothing may send them again.
+    async fn delivered(
+        &self,
+        case: &Case<'_>,
+        import: &Import<'_>,
+        delivered: &Delivered,
+        applicant: &Applicant,
+        details: &Details<'_>,
+    ) -> Result<FileReport, Fatal> {
+        let refusal = broken_objects(import, &delivered.delivery.refused);
+        let outcome = if refusal.is_some() {
+            Outcome::Partial
+        } else {
+            Outcome::Imported
+        };
+        let mut not_sent = left_out(import.split.not_sent());
+        if !delivered.delivery.refused.is_empty() {
+            not_sent.push(LeftOut {
+                code: REFUSED_BY_BROKER,
+                object_type: None,
+                count: delivered.delivery.refused.len(),
+            });
+        }
+        let mut file = report(case, outcome, refusal.as_ref());
+        file.messages = delivered.delivery.confirmed;
+        file.not_sent = not_sent;
+        file.unmapped = unmapped(applicant);
+        let details = Details {
+            work: Some(&delivered.work.0),
+            connector: details.connector,
+            connector_id: details.connector_id,
+            applicant_id: details.applicant_id,
+            moved_to: None,
+        };
+        self.record(case, &file, refusal.as_ref(), &details)?;
+        self.close_work(delivered).await;
+        self.clean_up(case, &file, details).await?;
+        Ok(file)
+    }
+
+    /// The messages are delivered whether or not the work can be closed.
+    async fn close_work(&self, delivered: &Delivered) {
+        let refused = &delivered.delivery.refused;
+        if let Err(error) = self.courier.works.sent(&delivered.work, refused).await {
+            tracing::warn!(
+                work = %delivered.work,
+                error = chain(&error),
+                "cannot tell the platform that everything was sent"
+            );
+        }
+    }
+
+    async fn clean_up(
+        &self,
+        case: &Case<'_>,
+        file: &FileReport,
+        mut details: Details<'_>,
+    ) -> Result<(), Fatal> {
+        match (file.outcome, self.rules.policy.after_import) {
+            (Outcome::Imported, AfterImport::Delete) => {
+                log(file, &details);
+                self.remove(case.entry).await?;
+            }
+            (Outcome::Partial | Outcome::Rejected, _) => {
+                let moved_to = self.set_aside(case.entry).await?;
+                details.moved_to = moved_to.as_deref();
+                log(file, &details);
+            }
+            _ => log(file, &details),
+        }
+        Ok(())
+    }
+
+    async fn refuse(
+        &self,
+        case: &Case<'_>,
+        refusal: Refusal,
+        details: &Details<'_>,
+    ) -> Result<FileReport, Fatal> {
+        let now = (self.clock)();
+        let seen_since = case
+            .row
+            .filter(|row| row.is(case.entry))
+            .map_or(now, |row| row.seen_since);
+        let modified = case.entry.modified;
+        if must_wait(refusal.code, modified, seen_since, &self.rules.policy, now) {
+            let message = format!("it may still be being copied: {}", refusal.message);
+            return self.wait(case, refusal.code, message, details);
+        }
+        let file = report(case, Outcome::Rejected, Some(&refusal));
+        self.record(case, &file, Some(&refusal), details)?;
+        let details = Details {
+            connector: details.connector,
+            connector_id: details.connector_id,
+            applicant_id: details.applicant_id,
+            ..Details::default()
+        };
+        self.clean_up(case, &file, details).await?;
+        Ok(file)
+    }
+
+    fn ignore(&self, case: &Case<'_>, what: &str) -> Result<FileReport, Fatal> {
+        let refusal = Refusal::new(Code::NotAnEnvelope, what);
+        let file = report(case, Outcome::Ignored, Some(&refusal));
+        self.record(case, &file, None, &Details::default())?;
+        log(&file, &Details::default());
+        Ok(file)
+    }
+
+    /// Says that a file waits; says it again only when it waits for another reason.
+    fn wait(
+        &self,
+        case: &Case<'_>,
+        code: Code,
+        message: String,
+        details: &Details<'_>,
+    ) -> Result<FileReport, Fatal> {
+        let file = report(case, Outcome::Waiting, Some(&Refusal::new(code, message)));
+        let said = case.row.is_some_and(|row| {
+            row.is(case.entry) && row.outcome == Outcome::Waiting && row.code == Some(code)
+        });
+        if !said {
+            self.record(case, &file, None, details)?;
+            log(&file, details);
+        }
+        Ok(file)
+    }
+
+    fn record(
+        &self,
+        case: &Case<'_>,
+        file: &FileReport,
+        refusal: Option<&Refusal>,
+        details: &Details<'_>,
+    ) -> Result<(), Fatal> {
+        let now = (self.clock)();
+        let name = case.entry.location.as_str();
+        let reason = refusal.map(|refusal| {
+            Reason::new(name, case.entry.size, case.fingerprint, refusal, now).to_json()
+        });
+        let record = Record {
+            fingerprint: case.fingerprint,
+            code: file.code,
+            reason: reason.as_deref(),
+            connector_id: details.connector_id,
+            connector_name: details.connector,
+            applicant_id: details.applicant_id,
+            work_id: details.work,
+            messages: file.messages,
+            not_sent: file.not_sent.iter().map(|left| left.count).sum(),
+        };
+        Ok(self
+            .ledger
+            .record(self.source.name(), case.entry, file.outcome, &record, now)?)
+    }
+}
+
+fn report(case: &Case<'_>, outcome: Outcome, refusal: Option<&Refusal>) -> FileReport {
+    FileReport {
+        file: case.entry.location.to_string(),
+        modified: case.entry.modified,
+        outcome,
+        code: refusal.map(|refusal| refusal.code),
+        message: refusal.map(|refusal| refusal.message.clone()),
+        messages: 0,
+        not_sent: Vec::new(),
+        unmapped: None,
+    }
+}
+
+/// The code of an object that this broker does not take.
+const REFUSED_BY_BROKER: &str = "refused-by-broker";
+
+/// A row about the same content at the same place, decided for good; not one that went missing
+/// meanwhile: who brings a file again wants it imported again.
+fn same_content<'a>(row: Option<&'a Known>, fingerprint: &str) -> Option<&'a Known> {
+    row.filter(|row| {
+        !row.missed
+            && row.outcome != Outcome::Waiting
+            && row.fingerprint.as_deref() == Some(fingerprint)
+    })
+}
+
+fn unmapped(applicant: &Applicant) -> Option<String> {
+    match applicant {
+        Applicant::Mapped(_) => None,
+        Applicant::Unmapped(id) => Some(id.clone()),
+        Applicant::Unnamed => Some(String::new()),
+    }
+}
+
+/// The refusal of those objects of a delivered import that were not: broken ones, and ones that
+/// the broker does not take.
+fn broken_objects(import: &Import<'_>, refused: &[Refused]) -> Option<Refusal> {
+    if refused.is_empty() {
+        return import.defects.clone();
+    }
+    let mut refusal = import.defects.clone().unwrap_or_else(|| {
+        Refusal::new(
+            Code::Partial,
+            format!("{} objects were refused by the broker", refused.len()),
+        )
+    });
+    refusal.findings.extend(refused.iter().map(|message| {
+        let part = import.split.part(message.index);
+        Finding {
+            code: REFUSED_BY_BROKER,
+            level: FindingLevel::Error,
+            path: format!("$.bundle.objects[{}]", part.object),
+            message: message.reason.clone(),
+        }
+    }));
+    Some(refusal)
+}

@@ -1,0 +1,754 @@
+//! Passes over a real folder and a real ledger, against a platform and a queue in memory.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+
+use async_trait::async_trait;
+use bundle_source::{Entry, LocalSource, ReadError, Removal, Source, SourceError};
+use bytes::Bytes;
+use chrono::{DateTime, TimeDelta, Utc};
+use opencti_client::{
+    ApiError, BrokerAddress, Delivery, DeliveryError, DeliveryErrorKind, DraftId, ErrorClass,
+    Platform, PlatformVersion, Queue, Refused, Registered, Registration, Route, Secret, Shipment,
+    WorkEnd, WorkId,
+};
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use super::{Importer, Parts, Rules};
+use crate::report::{Interruption, PassReport};
+use crate::works::WorkPerFile;
+use crate::{AfterImport, Applicants, Ledger, Outcome, Policy};
+
+/// Everything that was done to platform, queue and source, in order.
+type Diary = Arc<Mutex<Vec<String>>>;
+
+struct FakePlatform {
+    diary: Diary,
+    /// Calls, as the diary has them, that fail, with the class and how often.
+    faults: Mutex<HashMap<String, (ErrorClass, usize)>>,
+}
+
+impl FakePlatform {
+    fn note(&self, call: String) -> Result<(), ApiError> {
+        let mut faults = self.faults.lock().unwrap();
+        if let Some((class, left)) = faults.get_mut(&call)
+            && *left > 0
+        {
+            *left -= 1;
+            return Err(ApiError::new("call", *class, "made to fail"));
+        }
+        self.diary.lock().unwrap().push(call);
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Platform for FakePlatform {
+    async fn version(&self) -> Result<Option<PlatformVersion>, ApiError> {
+        Ok(None)
+    }
+
+    async fn register_connector(&self, connector: &Registration) -> Result<Registered, ApiError> {
+        self.note(format!("register {}", connector.id))?;
+        Ok(Registered {
+            state: None,
+            route: route(&connector.id),
+            broker: BrokerAddress {
+                host: "localhost".into(),
+                port: 5672,
+                vhost: "/".into(),
+                use_ssl: false,
+                user: "u".into(),
+                password: Secret::new("p"),
+            },
+        })
+    }
+
+    async fn ping_connector(&self, _: &str, state: &str) -> Result<Option<String>, ApiError> {
+        Ok(Some(state.to_owned()))
+    }
+
+    async fn add_work(&self, connector_id: &str, name: &str) -> Result<WorkId, ApiError> {
+        self.note(format!("work {connector_id}"))?;
+        Ok(WorkId(format!("work of {connector_id}: {name}")))
+    }
+
+    async fn add_expectations(&self, _: &WorkId, count: i32) -> Result<(), ApiError> {
+        self.note(format!("expect {count}"))
+    }
+
+    async fn report_expectation(&self, _: &WorkId, error: Option<&str>) -> Result<(), ApiError> {
+        self.note(format!("report {}", error.unwrap_or("ok")))
+    }
+
+    async fn finish_work(&self, _: &WorkId, _: &str, end: WorkEnd) -> Result<(), ApiError> {
+        self.note(format!("finish {end:?}"))
+    }
+
+    async fn add_draft(&self, _: &str) -> Result<DraftId, ApiError> {
+        self.note("draft".into())?;
+        Ok(DraftId("draft".into()))
+    }
+
+    async fn add_draft_context(&self, _: &WorkId, _: &DraftId) -> Result<(), ApiError> {
+        self.note("draft context".into())
+    }
+
+    async fn push_bundle(&self, _: &str, _: &str, _: &WorkId) -> Result<(), ApiError> {
+        unreachable!("the queue is another one")
+    }
+}
+
+/// What a fake queue does with the next shipment instead of delivering it.
+enum QueueFault {
+    Fail(DeliveryErrorKind, usize),
+    Refuse(usize),
+}
+
+struct FakeQueue {
+    diary: Diary,
+    faults: Mutex<Vec<QueueFault>>,
+    ready: Mutex<Option<DeliveryErrorKind>>,
+    messages: Mutex<Vec<Value>>,
+}
+
+fn failure(kind: DeliveryErrorKind, confirmed: usize) -> DeliveryError {
+    DeliveryError {
+        kind,
+        confirmed,
+        message: "made to fail".into(),
+        source: None,
+    }
+}
+
+#[async_trait]
+impl Queue for FakeQueue {
+    async fn prepare(&self) -> Result<(), DeliveryError> {
+        self.ready
+            .lock()
+            .unwrap()
+            .map_or(Ok(()), |kind| Err(failure(kind, 0)))
+    }
+
+    async fn deliver(
+        &self,
+        shipment: &Shipment<'_>,
+        _: &CancellationToken,
+    ) -> Result<Delivery, DeliveryError> {
+        let count = shipment.parts.count();
+        let mut delivery = Delivery {
+            confirmed: count,
+            refused: Vec::new(),
+        };
+        match self.faults.lock().unwrap().pop() {
+            Some(QueueFault::Fail(kind, confirmed)) => return Err(failure(kind, confirmed)),
+            Some(QueueFault::Refuse(index)) => {
+                delivery.confirmed -= 1;
+                delivery.refused.push(Refused {
+                    index,
+                    reason: "too large".into(),
+                });
+            }
+            None => {}
+        }
+        self.diary.lock().unwrap().push(format!(
+            "publish {} {}",
+            shipment.connector_id, delivery.confirmed
+        ));
+        for index in 0..count {
+            let mut part = Vec::new();
+            shipment.parts.write(index, &mut part);
+            self.messages.lock().unwrap().push(json!({
+                "routing_key": shipment.route.routing_key,
+                "applicant_id": shipment.header.applicant_id,
+                "draft_id": shipment.header.draft_id.as_ref().map(|draft| &draft.0),
+                "bundle": serde_json::from_slice::<Value>(&part).unwrap(),
+            }));
+        }
+        Ok(delivery)
+    }
+}
+
+/// A folder whose removals and moves fail while told to.
+#[derive(Debug)]
+struct StubbornSource {
+    inner: LocalSource,
+    diary: Diary,
+    stuck: Mutex<bool>,
+}
+
+impl StubbornSource {
+    fn act(&self, action: &'static str, entry: &Entry) -> Result<(), SourceError> {
+        if *self.stuck.lock().unwrap() {
+            return Err(SourceError {
+                action,
+                place: entry.location.to_string(),
+                transient: true,
+                source: "made to fail".into(),
+            });
+        }
+        self.diary
+            .lock()
+            .unwrap()
+            .push(format!("{action} {}", entry.location));
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Source for StubbornSource {
+    fn name(&self) -> &str {
+        self.inner.name()
+    }
+
+    async fn list(&self) -> Result<Vec<Entry>, SourceError> {
+        self.inner.list().await
+    }
+
+    async fn read(&self, entry: &Entry, limit: u64) -> Result<Bytes, ReadError> {
+        self.inner.read(entry, limit).await
+    }
+
+    async fn remove(&self, entry: &Entry) -> Result<Removal, SourceError> {
+        self.act("remove", entry)?;
+        self.inner.remove(entry).await
+    }
+
+    async fn set_aside(&self, entry: &Entry, reason: &[u8]) -> Result<Option<String>, SourceError> {
+        self.act("set aside", entry)?;
+        self.inner.set_aside(entry, reason).await
+    }
+
+    async fn discard(&self, set_aside: &str) -> Result<(), SourceError> {
+        self.inner.discard(set_aside).await
+    }
+}
+
+fn route(connector_id: &str) -> Route {
+    Route {
+        exchange: "x".into(),
+        routing_key: format!("push_{connector_id}"),
+    }
+}
+
+fn own() -> Registration {
+    Registration {
+        id: "own".into(),
+        name: "Diode".into(),
+        connector_type: opencti_client::ConnectorType::ExternalImport,
+        scope: Vec::new(),
+    }
+}
+
+/// A folder, a state folder, and what the importer of a test stands on.
+struct Bench {
+    folder: tempfile::TempDir,
+    state: tempfile::TempDir,
+    diary: Diary,
+    platform: Arc<FakePlatform>,
+    queue: Arc<FakeQueue>,
+    source: Arc<StubbornSource>,
+    now: Arc<Mutex<DateTime<Utc>>>,
+    stop: CancellationToken,
+    after_import: AfterImport,
+    version: Option<PlatformVersion>,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let diary = Diary::default();
+        Self {
+            state: tempfile::tempdir().unwrap(),
+            platform: Arc::new(FakePlatform {
+                diary: Arc::clone(&diary),
+                faults: Mutex::default(),
+            }),
+            queue: Arc::new(FakeQueue {
+                diary: Arc::clone(&diary),
+                faults: Mutex::default(),
+                ready: Mutex::default(),
+                messages: Mutex::default(),
+            }),
+            source: Arc::new(StubbornSource {
+                inner: LocalSource::new(folder.path(), None).unwrap(),
+                diary: Arc::clone(&diary),
+                stuck: Mutex::new(false),
+            }),
+            folder,
+            diary,
+            now: Arc::new(Mutex::new(Utc::now())),
+            stop: CancellationToken::new(),
+            after_import: AfterImport::Delete,
+            version: None,
+        }
+    }
+
+    /// An importer as a newly started program has it.
+    fn importer(&self) -> Importer {
+        let now = Arc::clone(&self.now);
+        let platform: Arc<dyn Platform> = Arc::clone(&self.platform) as _;
+        Importer::new(
+            Parts {
+                source: Arc::clone(&self.source) as _,
+                works: Arc::new(WorkPerFile::new(Arc::clone(&platform))),
+                platform,
+                queue: Arc::clone(&self.queue) as _,
+                ledger: Arc::new(Ledger::open(self.state.path()).unwrap()),
+                clock: Arc::new(move || *now.lock().unwrap()),
+                stop: self.stop.clone(),
+            },
+            Rules {
+                policy: Policy {
+                    after_import: self.after_import,
+                    retention: Some(Duration::from_hours(7 * 24)),
+                    settle: Duration::from_secs(5),
+                },
+                limits: stix_bundle::Limits::default(),
+                profile: stix_bundle::Profile::opencti(),
+                applicants: Applicants::new([("there".to_owned(), "here".to_owned())].into()),
+            },
+            &own(),
+            route("own"),
+            self.version,
+        )
+    }
+
+    async fn pass(&self) -> PassReport {
+        self.importer().pass().await
+    }
+
+    /// Writes a file that is `age` seconds old.
+    fn put(&self, name: &str, content: &str, age: u64) -> PathBuf {
+        let path = self.folder.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        let time = SystemTime::now() - Duration::from_secs(age);
+        std::fs::File::options()
+            .write(true)
+            .open(&path)
+            .unwrap()
+            .set_modified(time)
+            .unwrap();
+        path
+    }
+
+    fn diary(&self) -> Vec<String> {
+        std::mem::take(&mut *self.diary.lock().unwrap())
+    }
+
+    fn fail(&self, call: &str, class: ErrorClass, times: usize) {
+        let mut faults = self.platform.faults.lock().unwrap();
+        faults.insert(call.to_owned(), (class, times));
+    }
+
+    fn queue_fault(&self, fault: QueueFault) {
+        self.queue.faults.lock().unwrap().push(fault);
+    }
+
+    fn published(&self) -> Vec<String> {
+        let mut diary = self.diary();
+        diary.retain(|line| line.starts_with("publish"));
+        diary
+    }
+
+    fn reason(&self, name: &str) -> Value {
+        let path = self.folder.path().join("rejected").join(name);
+        serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+    }
+
+    fn later(&self, time: TimeDelta) {
+        *self.now.lock().unwrap() += time;
+    }
+}
+
+fn identity(name: &str) -> Value {
+    json!({"type": "identity", "id": format!("identity--{name}"), "name": name})
+}
+
+fn envelope(connector: &str, objects: &[Value]) -> String {
+    json!({
+        "bundle_type": "DIRECTORY_BUNDLE",
+        "applicant_id": "there",
+        "connector": {"id": connector, "name": "Feed", "type": "EXTERNAL_IMPORT", "scope": "x"},
+        "bundle": {"type": "bundle", "id": "bundle--1", "objects": objects},
+        "update": false,
+    })
+    .to_string()
+}
+
+fn exists(path: &Path) -> bool {
+    path.symlink_metadata().is_ok()
+}
+
+#[tokio::test]
+async fn a_good_file_goes_the_way_that_loses_nothing() {
+    let bench = Bench::new();
+    let path = bench.put(
+        "a.json",
+        &envelope("c", &[identity("a"), identity("b")]),
+        60,
+    );
+    let report = bench.pass().await;
+    assert_eq!((report.count(Outcome::Imported), report.messages), (1, 2));
+    assert_eq!(
+        bench.diary(),
+        [
+            "register c",
+            "work c",
+            "expect 2",
+            "publish c 2",
+            "finish Sent",
+            "remove a.json"
+        ]
+    );
+    let message = bench.queue.messages.lock().unwrap()[0].clone();
+    assert_eq!(message["routing_key"], "push_c");
+    assert_eq!(message["applicant_id"], "here");
+    assert!(!exists(&path));
+    assert!(!bench.pass().await.is_eventful());
+}
+
+#[tokio::test]
+async fn connectors_are_registered_once_and_never_as_ourselves() {
+    let bench = Bench::new();
+    bench.put("1.json", &envelope("c", &[identity("a")]), 60);
+    bench.put("2.json", &envelope("own", &[identity("a")]), 50);
+    bench.put("3.json", &envelope("c", &[identity("a")]), 40);
+    bench.pass().await;
+    let mut diary = bench.diary();
+    diary.retain(|line| line.starts_with("register") || line.starts_with("publish"));
+    assert_eq!(
+        diary,
+        ["register c", "publish c 1", "publish own 1", "publish c 1"]
+    );
+}
+
+#[tokio::test]
+async fn trouble_of_one_connector_holds_its_files_in_order_and_no_others() {
+    let bench = Bench::new();
+    for (name, connector, age) in [
+        ("1.json", "a", 60),
+        ("2.json", "b", 50),
+        ("3.json", "a", 40),
+    ] {
+        bench.put(name, &envelope(connector, &[identity("x")]), age);
+    }
+    bench.fail("work a", ErrorClass::Transient, 1);
+    let report = bench.pass().await;
+    assert_eq!(report.count(Outcome::Waiting), 2);
+    assert_eq!(report.interruption, None);
+    assert_eq!(bench.published(), ["publish b 1"]);
+    bench.pass().await;
+    assert_eq!(bench.published(), ["publish a 1", "publish a 1"]);
+}
+
+#[tokio::test]
+async fn trouble_that_is_about_everything_ends_the_pass() {
+    for (fault, class, expect) in [
+        ("work", ErrorClass::Transient, Interruption::Platform),
+        (
+            "register",
+            ErrorClass::Credentials,
+            Interruption::Credentials,
+        ),
+    ] {
+        let bench = Bench::new();
+        for (name, connector) in [("1.json", "a"), ("2.json", "b"), ("3.json", "c")] {
+            bench.put(name, &envelope(connector, &[identity("x")]), 60);
+            bench.fail(&format!("{fault} {connector}"), class, 1);
+        }
+        let report = bench.pass().await;
+        assert_eq!(report.interruption, Some(expect));
+        assert!(report.untried >= 1);
+        assert_eq!(bench.published(), Vec::<String>::new());
+        assert_eq!(std::fs::read_dir(bench.folder.path()).unwrap().count(), 3);
+    }
+}
+
+#[tokio::test]
+async fn a_broker_that_is_away_costs_no_work() {
+    let bench = Bench::new();
+    bench.put("a.json", &envelope("c", &[identity("a")]), 60);
+    *bench.queue.ready.lock().unwrap() = Some(DeliveryErrorKind::Unavailable);
+    let report = bench.pass().await;
+    assert_eq!(report.interruption, Some(Interruption::Broker));
+    assert_eq!(bench.diary(), Vec::<String>::new());
+    *bench.queue.ready.lock().unwrap() = None;
+    bench.pass().await;
+    assert_eq!(bench.published(), ["publish c 1"]);
+}
+
+#[tokio::test]
+async fn what_was_not_sent_is_given_back() {
+    let bench = Bench::new();
+    let path = bench.put(
+        "a.json",
+        &envelope("c", &[identity("a"), identity("b")]),
+        60,
+    );
+    bench.queue_fault(QueueFault::Fail(DeliveryErrorKind::Unavailable, 1));
+    bench.pass().await;
+    assert_eq!(
+        bench.diary(),
+        [
+            "register c",
+            "work c",
+            "expect 2",
+            "expect -1",
+            "finish InError"
+        ]
+    );
+    assert!(exists(&path));
+}
+
+#[tokio::test]
+async fn a_missing_queue_is_declared_by_registering_again() {
+    let bench = Bench::new();
+    bench.put("a.json", &envelope("c", &[identity("a")]), 60);
+    bench.queue_fault(QueueFault::Fail(DeliveryErrorKind::Unroutable, 0));
+    let report = bench.pass().await;
+    assert_eq!(report.count(Outcome::Imported), 1);
+    let diary = bench.diary();
+    assert_eq!(
+        diary[..5],
+        [
+            "register c",
+            "work c",
+            "expect 1",
+            "register c",
+            "publish c 1"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_connector_that_was_deleted_is_registered_again() {
+    let bench = Bench::new();
+    bench.put("a.json", &envelope("c", &[identity("a")]), 60);
+    bench.fail("work c", ErrorClass::Contract, 1);
+    assert_eq!(bench.pass().await.count(Outcome::Imported), 1);
+    assert_eq!(
+        bench.diary()[..4],
+        ["register c", "register c", "work c", "expect 1"]
+    );
+}
+
+#[tokio::test]
+async fn a_connector_that_cannot_be_registered_is_refused() {
+    let bench = Bench::new();
+    bench.put("a.json", &envelope("c", &[identity("a")]), 60);
+    bench.fail("register c", ErrorClass::Contract, 1);
+    assert_eq!(bench.pass().await.count(Outcome::Rejected), 1);
+    assert_eq!(
+        bench.reason("a.json.reason.json")["code"],
+        "invalid-connector"
+    );
+}
+
+#[tokio::test]
+async fn a_message_that_the_broker_refuses_makes_the_file_partial() {
+    let bench = Bench::new();
+    bench.put(
+        "a.json",
+        &envelope("c", &[identity("a"), identity("b")]),
+        60,
+    );
+    bench.queue_fault(QueueFault::Refuse(1));
+    let report = bench.pass().await;
+    assert_eq!((report.count(Outcome::Partial), report.messages), (1, 1));
+    let reason = bench.reason("a.json.reason.json");
+    assert_eq!(reason["code"], "partial");
+    assert_eq!(reason["findings"][0]["path"], "$.bundle.objects[1]");
+    assert_eq!(reason["findings"][0]["code"], "refused-by-broker");
+    assert!(bench.diary().contains(&"report too large".to_owned()));
+}
+
+#[tokio::test]
+async fn validation_goes_into_a_draft_or_waits_for_a_platform_that_has_them() {
+    let mut bench = Bench::new();
+    let content = envelope("c", &[identity("a")]).replace(
+        r#""scope":"x""#,
+        r#""scope":"x","validate_before_import":true"#,
+    );
+    bench.put("a.json", &content, 60);
+    let version = |minor| PlatformVersion {
+        major: 6,
+        minor,
+        patch: 9,
+    };
+    bench.version = Some(version(5));
+    assert_eq!(bench.pass().await.count(Outcome::Waiting), 1);
+    assert_eq!(bench.diary(), Vec::<String>::new());
+    bench.version = Some(version(6));
+    assert_eq!(bench.pass().await.count(Outcome::Imported), 1);
+    assert_eq!(bench.queue.messages.lock().unwrap()[0]["draft_id"], "draft");
+}
+
+#[tokio::test]
+async fn killed_before_cleaning_up_the_next_run_only_cleans_up() {
+    let broken = json!({"type": "identity", "name": "no id"});
+    for (content, action) in [
+        (envelope("c", &[identity("a")]), "remove a.json"),
+        (
+            envelope("c", &[identity("a"), broken.clone()]),
+            "set aside a.json",
+        ),
+        (envelope("c", &[broken]), "set aside a.json"),
+        ("{".to_owned(), "set aside a.json"),
+    ] {
+        let bench = Bench::new();
+        let path = bench.put("a.json", &content, 60);
+        *bench.source.stuck.lock().unwrap() = true;
+        bench.pass().await;
+        assert!(exists(&path));
+        bench.diary();
+        *bench.source.stuck.lock().unwrap() = false;
+        bench.pass().await;
+        assert_eq!(bench.diary(), [action]);
+        assert!(!exists(&path));
+        assert!(!bench.pass().await.is_eventful());
+    }
+}
+
+#[tokio::test]
+async fn unfinished_files_wait_and_are_imported_once_complete() {
+    let bench = Bench::new();
+    let content = envelope("c", &[identity("a")]);
+    let path = bench.put("a.json", &content[..40], 1);
+    assert_eq!(bench.pass().await.count(Outcome::Waiting), 1);
+    bench.put("a.json", &content, 0);
+    assert_eq!(bench.pass().await.count(Outcome::Imported), 1);
+    assert!(!exists(&path));
+
+    bench.put("b.json", "{\"conn", 0);
+    assert_eq!(bench.pass().await.count(Outcome::Waiting), 1);
+    bench.later(TimeDelta::seconds(6));
+    assert_eq!(bench.pass().await.count(Outcome::Rejected), 1);
+    assert_eq!(bench.reason("b.json.reason.json")["code"], "invalid-json");
+    assert_eq!(bench.reason("b.json.reason.json")["size"], 6);
+}
+
+#[tokio::test]
+async fn foreign_files_are_read_once_and_left() {
+    let bench = Bench::new();
+    let path = bench.put("a.json", r#"{"type": "bundle", "objects": []}"#, 60);
+    assert_eq!(bench.pass().await.count(Outcome::Ignored), 1);
+    assert_eq!(bench.pass().await.count(Outcome::Ignored), 0);
+    assert!(exists(&path));
+    assert_eq!(bench.diary(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn kept_files_are_sent_once_until_they_change_or_come_back() {
+    let mut bench = Bench::new();
+    bench.after_import = AfterImport::Keep;
+    let content = envelope("c", &[identity("a")]);
+    let path = bench.put("a.json", &content, 60);
+    bench.pass().await;
+    bench.pass().await;
+    bench.put("a.json", &content, 10);
+    bench.pass().await;
+    assert_eq!(
+        bench.published(),
+        ["publish c 1"],
+        "the same content, written anew"
+    );
+    bench.put(
+        "a.json",
+        &envelope("c", &[identity("a"), identity("b")]),
+        10,
+    );
+    bench.pass().await;
+    assert_eq!(
+        bench.published(),
+        ["publish c 2"],
+        "other content under the same name"
+    );
+    std::fs::remove_file(&path).unwrap();
+    bench.pass().await;
+    bench.put("a.json", &envelope("c", &[identity("a"), identity("b")]), 5);
+    bench.pass().await;
+    assert_eq!(
+        bench.published(),
+        ["publish c 2"],
+        "it had gone, and came back"
+    );
+    assert!(exists(&path));
+}
+
+#[tokio::test]
+async fn retention_counts_from_the_decision_and_spares_what_is_not_ours() {
+    let mut bench = Bench::new();
+    bench.after_import = AfterImport::Keep;
+    let old = 30 * 86_400;
+    let imported = bench.put("a.json", &envelope("c", &[identity("a")]), old);
+    let foreign = bench.put("b.json", "{}", old);
+    bench.put("c.json", "{", old);
+    bench.pass().await;
+    let rejected = bench.folder.path().join("rejected/c.json");
+    let stray = bench.folder.path().join("rejected/stray.json");
+    std::fs::write(&stray, "x").unwrap();
+    bench.later(TimeDelta::days(6));
+    bench.pass().await;
+    assert!(exists(&imported) && exists(&rejected));
+    bench.later(TimeDelta::days(2));
+    assert_eq!(bench.pass().await.removed, 2);
+    assert!(!exists(&imported) && !exists(&rejected));
+    assert!(!exists(
+        &bench.folder.path().join("rejected/c.json.reason.json")
+    ));
+    assert!(exists(&foreign) && exists(&stray));
+}
+
+#[tokio::test]
+async fn unmapped_applicants_are_imported_and_named() {
+    let bench = Bench::new();
+    let content = envelope("c", &[identity("a")]);
+    bench.put("1.json", &content.replace("there", "nobody"), 60);
+    bench.put("2.json", &content.replace(r#""there""#, "null"), 60);
+    let report = bench.pass().await;
+    assert_eq!(report.count(Outcome::Imported), 2);
+    let expect = [(String::new(), 1), ("nobody".to_owned(), 1)].into();
+    assert_eq!(report.unmapped, expect);
+    let messages = bench.queue.messages.lock().unwrap();
+    assert!(
+        messages
+            .iter()
+            .all(|message| message["applicant_id"].is_null())
+    );
+}
+
+#[tokio::test]
+async fn asked_to_stop_nothing_more_is_started() {
+    let bench = Bench::new();
+    bench.put("1.json", &envelope("c", &[identity("a")]), 60);
+    bench.put("2.json", &envelope("c", &[identity("a")]), 50);
+    bench.queue_fault(QueueFault::Fail(DeliveryErrorKind::Stopped, 0));
+    let report = bench.pass().await;
+    assert_eq!(report.interruption, Some(Interruption::Stopped));
+    assert_eq!(report.untried, 1);
+    bench.stop.cancel();
+    let report = bench.pass().await;
+    assert_eq!(
+        (report.interruption, report.untried),
+        (Some(Interruption::Stopped), 2)
+    );
+}
+
+#[tokio::test]
+async fn without_the_folder_nothing_counts_as_gone() {
+    let mut bench = Bench::new();
+    bench.after_import = AfterImport::Keep;
+    bench.put("a.json", &envelope("c", &[identity("a")]), 60);
+    bench.pass().await;
+    bench.diary();
+    let hidden = bench.state.path().join("hidden");
+    std::fs::rename(bench.folder.path(), &hidden).unwrap();
+    assert_eq!(bench.pass().await.interruption, Some(Interruption::Source));
+    std::fs::rename(&hidden, bench.folder.path()).unwrap();
+    assert!(!bench.pass().await.is_eventful());
+    assert_eq!(bench.diary(), Vec::<String>::new());
+}

@@ -1,0 +1,433 @@
+//! The ledger: what is known of every file, in SQLite, so that a restart forgets nothing.
+//!
+//! One row is one stay of one file in one place. While the file is there, the row is the only one
+//! of its location; once it has left (deleted, or set aside), the row stays as history and a file
+//! that comes later under the same name gets a row of its own.
+
+mod schema;
+
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use bundle_source::{Entry, Location};
+use chrono::{DateTime, Utc};
+use rusqlite::{Connection, OptionalExtension, Row, named_params};
+
+use crate::{Code, Outcome};
+
+/// The ledger's file within the state folder.
+pub const FILE_NAME: &str = "ledger.sqlite3";
+
+/// What went wrong with the ledger.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// Its folder cannot be made.
+    #[error("cannot create the state folder {}", path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: std::io::Error,
+    },
+    /// It cannot be opened, or is none.
+    #[error("cannot open the ledger {}", path.display())]
+    Open {
+        /// Its file.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: rusqlite::Error,
+    },
+    /// It was written by a newer version of this program.
+    #[error("the ledger {} has schema {found}, newer than {supported}, which this version reads", path.display())]
+    Newer {
+        /// Its file.
+        path: PathBuf,
+        /// Its schema.
+        found: i64,
+        /// The newest schema that this version reads.
+        supported: i64,
+    },
+    /// It cannot be read or written.
+    #[error("cannot {action} the ledger")]
+    Access {
+        /// `read` or `write`.
+        action: &'static str,
+        /// The cause.
+        #[source]
+        source: rusqlite::Error,
+    },
+}
+
+/// What is known of a file that, so far as we know, is in its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// The row.
+    pub id: i64,
+    /// The file as it was when this was written.
+    pub entry: Entry,
+    /// SHA-256 of its content in hexadecimal, where it was read.
+    pub fingerprint: Option<String>,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// Why, where it was not imported whole.
+    pub code: Option<Code>,
+    /// When the file was first seen as it is.
+    pub seen_since: DateTime<Utc>,
+    /// When the outcome was decided.
+    pub decided_at: DateTime<Utc>,
+    /// Whether a listing since did not show the file.
+    pub missed: bool,
+}
+
+impl Known {
+    /// Whether this row is about that very file, not about one that has taken its name.
+    pub fn is(&self, entry: &Entry) -> bool {
+        self.entry == *entry
+    }
+}
+
+/// What is to be remembered of a file.
+#[derive(Clone, Debug, Default)]
+pub struct Record<'a> {
+    /// SHA-256 of its content, in hexadecimal.
+    pub fingerprint: Option<&'a str>,
+    /// Why it was not imported whole.
+    pub code: Option<Code>,
+    /// The reason file's text, for a file that is to be set aside.
+    pub reason: Option<&'a [u8]>,
+    /// The source connector's id.
+    pub connector_id: Option<&'a str>,
+    /// The source connector's name.
+    pub connector_name: Option<&'a str>,
+    /// The source applicant.
+    pub applicant_id: Option<&'a str>,
+    /// The work it was imported in.
+    pub work_id: Option<&'a str>,
+    /// How many messages were delivered.
+    pub messages: usize,
+    /// How many objects were not sent.
+    pub not_sent: usize,
+}
+
+/// A rejected file that lies where it was set aside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetAside {
+    /// The row.
+    pub id: i64,
+    /// Where it is, as [`Source::set_aside`](bundle_source::Source::set_aside) said.
+    pub moved_to: String,
+}
+
+/// The ledger of one program. Every write is on disk when its call returns.
+#[derive(Debug)]
+pub struct Ledger {
+    connection: Mutex<Connection>,
+}
+
+impl Ledger {
+    /// Opens the ledger in `folder`, and makes both where they are missing.
+    ///
+    /// # Errors
+    /// [`LedgerError::Folder`], [`LedgerError::Open`] and [`LedgerError::Newer`].
+    pub fn open(folder: &Path) -> Result<Self, LedgerError> {
+        std::fs::create_dir_all(folder).map_err(|source| LedgerError::Folder {
+            path: folder.to_owned(),
+            source,
+        })?;
+        let path = folder.join(FILE_NAME);
+        let open = |source| LedgerError::Open {
+            path: path.clone(),
+            source,
+        };
+        let connection = Connection::open(&path).map_err(open)?;
+        let found = schema::prepare(&connection).map_err(open)?;
+        if found > schema::VERSION {
+            return Err(LedgerError::Newer {
+                path,
+                found,
+                supported: schema::VERSION,
+            });
+        }
+        Ok(Self {
+            connection: Mutex::new(connection),
+        })
+    }
+
+    /// What is known of the files of a source that have not left their place.
+    ///
+    /// # Errors
+    /// [`LedgerError::Access`]
+    pub fn known(&self, source: &str) -> Result<HashMap<Location, Known>, LedgerError> {
+        let connection = self.lock();
+        let mut statement = connection
+            .prepare_cached(
+                "SELECT id, location, size, modified_ns, etag, fingerprint, outcome, code,
+                        seen_since_ms, decided_at_ms, missed
+                 FROM files WHERE source = ?1 AND gone_at_ms IS NULL",
+            )
+            .map_err(read)?;
+        let rows = statement
+            .query_map([source], |row| {
+                let known = known(row)?;
+                Ok((known.entry.location.clone(), known))
+            })
+            .map_err(read)?;
+        rows.collect::<Result<_, _>>().map_err(read)
+    }
+
+    /// Remembers what became of a file that is still in its place; replaces what was known of it.
+    ///
+    /// # Errors
+    /// [`LedgerError::Access`]; what was known before still is.
+    pub fn record(
+        &self,
+        source: &str,
+        entry: &Entry,
+        outcome: Outcome,
+        record: &Record<'_>,
+        now: DateTime<Utc>,
+    ) -> Result<(), LedgerError> {
+        self.lock()
+            .prepare_cached(schema::RECORD)
+            .and_then(|mut statement| {
+                statement.execute(named_params! {
+                    ":source": source,
+                    ":location": entry.location.as_str(),
+                    ":size": entry.size.cast_signed(),
+                    ":modified_ns": nanoseconds(entry.modified),
+                    ":etag": entry.etag,
+                    ":fingerprint": record.fingerprint,
+                    ":outcome": outcome.as_str(),
+                    ":code": record.code.map(Code::as_str),
+                    ":reason": record.reason,
+                    ":connector_id": record.connector_id,
+                    ":connector_name": record.connector_name,
+                    ":applicant_id": record.applicant_id,
+                    ":work_id": record.work_id,
+                    ":messages": i64::try_from(record.messages).unwrap_or(i64::MAX),
+                    ":not_sent": i64::try_from(record.not_sent).unwrap_or(i64::MAX),
+                    ":now": now.timestamp_millis(),
+                })
+            })
+            .map(drop)
+            .map_err(write)
+    }
+
+    /// Notes that a file known by its content is now there as `entry`: written anew, but the same.
+    ///
+    /// # Errors
+    /// [`LedgerError::Access`]
+    pub fn recognise(&self, id: i64, entry: &Entry) -> Result<(), LedgerError> {
+        self.lock()
+            .execute(
+                "UPDATE files SET size = ?2, modified_ns = ?3, etag = ?4, missed = 0 WHERE id = ?1",
+                (
+                    id,
+                    entry.size.cast_signed(),
+                    nanoseconds(entry.modified),
+                    entry.etag.as_deref(),
+                ),
+            )
+            .map(drop)
+            .map_err(write)
+    }
+
+    /// Notes that a file has left its place: deleted, or set aside at `moved_to`.
+    ///
+    /// An earlier file that was set aside under the same name is no longer there: somebody took
+    /// it away, or the name would not have been free. Its row must not outlive it, or the new
+    /// file would be discarded when the old one's retention has passed.
+    ///
+    /// # Errors
+    /// [`LedgerError::Access`]
+    pub fn left(
+        &self,
+        source: &str,
+        location: &Location,
+        moved_to: Option<&str>,
+        now: DateTime<Utc>,
+    ) -> Result<(), LedgerError> {
+        let mut connection = self.lock();
+        let transaction = connection.transaction().map_err(write)?;
+        transaction
+            .execute(
+                "UPDATE files SET moved_to = NULL WHERE source = ?1 AND moved_to = ?2",
+                (source, moved_to),
+            )
+            .map_err(write)?;
+        transaction
+            .execute(
+                "UPDATE files SET gone_at_ms = ?3, moved_to = ?4, reason = NULL
+                 WHERE source = ?1 AND location = ?2 AND gone_at_ms IS NULL",
+                (source, location.as_str(), now.timestamp_millis(), moved_to),
+            )
+            .map_err(write)?;
+        transaction.commit().map_err(write)
+    }
+
+    /// The text of the reason file of a file that is to be set aside.
+    ///
+    /// # Errors
+    /// [`LedgerError::Access`]
+    pub fn reason(
+        &self,
+        source: &str,
+        location: &Location,
+    ) -> Result<Option<Vec<u8>>, LedgerError> {
+        self.lock()
+            .query_row(
+                "SELECT reason FROM files WHERE source = ?1 AND location = ?2 AND gone_at_ms IS NULL",
+                (source, location.as_str()),
+                |row| row.get(0),
+            )
+            .optional()
+            .map(Option::flatten)
+            .map_err(read)
+    }
+
+    /// Notes which of the known files a listing showed, so that one that went and came back is
+    /// told from one that was only touched.
+    ///
+    /// # Errors
+    /// [`LedgerError::Access`]
+    pub fn seen<S: std::hash::BuildHasher>(
+        &self,
+        source: &str,
+        listed: &HashSet<Location, S>,
+    ) -> Result<(), LedgerError> {
+        let mut connection = self.lock();
+        let transaction = connection.transaction().map_err(write)?;
+        for (id, missed) in changed_presence(&transaction, source, listed).map_err(read)? {
+            transaction
+                .prepare_cached("UPDATE files SET missed = ?2 WHERE id = ?1")
+                .and_then(|mut update| update.execute((id, missed)))
+                .map_err(write)?;
+        }
+        transaction.commit().map_err(write)
+    }
+
+    /// Files that were set aside before `before` and have not been discarded.
+    ///
+    /// # Errors
+    /// [`LedgerError::Access`]
+    pub fn set_aside_before(
+        &self,
+        source: &str,
+        before: DateTime<Utc>,
+    ) -> Result<Vec<SetAside>, LedgerError> {
+        let connection = self.lock();
+        let mut statement = connection
+            .prepare_cached(
+                "SELECT id, moved_to FROM files
+                 WHERE source = ?1 AND moved_to IS NOT NULL AND gone_at_ms <= ?2",
+            )
+            .map_err(read)?;
+        let rows = statement
+            .query_map((source, before.timestamp_millis()), |row| {
+                Ok(SetAside {
+                    id: row.get(0)?,
+                    moved_to: row.get(1)?,
+                })
+            })
+            .map_err(read)?;
+        rows.collect::<Result<_, _>>().map_err(read)
+    }
+
+    /// Notes that a file that was set aside has been discarded.
+    ///
+    /// # Errors
+    /// [`LedgerError::Access`]
+    pub fn discarded(&self, id: i64) -> Result<(), LedgerError> {
+        self.lock()
+            .execute("UPDATE files SET moved_to = NULL WHERE id = ?1", [id])
+            .map(drop)
+            .map_err(write)
+    }
+
+    /// A panic while the lock was held leaves SQLite's own transactions intact.
+    fn lock(&self) -> MutexGuard<'_, Connection> {
+        self.connection
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The rows in place whose file went missing since they were last looked at, or came back.
+fn changed_presence<S: std::hash::BuildHasher>(
+    connection: &Connection,
+    source: &str,
+    listed: &HashSet<Location, S>,
+) -> rusqlite::Result<Vec<(i64, bool)>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id, location, missed FROM files WHERE source = ?1 AND gone_at_ms IS NULL",
+    )?;
+    let rows = statement.query_map([source], |row| {
+        let (id, location, before): (i64, String, bool) = row.try_into()?;
+        let missed = !listed.contains(&Location::new(location));
+        Ok((missed != before).then_some((id, missed)))
+    })?;
+    rows.filter_map(Result::transpose).collect()
+}
+
+fn known(row: &Row<'_>) -> rusqlite::Result<Known> {
+    let text = |index: usize| row.get::<_, String>(index);
+    let invalid = |index: usize, value: String| {
+        rusqlite::Error::FromSqlConversionFailure(
+            index,
+            rusqlite::types::Type::Text,
+            format!("unknown value {value:?}").into(),
+        )
+    };
+    Ok(Known {
+        id: row.get(0)?,
+        entry: Entry {
+            location: Location::new(text(1)?),
+            size: row.get::<_, i64>(2)?.cast_unsigned(),
+            modified: DateTime::from_timestamp_nanos(row.get(3)?),
+            etag: row.get(4)?,
+        },
+        fingerprint: row.get(5)?,
+        outcome: text(6)?.parse().map_err(|value| invalid(6, value))?,
+        code: row
+            .get::<_, Option<String>>(7)?
+            .map(|code| code.parse().map_err(|value| invalid(7, value)))
+            .transpose()?,
+        seen_since: moment(row.get(8)?),
+        decided_at: moment(row.get(9)?),
+        missed: row.get(10)?,
+    })
+}
+
+fn moment(milliseconds: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp_millis(milliseconds).unwrap_or_default()
+}
+
+/// Nanoseconds since the epoch; a time beyond the years 1677 to 2262 is taken to its nearest end.
+fn nanoseconds(time: DateTime<Utc>) -> i64 {
+    time.timestamp_nanos_opt()
+        .unwrap_or(if time.timestamp() < 0 {
+            i64::MIN
+        } else {
+            i64::MAX
+        })
+}
+
+fn read(source: rusqlite::Error) -> LedgerError {
+    LedgerError::Access {
+        action: "read",
+        source,
+    }
+}
+
+fn write(source: rusqlite::Error) -> LedgerError {
+    LedgerError::Access {
+        action: "write",
+        source,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,77 @@
+//! The ledger's tables, and their versions.
+
+use rusqlite::Connection;
+
+/// The newest schema, as `PRAGMA user_version` has it.
+pub(super) const VERSION: i64 = 1;
+
+/// `MIGRATIONS[n]` takes schema `n` to schema `n + 1`.
+const MIGRATIONS: [&str; 1] = ["
+    CREATE TABLE files (
+        id             INTEGER PRIMARY KEY,
+        source         TEXT NOT NULL,
+        location       TEXT NOT NULL,
+        size           INTEGER NOT NULL,
+        modified_ns    INTEGER NOT NULL,
+        etag           TEXT,
+        fingerprint    TEXT,
+        outcome        TEXT NOT NULL,
+        code           TEXT,
+        reason         BLOB,
+        connector_id   TEXT,
+        connector_name TEXT,
+        applicant_id   TEXT,
+        work_id        TEXT,
+        messages       INTEGER NOT NULL DEFAULT 0,
+        not_sent       INTEGER NOT NULL DEFAULT 0,
+        missed         INTEGER NOT NULL DEFAULT 0,
+        seen_since_ms  INTEGER NOT NULL,
+        decided_at_ms  INTEGER NOT NULL,
+        gone_at_ms     INTEGER,
+        moved_to       TEXT
+    ) STRICT;
+    CREATE UNIQUE INDEX files_in_place ON files (source, location) WHERE gone_at_ms IS NULL;
+    CREATE INDEX files_set_aside ON files (source, gone_at_ms) WHERE moved_to IS NOT NULL;
+"];
+
+/// `seen_since_ms` moves only when the file itself changed.
+pub(super) const RECORD: &str = "
+    INSERT INTO files (source, location, size, modified_ns, etag, fingerprint, outcome, code, reason,
+                       connector_id, connector_name, applicant_id, work_id, messages, not_sent,
+                       seen_since_ms, decided_at_ms)
+    VALUES (:source, :location, :size, :modified_ns, :etag, :fingerprint, :outcome, :code, :reason,
+            :connector_id, :connector_name, :applicant_id, :work_id, :messages, :not_sent, :now, :now)
+    ON CONFLICT (source, location) WHERE gone_at_ms IS NULL DO UPDATE SET
+        seen_since_ms = CASE
+            WHEN size = excluded.size AND modified_ns = excluded.modified_ns AND etag IS excluded.etag
+            THEN seen_since_ms ELSE excluded.seen_since_ms END,
+        size = excluded.size, modified_ns = excluded.modified_ns, etag = excluded.etag,
+        fingerprint = excluded.fingerprint, outcome = excluded.outcome, code = excluded.code,
+        reason = excluded.reason, connector_id = excluded.connector_id,
+        connector_name = excluded.connector_name, applicant_id = excluded.applicant_id,
+        work_id = excluded.work_id, messages = excluded.messages, not_sent = excluded.not_sent,
+        missed = 0, decided_at_ms = excluded.decided_at_ms
+";
+
+/// Sets the connection up and brings the schema up to date. Returns the schema found, which is
+/// newer than [`VERSION`], and left alone, where another version of the program wrote it.
+pub(super) fn prepare(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.busy_timeout(std::time::Duration::from_secs(5))?;
+    let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if found > VERSION {
+        return Ok(found);
+    }
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    // A commit is on disk before it returns: only then may a file be deleted.
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    for (from, migration) in (0_i64..)
+        .zip(MIGRATIONS)
+        .skip_while(|(from, _)| *from < found)
+    {
+        connection.execute_batch(&format!(
+            "BEGIN IMMEDIATE; {migration} PRAGMA user_version = {}; COMMIT;",
+            from + 1
+        ))?;
+    }
+    Ok(found)
+}

@@ -1,0 +1,153 @@
+use super::*;
+
+fn at(seconds: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp(seconds, 0).unwrap()
+}
+
+fn entry(name: &str, size: u64) -> Entry {
+    Entry {
+        location: Location::new(name),
+        size,
+        modified: DateTime::from_timestamp_nanos(1_767_225_600_123_456_789),
+        etag: Some("etag".into()),
+    }
+}
+
+fn open() -> (tempfile::TempDir, Ledger) {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(&folder.path().join("state")).unwrap();
+    (folder, ledger)
+}
+
+fn only(ledger: &Ledger) -> Known {
+    let known = ledger.known("s").unwrap();
+    assert_eq!(known.len(), 1);
+    known.into_values().next().unwrap()
+}
+
+#[test]
+fn remembers_across_a_restart() {
+    let (folder, ledger) = open();
+    let record = Record {
+        fingerprint: Some("abc"),
+        code: Some(Code::Partial),
+        ..Record::default()
+    };
+    let file = entry("a.json", 3);
+    ledger
+        .record("s", &file, Outcome::Partial, &record, at(9))
+        .unwrap();
+    drop(ledger);
+    let ledger = Ledger::open(&folder.path().join("state")).unwrap();
+    let known = only(&ledger);
+    assert!(known.is(&file));
+    assert_eq!(known.fingerprint.as_deref(), Some("abc"));
+    assert_eq!(
+        (known.outcome, known.code),
+        (Outcome::Partial, Some(Code::Partial))
+    );
+    assert_eq!((known.seen_since, known.decided_at), (at(9), at(9)));
+    assert!(ledger.known("other").unwrap().is_empty());
+}
+
+#[test]
+fn seen_since_moves_only_with_the_file() {
+    let (_folder, ledger) = open();
+    let record = Record::default();
+    for (size, now, expect) in [(3, 10, 10), (3, 20, 10), (4, 30, 30), (4, 40, 30)] {
+        let file = entry("a.json", size);
+        ledger
+            .record("s", &file, Outcome::Waiting, &record, at(now))
+            .unwrap();
+        assert_eq!(only(&ledger).seen_since, at(expect));
+        assert_eq!(only(&ledger).decided_at, at(now));
+    }
+}
+
+#[test]
+fn a_name_that_comes_again_is_a_new_file() {
+    let (_folder, ledger) = open();
+    let file = entry("a.json", 3);
+    let record = Record {
+        reason: Some(b"{}"),
+        ..Record::default()
+    };
+    ledger
+        .record("s", &file, Outcome::Rejected, &record, at(1))
+        .unwrap();
+    assert_eq!(
+        ledger.reason("s", &file.location).unwrap().as_deref(),
+        Some(&b"{}"[..])
+    );
+    ledger
+        .left("s", &file.location, Some("rejected/a.json"), at(2))
+        .unwrap();
+    assert!(ledger.known("s").unwrap().is_empty());
+    assert_eq!(ledger.reason("s", &file.location).unwrap(), None);
+    ledger
+        .record("s", &file, Outcome::Imported, &Record::default(), at(3))
+        .unwrap();
+    assert_eq!(only(&ledger).outcome, Outcome::Imported);
+    let aside = ledger.set_aside_before("s", at(2)).unwrap();
+    assert_eq!(aside.len(), 1);
+    assert_eq!(aside[0].moved_to, "rejected/a.json");
+    assert!(ledger.set_aside_before("s", at(1)).unwrap().is_empty());
+    ledger.discarded(aside[0].id).unwrap();
+    assert!(ledger.set_aside_before("s", at(9)).unwrap().is_empty());
+}
+
+#[test]
+fn a_set_aside_file_is_not_discarded_for_an_older_one_of_its_name() {
+    let (_folder, ledger) = open();
+    for (size, now) in [(3, 1), (4, 100)] {
+        let file = entry("a.json", size);
+        ledger
+            .record("s", &file, Outcome::Rejected, &Record::default(), at(now))
+            .unwrap();
+        ledger
+            .left("s", &file.location, Some("rejected/a.json"), at(now))
+            .unwrap();
+    }
+    assert_eq!(ledger.set_aside_before("s", at(99)).unwrap(), []);
+    assert_eq!(ledger.set_aside_before("s", at(100)).unwrap().len(), 1);
+}
+
+#[test]
+fn notes_files_that_went_missing() {
+    let (_folder, ledger) = open();
+    let file = entry("a.json", 3);
+    ledger
+        .record("s", &file, Outcome::Imported, &Record::default(), at(1))
+        .unwrap();
+    ledger.seen("s", &HashSet::new()).unwrap();
+    assert!(only(&ledger).missed);
+    ledger
+        .seen("s", &HashSet::from([file.location.clone()]))
+        .unwrap();
+    assert!(!only(&ledger).missed);
+    let anew = Entry { size: 9, ..file };
+    let id = only(&ledger).id;
+    ledger.recognise(id, &anew).unwrap();
+    assert!(only(&ledger).is(&anew));
+}
+
+#[test]
+fn refuses_what_it_does_not_understand() {
+    let (folder, ledger) = open();
+    ledger
+        .lock()
+        .pragma_update(None, "user_version", 99)
+        .unwrap();
+    drop(ledger);
+    let state = folder.path().join("state");
+    let error = Ledger::open(&state).unwrap_err();
+    assert!(
+        matches!(error, LedgerError::Newer { found: 99, .. }),
+        "{error}"
+    );
+    std::fs::write(state.join(FILE_NAME), "no database").unwrap();
+    let error = Ledger::open(&state).unwrap_err();
+    assert!(matches!(error, LedgerError::Open { .. }), "{error}");
+    let error = Ledger::open(&state.join(FILE_NAME).join("below")).unwrap_err();
+    assert!(matches!(error, LedgerError::Folder { .. }), "{error}");
+}

@@ -1,0 +1,33 @@
+#![doc = include_str!("../README.md")]
+
+mod applicants;
+mod check;
+mod connectors;
+mod delivery;
+mod envelope;
+mod examine;
+mod importer;
+mod ledger;
+mod outcome;
+mod plan;
+mod refusal;
+mod report;
+mod service;
+mod state;
+mod trouble;
+mod works;
+
+pub use applicants::{Applicant, Applicants};
+pub use check::{CheckReport, CheckedConnector, check};
+pub use envelope::{Envelope, Validation, is_envelope};
+pub use examine::{Examined, Import, LeftOut, examine, findings, fingerprint, left_out};
+pub use importer::{Clock, Importer, Parts, Rules};
+pub use ledger::{FILE_NAME, Known, Ledger, LedgerError, Record, SetAside};
+pub use outcome::{Code, Outcome};
+pub use plan::{AfterImport, Policy, Step, is_settled, must_wait, plan};
+pub use refusal::{Finding, FindingLevel, Reason, Refusal};
+pub use report::{FileReport, Interruption, PassReport};
+pub use service::{Greeting, Patience, Schedule, Service, StartError, greet};
+pub use state::{ConnectorState, SharedState, watermark};
+pub use trouble::chain;
+pub use works::{WorkPerFile, Works, work_name};

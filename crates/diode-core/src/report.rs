@@ -1,0 +1,134 @@
+//! What is told of a file and of a pass.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+
+use crate::examine::LeftOut;
+use crate::plan::Step;
+use crate::{Code, Outcome};
+
+/// What became of one file in one pass.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FileReport {
+    /// The file's name in its source.
+    pub file: String,
+    /// The file's own modification time.
+    pub modified: DateTime<Utc>,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// Why, where it was not imported whole.
+    pub code: Option<Code>,
+    /// Why, in words.
+    pub message: Option<String>,
+    /// How many messages were delivered.
+    pub messages: usize,
+    /// Objects that were not sent, by code and type.
+    pub not_sent: Vec<LeftOut>,
+    /// A source applicant that no mapping names; an empty text where the envelope names none.
+    pub unmapped: Option<String>,
+}
+
+/// Why a pass ended before all files were tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Interruption {
+    /// We were asked to stop.
+    Stopped,
+    /// The source could not be listed.
+    Source,
+    /// The ledger could not be read or written.
+    Ledger,
+    /// The platform refused our token.
+    Credentials,
+    /// The platform did not answer.
+    Platform,
+    /// The broker could not be reached, or refused us.
+    Broker,
+}
+
+impl Interruption {
+    /// The stable name, as logs have it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Stopped => "stop",
+            Self::Source => "source",
+            Self::Ledger => "ledger",
+            Self::Credentials => "credentials",
+            Self::Platform => "platform",
+            Self::Broker => "broker",
+        }
+    }
+}
+
+/// What a pass did.
+#[derive(Clone, Debug, Default)]
+pub struct PassReport {
+    /// Files by what became of them; a file that merely waits on as before is counted, too.
+    pub outcomes: BTreeMap<&'static str, usize>,
+    /// Files that wait for the platform or the broker.
+    pub undelivered: usize,
+    /// Messages delivered.
+    pub messages: usize,
+    /// Objects not sent.
+    pub not_sent: usize,
+    /// Files deleted after an earlier import, or because their retention had passed.
+    pub removed: usize,
+    /// Source applicants without a mapping, with the number of files; an empty id stands for
+    /// envelopes that name none.
+    pub unmapped: BTreeMap<String, usize>,
+    /// Files that were not tried because the pass ended early.
+    pub untried: usize,
+    /// Why it ended early, if it did.
+    pub interruption: Option<Interruption>,
+    /// Times of the files that were imported or set aside.
+    pub(crate) done: Vec<DateTime<Utc>>,
+    /// Times of the files that wait.
+    pub(crate) waiting: Vec<DateTime<Utc>>,
+}
+
+impl PassReport {
+    /// Counts a file in.
+    pub(crate) fn add(&mut self, file: &FileReport) {
+        *self.outcomes.entry(file.outcome.as_str()).or_default() += 1;
+        self.messages += file.messages;
+        self.not_sent += file.not_sent.iter().map(|left| left.count).sum::<usize>();
+        if let Some(applicant) = &file.unmapped {
+            *self.unmapped.entry(applicant.clone()).or_default() += 1;
+        }
+        match file.outcome {
+            Outcome::Waiting => {
+                self.waiting.push(file.modified);
+                self.undelivered +=
+                    usize::from(matches!(file.code, Some(Code::Platform | Code::Queue)));
+            }
+            Outcome::Ignored => {}
+            Outcome::Imported | Outcome::Partial | Outcome::Rejected => {
+                self.done.push(file.modified);
+            }
+        }
+    }
+
+    /// Counts in what the pass did not get to.
+    pub(crate) fn leave_untried(&mut self, steps: impl Iterator<Item = Step>) {
+        for step in steps {
+            if let Step::Examine(entry) = step {
+                self.untried += 1;
+                self.waiting.push(entry.modified);
+            }
+        }
+    }
+
+    /// How many files had this outcome.
+    pub fn count(&self, outcome: Outcome) -> usize {
+        self.outcomes.get(outcome.as_str()).copied().unwrap_or(0)
+    }
+
+    /// Whether there is anything to tell: a file changed its lot, or the pass was cut short.
+    pub fn is_eventful(&self) -> bool {
+        self.removed > 0
+            || self.interruption.is_some()
+            || self.count(Outcome::Imported) > 0
+            || self.count(Outcome::Partial) > 0
+            || self.count(Outcome::Rejected) > 0
+    }
+}
