@@ -190,14 +190,22 @@ impl Split<'_> {
     /// # Panics
     /// If `index` is not below [`part_count`](Self::part_count).
     pub fn write_part(&self, index: usize, bundle_id: &str, out: &mut Vec<u8>) {
-        let Plan { node, deps, edits } = &self.parts[index];
         out.extend_from_slice(br#"{"type":"bundle","id":"#);
         write_string(bundle_id, out);
         out.extend_from_slice(br#","spec_version":"2.1","x_opencti_seq":"#);
-        write_number(*deps, out);
+        write_number(self.parts[index].deps, out);
         out.extend_from_slice(br#","objects":["#);
-        edit::write(self.nodes[*node].raw, edits, *deps, out);
+        self.write_object(index, out);
         out.extend_from_slice(b"]}");
+    }
+
+    /// Appends the object of this part alone, with its `nb_deps`: for bundles of several objects.
+    ///
+    /// # Panics
+    /// If `index` is not below [`part_count`](Self::part_count).
+    pub fn write_object(&self, index: usize, out: &mut Vec<u8>) {
+        let Plan { node, deps, edits } = &self.parts[index];
+        edit::write(self.nodes[*node].raw, edits, *deps, out);
     }
 
     /// The objects that no part holds, in the order of the bundle.

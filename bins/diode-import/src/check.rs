@@ -1,0 +1,154 @@
+//! Says what would become of files.
+
+use std::io::{self, Read as _, Write};
+use std::path::{Path, PathBuf};
+
+use diode_core::{CheckReport, check as examine};
+use stix_bundle::{Limits, Profile};
+
+use crate::cli::Format;
+use crate::exit::Exit;
+
+/// Findings that are shown of one file as text; JSON has them all.
+const SHOWN: usize = 20;
+
+/// Checks files against `limits`, and writes what was found to standard output.
+///
+/// # Errors
+/// Where standard output cannot be written.
+pub(crate) fn check(files: &[PathBuf], format: Format, limits: Limits) -> anyhow::Result<Exit> {
+    let profile = Profile::opencti();
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    let mut exit = Exit::Done;
+    for file in files {
+        let report = check_file(file, &limits, &profile);
+        if !report.is_whole() {
+            exit = Exit::Failed;
+        }
+        match format {
+            Format::Json => {
+                serde_json::to_writer(&mut out, &report)?;
+                out.write_all(b"\n")?;
+            }
+            Format::Text => out.write_all(text(&report).as_bytes())?,
+        }
+    }
+    out.flush()?;
+    Ok(exit)
+}
+
+fn check_file(file: &Path, limits: &Limits, profile: &Profile) -> CheckReport {
+    let name = file.to_string_lossy();
+    match read(file, limits.max_bytes) {
+        Ok(bytes) => examine(&name, &bytes, limits, profile),
+        Err(error) => CheckReport::unreadable(&name, error.to_string()),
+    }
+}
+
+/// One byte more than allowed is enough to tell that a file is too large.
+fn read(file: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    let file = std::fs::File::open(file)?;
+    let size = file.metadata()?.len().min(limit);
+    let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0) + 1);
+    file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn text(report: &CheckReport) -> String {
+    let mut lines = vec![headline(report)];
+    lines.extend(report.not_sent.iter().map(|left| {
+        let object_type = left.object_type.as_deref().unwrap_or("no type");
+        format!("  not sent: {} {} ({object_type})", left.count, left.code)
+    }));
+    lines.extend(report.findings.iter().take(SHOWN).map(|finding| {
+        let level = match finding.level {
+            diode_core::FindingLevel::Error => "error",
+            diode_core::FindingLevel::Warning => "warning",
+        };
+        format!(
+            "  {level} {}: {} [{}]",
+            finding.path, finding.message, finding.code
+        )
+    }));
+    let more = report.findings.len().saturating_sub(SHOWN) + report.findings_omitted;
+    if more > 0 {
+        lines.push(format!("  and {more} more findings"));
+    }
+    lines
+        .into_iter()
+        .map(|line| line.replace(char::is_control, "\u{fffd}") + "\n")
+        .collect()
+}
+
+fn headline(report: &CheckReport) -> String {
+    let would = match report.outcome {
+        "imported" => "would be imported",
+        "partial" => "would be imported in part",
+        "ignored" => "would be left alone",
+        _ => "would be rejected",
+    };
+    let why = match (report.code, &report.message) {
+        (Some(code), Some(message)) => format!(" ({code}: {message})"),
+        _ => String::new(),
+    };
+    let what = report
+        .connector
+        .as_ref()
+        .map_or_else(String::new, |connector| {
+            format!(
+                ": {} messages as {} {}, applicant {}",
+                report.messages,
+                connector.connector_type,
+                connector.name,
+                report.applicant_id.as_deref().unwrap_or("none")
+            )
+        });
+    format!("{}: {would}{why}{what}", report.file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FEED: &str = r#"{"connector": {"id": "c", "name": "Feed", "type": "STREAM"},
+        "applicant_id": "u", "bundle": {"type": "bundle", "objects": [
+        {"type": "identity", "id": "identity--1", "name": "a"}, {"type": "x-y", "id": "x-y--1"}, 7]}}"#;
+
+    fn report(content: &str, limits: &Limits) -> CheckReport {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("f.json");
+        std::fs::write(&path, content).unwrap();
+        let mut report = check_file(&path, limits, &Profile::opencti());
+        report.file = "f\u{1b}.json".into();
+        report
+    }
+
+    #[test]
+    fn text_says_what_would_be_sent_and_what_not() {
+        let text = text(&report(FEED, &Limits::default()));
+        let mut lines = text.lines();
+        assert_eq!(
+            lines.next(),
+            Some(
+                "f\u{fffd}.json: would be imported in part (partial: 1 of 3 objects are broken and were \
+                 not sent; 1 were): 1 messages as STREAM Feed, applicant u"
+            )
+        );
+        assert_eq!(lines.next(), Some("  not sent: 1 not-an-object (no type)"));
+        assert_eq!(lines.next(), Some("  not sent: 1 unsupported-type (x-y)"));
+        assert!(text.contains("error $.bundle.objects[2]"), "{text}");
+    }
+
+    #[test]
+    fn limits_hold_before_the_file_is_read() {
+        let limits = |max_bytes| Limits {
+            max_bytes,
+            ..Limits::default()
+        };
+        let size = FEED.len() as u64;
+        assert_eq!(report(FEED, &limits(size)).code, Some("partial"));
+        assert_eq!(report(FEED, &limits(size - 1)).code, Some("too-large"));
+        let missing = check_file(Path::new("/no/such/file"), &limits(9), &Profile::opencti());
+        assert_eq!(missing.code, Some("unreadable"));
+    }
+}

@@ -1,0 +1,84 @@
+//! Logs on standard error: JSON lines with pycti's field names, or text.
+
+mod fields;
+mod layer;
+mod line;
+
+use std::io;
+
+use tracing::Level;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+
+use self::layer::LogLayer;
+pub(crate) use self::line::Style;
+use crate::settings::LogLevel;
+
+/// The crates of this project, by the targets of their events.
+const OURS: [&str; 5] = [
+    "bundle_source",
+    "diode_core",
+    "diode_import",
+    "opencti_client",
+    "stix_bundle",
+];
+
+/// Sends all events of the process to standard error, in the name of `connector`.
+///
+/// # Errors
+/// Where it was called before.
+pub(crate) fn install(
+    connector: &str,
+    style: Style,
+    level: LogLevel,
+) -> Result<(), tracing::subscriber::SetGlobalDefaultError> {
+    let layer = LogLayer::new(connector, style, chrono::Utc::now, io::stderr);
+    let subscriber = tracing_subscriber::registry().with(layer.with_filter(filter(level)));
+    tracing::subscriber::set_global_default(subscriber)
+}
+
+/// The AMQP library. It logs returned messages with their content, and what it has to say of
+/// connections our own events say, too.
+const SILENT: &str = "lapin";
+
+/// Our own events from `level` on; those of libraries from warnings on, at any level: below that
+/// they write what passes through them, tokens and content included.
+fn filter(level: LogLevel) -> Targets {
+    let level = match level {
+        LogLevel::Trace => Level::TRACE,
+        LogLevel::Debug => Level::DEBUG,
+        LogLevel::Info => Level::INFO,
+        LogLevel::Warn => Level::WARN,
+        LogLevel::Error => Level::ERROR,
+    };
+    Targets::new()
+        .with_default(level.min(Level::WARN))
+        .with_targets(OURS.map(|target| (target, level)))
+        .with_target(SILENT, LevelFilter::OFF)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn libraries_are_quieter_than_we_are() {
+        let check = |level: LogLevel, target: &str, event: Level, expected: bool| {
+            let enabled = filter(level).would_enable(target, &event);
+            assert_eq!(enabled, expected, "{level:?} {target} {event}");
+        };
+        check(LogLevel::Info, "diode_core::import", Level::INFO, true);
+        check(LogLevel::Info, "diode_core::import", Level::DEBUG, false);
+        check(LogLevel::Info, "hyper_util", Level::INFO, false);
+        check(LogLevel::Info, "hyper_util", Level::WARN, true);
+        check(LogLevel::Debug, "opencti_client", Level::DEBUG, true);
+        check(LogLevel::Debug, "hyper_util::client", Level::DEBUG, false);
+        check(LogLevel::Warn, "diode_import", Level::INFO, false);
+        check(LogLevel::Error, "hyper_util", Level::WARN, false);
+        check(LogLevel::Error, "diode_import", Level::ERROR, true);
+        check(LogLevel::Trace, "diode_core", Level::TRACE, true);
+        check(LogLevel::Trace, "hyper_util::client", Level::INFO, false);
+        check(LogLevel::Trace, "lapin::channel", Level::ERROR, false);
+    }
+}

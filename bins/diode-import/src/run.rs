@@ -1,0 +1,137 @@
+//! Runs the connector.
+
+use std::time::Duration;
+
+use diode_core::{Greeting, Interruption, PassReport, Patience, StartError, chain, greet};
+use opencti_client::ErrorClass;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::exit::Exit;
+use crate::settings::Settings;
+use crate::wire;
+
+/// How long we take to leave when asked to; container engines kill after ten seconds.
+const LEAVE_WITHIN: Duration = Duration::from_secs(9);
+
+/// Imports what waits, until told to stop.
+///
+/// # Errors
+/// What keeps the connector from starting, other than the platform: the state folder, TLS.
+pub(crate) async fn run(settings: Settings) -> anyhow::Result<Exit> {
+    let stop = CancellationToken::new();
+    watch_signals(&stop)?;
+    let prepared = wire::prepare(&settings)?;
+    let once = settings.connector.run_and_terminate;
+    let patience = if once {
+        Patience::None
+    } else {
+        Patience::Endless
+    };
+    let greeting = match greet(&*prepared.platform, &prepared.own, patience, &stop).await {
+        Ok(greeting) => greeting,
+        Err(error) => return Ok(failed_to_start(&error)),
+    };
+    announce(&settings, &greeting);
+    let mut service = prepared.service(&settings, &greeting, stop.clone());
+    let working = async {
+        if once {
+            exit_of(&service.run_once().await)
+        } else {
+            service.run().await;
+            Exit::Done
+        }
+    };
+    let exit = tokio::select! {
+        exit = working => exit,
+        () = overdue(&stop) => {
+            tracing::warn!("leaving with requests unanswered; what was under way is done again");
+            Exit::Done
+        }
+    };
+    tracing::info!(exit_code = exit.code(), "leaving");
+    Ok(exit)
+}
+
+fn announce(settings: &Settings, greeting: &Greeting) {
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        platform = settings.opencti.url.as_str(),
+        platform_version = greeting
+            .version
+            .map_or_else(|| "unknown".to_owned(), |version| version.to_string()),
+        state_path = %settings.diode_import.state_path.display(),
+        "registered on the platform"
+    );
+}
+
+fn failed_to_start(error: &StartError) -> Exit {
+    match error {
+        StartError::Stopped => Exit::Done,
+        StartError::Unreachable(_) => {
+            tracing::error!("{}", chain(error));
+            Exit::Unreachable
+        }
+        StartError::Refused(cause) => {
+            tracing::error!("{}", chain(error));
+            match cause.class() {
+                ErrorClass::Credentials => Exit::TokenRefused,
+                _ => Exit::Failed,
+            }
+        }
+    }
+}
+
+/// How a program ends that was to make one pass.
+fn exit_of(report: &PassReport) -> Exit {
+    match report.interruption {
+        Some(Interruption::Credentials) => Exit::TokenRefused,
+        Some(Interruption::Platform | Interruption::Broker) => Exit::Unreachable,
+        Some(Interruption::Source | Interruption::Ledger) => Exit::Failed,
+        None if report.undelivered > 0 => Exit::Unreachable,
+        Some(Interruption::Stopped) | None => Exit::Done,
+    }
+}
+
+fn watch_signals(stop: &CancellationToken) -> anyhow::Result<()> {
+    for kind in [SignalKind::terminate(), SignalKind::interrupt()] {
+        let mut signals = signal(kind)?;
+        let stop = stop.clone();
+        tokio::spawn(async move {
+            while signals.recv().await.is_some() {
+                tracing::info!("asked to stop: finishing what is in flight");
+                stop.cancel();
+            }
+        });
+    }
+    Ok(())
+}
+
+async fn overdue(stop: &CancellationToken) {
+    stop.cancelled().await;
+    tokio::time::sleep(LEAVE_WITHIN).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_single_pass_tells_by_its_exit_code_how_it_went() {
+        for (interruption, undelivered, expect) in [
+            (None, 0, Exit::Done),
+            (None, 1, Exit::Unreachable),
+            (Some(Interruption::Stopped), 0, Exit::Done),
+            (Some(Interruption::Credentials), 1, Exit::TokenRefused),
+            (Some(Interruption::Platform), 1, Exit::Unreachable),
+            (Some(Interruption::Broker), 1, Exit::Unreachable),
+            (Some(Interruption::Source), 0, Exit::Failed),
+            (Some(Interruption::Ledger), 0, Exit::Failed),
+        ] {
+            let mut report = PassReport::default();
+            report.interruption = interruption;
+            report.undelivered = undelivered;
+            assert_eq!(exit_of(&report), expect, "{interruption:?} {undelivered}");
+        }
+    }
+}

@@ -1,0 +1,304 @@
+//! The forms in which values are written, as pycti reads them and a little more leniently.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use figment::value::{Dict, Num, Value};
+use opencti_client::{ConnectorType, Secret};
+use url::Url;
+
+use super::model::{LogLevel, QueueProtocol, SslVerify};
+
+/// Why a value cannot be used. Never contains the value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Wrong {
+    /// What is wrong, to follow the value in a sentence.
+    pub(super) what: String,
+    /// What to do instead.
+    pub(super) instead: String,
+}
+
+type Form<T> = Result<T, Wrong>;
+
+fn wrong<T>(what: impl Into<String>, instead: impl Into<String>) -> Form<T> {
+    Err(Wrong {
+        what: what.into(),
+        instead: instead.into(),
+    })
+}
+
+/// Whether a value counts as given: null and blank text do not.
+pub(super) fn is_given(value: &Value) -> bool {
+    match value {
+        Value::Empty(..) => false,
+        Value::String(_, text) => !text.trim().is_empty(),
+        _ => true,
+    }
+}
+
+/// A text without blanks around it.
+pub(super) fn text(value: &Value) -> Form<String> {
+    match value {
+        Value::String(_, text) => usable(text.trim()),
+        Value::Char(_, character) => usable(&character.to_string()),
+        Value::Num(..) | Value::Bool(..) => wrong(
+            "is read as a number or a boolean, not as text",
+            "put it in quotes",
+        ),
+        _ => wrong("is not a text", "write a text"),
+    }
+}
+
+fn usable(text: &str) -> Form<String> {
+    if text.to_lowercase().starts_with("changeme") {
+        return wrong(
+            "is still the placeholder of an example",
+            "write the real value",
+        );
+    }
+    if text.contains(char::REPLACEMENT_CHARACTER) {
+        return wrong("is not UTF-8", "write it in UTF-8");
+    }
+    if text.contains(char::is_control) {
+        return wrong(
+            "contains a control character or a line break",
+            "write it on one line",
+        );
+    }
+    Ok(text.to_owned())
+}
+
+/// The name of this connector. Platforms from 6.1.0 on refuse one of a single character.
+pub(super) fn connector_name(value: &Value) -> Form<String> {
+    let name = text(value)?;
+    if name.chars().count() < 2 {
+        return wrong(
+            "is too short for the platform",
+            "write at least two characters",
+        );
+    }
+    Ok(name)
+}
+
+/// A token, fit for a request header.
+pub(super) fn token(value: &Value) -> Form<Secret> {
+    let token = text(value)?;
+    if !token.chars().all(|character| character.is_ascii_graphic()) {
+        return wrong(
+            "contains a blank or a character outside ASCII",
+            "write the token alone, without Bearer in front of it",
+        );
+    }
+    Ok(Secret::new(token))
+}
+
+/// true or false.
+pub(super) fn boolean(value: &Value) -> Form<bool> {
+    as_boolean(value).map_or_else(|| wrong("is not a boolean", "write true or false"), Ok)
+}
+
+fn as_boolean(value: &Value) -> Option<bool> {
+    match value {
+        Value::Bool(_, boolean) => Some(*boolean),
+        Value::Num(_, number) => match unsigned(*number)? {
+            0 => Some(false),
+            1 => Some(true),
+            _ => None,
+        },
+        Value::String(_, text) => match text.trim().to_lowercase().as_str() {
+            "true" | "yes" | "on" | "1" => Some(true),
+            "false" | "no" | "off" | "0" => Some(false),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// Whether, and by what, certificates are verified.
+pub(super) fn ssl_verify(value: &Value) -> Form<SslVerify> {
+    match as_boolean(value) {
+        Some(true) => return Ok(SslVerify::Verify),
+        Some(false) => return Ok(SslVerify::NoVerify),
+        None => {}
+    }
+    match text(value)? {
+        // Without this, a mistyped boolean would be taken for the name of a file.
+        word if !word.contains(['/', '.']) => wrong(
+            "is neither a boolean nor a path",
+            "write true, false, or the path of a CA bundle with a slash in it",
+        ),
+        path => Ok(SslVerify::CaBundle(path.into())),
+    }
+}
+
+/// A whole number from `min` to `max`.
+pub(super) fn whole(value: &Value, min: u64, max: u64) -> Form<u64> {
+    let number = match value {
+        Value::Num(_, number) => unsigned(*number),
+        Value::String(_, text) => text.trim().replace('_', "").parse().ok(),
+        _ => None,
+    };
+    let instead = || format!("write a whole number from {min} to {max}, without a unit");
+    match number {
+        Some(number) if (min..=max).contains(&number) => Ok(number),
+        Some(_) => wrong("is out of range", instead()),
+        None => wrong("is not a whole number in range", instead()),
+    }
+}
+
+/// A whole number that is not negative, of whichever type.
+fn unsigned(number: Num) -> Option<u64> {
+    let signed = || {
+        number
+            .to_i128()
+            .and_then(|number| u64::try_from(number).ok())
+    };
+    number
+        .to_u128()
+        .and_then(|number| u64::try_from(number).ok())
+        .or_else(signed)
+}
+
+/// The platform's address.
+pub(super) fn url(value: &Value) -> Form<Url> {
+    const INSTEAD: &str = "write an address such as https://opencti.example.com";
+    let url = match Url::parse(&text(value)?) {
+        Ok(url) => url,
+        Err(error) => return wrong(format!("is not an address ({error})"), INSTEAD),
+    };
+    if !matches!(url.scheme(), "http" | "https") {
+        return wrong("is not an http or https address", INSTEAD);
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return wrong(
+            "contains a user or a password",
+            "give the token as OPENCTI_TOKEN instead",
+        );
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return wrong("has a query or a fragment", INSTEAD);
+    }
+    Ok(url)
+}
+
+/// A path in the file system.
+pub(super) fn path(value: &Value) -> Form<PathBuf> {
+    text(value).map(PathBuf::from)
+}
+
+/// Texts, from a text with commas or from a list.
+pub(super) fn list(value: &Value) -> Form<Vec<String>> {
+    let Value::Array(_, items) = value else {
+        return Ok(items(&text(value)?).map(str::to_owned).collect());
+    };
+    items
+        .iter()
+        .filter(|item| is_given(item))
+        .map(text)
+        .collect()
+}
+
+fn items(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',')
+        .map(str::trim)
+        .filter(|item| !item.is_empty())
+}
+
+/// Source and target of each pair, from a text such as `a:b, c:d` or from a mapping.
+pub(super) fn mapping(value: &Value) -> Form<BTreeMap<String, String>> {
+    match value {
+        Value::Dict(_, pairs) => mapping_of(pairs),
+        _ => mapping_in(&text(value)?),
+    }
+}
+
+const PAIRS: &str = "write pairs of ids as source:target,source:target";
+
+fn mapping_of(pairs: &Dict) -> Form<BTreeMap<String, String>> {
+    let mut mappings = BTreeMap::new();
+    for (source, target) in pairs {
+        let target = text(target).map_err(|Wrong { what, instead }| Wrong {
+            what: format!("has a target that {what}"),
+            instead,
+        })?;
+        add_pair(&mut mappings, source.trim(), &target)?;
+    }
+    Ok(mappings)
+}
+
+fn mapping_in(text: &str) -> Form<BTreeMap<String, String>> {
+    // Early documentation of the Python connector showed a JSON object, which it never read.
+    if text.starts_with(['{', '[']) {
+        return wrong("is JSON", PAIRS);
+    }
+    let mut mappings = BTreeMap::new();
+    for pair in items(text) {
+        match pair.split_once(':') {
+            Some((source, target)) if !target.contains(':') => {
+                add_pair(&mut mappings, source.trim(), target.trim())?;
+            }
+            Some(_) => return wrong("has a pair with two colons", PAIRS),
+            None => return wrong("has an item without a colon", PAIRS),
+        }
+    }
+    Ok(mappings)
+}
+
+fn add_pair(mappings: &mut BTreeMap<String, String>, source: &str, target: &str) -> Form<()> {
+    if source.is_empty() || target.is_empty() {
+        return wrong("has a pair with one side empty", PAIRS);
+    }
+    usable(source)?;
+    usable(target)?;
+    match mappings.entry(source.to_owned()) {
+        Entry::Occupied(entry) if entry.get() != target => {
+            wrong("maps one source to two targets", "keep one of the pairs")
+        }
+        Entry::Occupied(_) => Ok(()),
+        Entry::Vacant(entry) => {
+            entry.insert(target.to_owned());
+            Ok(())
+        }
+    }
+}
+
+/// The type of this connector.
+pub(super) fn connector_type(value: &Value) -> Form<ConnectorType> {
+    let name = text(value)?.to_uppercase();
+    ConnectorType::from_str(&name).or_else(|_| {
+        let names = ConnectorType::ALL.map(ConnectorType::as_str).join(", ");
+        wrong("is not a connector type", format!("write one of {names}"))
+    })
+}
+
+/// The least severe level that is logged.
+pub(super) fn log_level(value: &Value) -> Form<LogLevel> {
+    Ok(match text(value)?.to_lowercase().as_str() {
+        "trace" => LogLevel::Trace,
+        "debug" => LogLevel::Debug,
+        "info" => LogLevel::Info,
+        "warn" | "warning" => LogLevel::Warn,
+        "error" => LogLevel::Error,
+        _ => {
+            return wrong(
+                "is not a log level",
+                "write one of trace, debug, info, warn, error",
+            );
+        }
+    })
+}
+
+/// How bundles reach the workers.
+pub(super) fn queue_protocol(value: &Value) -> Form<QueueProtocol> {
+    match text(value)?.to_lowercase().as_str() {
+        "amqp" => Ok(QueueProtocol::Amqp),
+        "api" => Ok(QueueProtocol::Api),
+        _ => wrong("is not a queue protocol", "write amqp or api"),
+    }
+}
+
+#[cfg(test)]
+#[path = "forms_tests.rs"]
+mod tests;

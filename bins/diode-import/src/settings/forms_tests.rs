@@ -1,0 +1,264 @@
+//! Tables of values as operators write them.
+
+use std::fmt::Debug;
+
+use super::*;
+
+/// What a form makes of a value: the typed value, or what is wrong with it.
+fn check<T: Debug>(form: impl Fn(&Value) -> Form<T>, value: impl Into<Value>, expected: &str) {
+    let value = value.into();
+    let outcome = match form(&value) {
+        Ok(typed) => format!("{typed:?}"),
+        Err(wrong) => format!("wrong: {}", wrong.what),
+    };
+    assert_eq!(outcome, expected, "{value:?}");
+}
+
+fn pairs(pairs: &[(&str, &str)]) -> Value {
+    let pairs = pairs
+        .iter()
+        .map(|(source, target)| ((*source).to_owned(), Value::from(*target)));
+    Value::from(pairs.collect::<Dict>())
+}
+
+#[test]
+fn booleans() {
+    for word in [
+        "true", "True", "TRUE", "yes", "Yes", "on", "ON", "1", " true ",
+    ] {
+        check(boolean, word, "true");
+    }
+    for word in ["false", "False", "no", "NO", "off", "0"] {
+        check(boolean, word, "false");
+    }
+    for word in ["maybe", "2", "y", "truee"] {
+        check(boolean, word, "wrong: is not a boolean");
+    }
+    check(boolean, true, "true");
+    check(boolean, 1, "true");
+    check(boolean, 0, "false");
+    check(boolean, 2, "wrong: is not a boolean");
+    check(boolean, vec!["true"], "wrong: is not a boolean");
+}
+
+#[test]
+fn texts() {
+    check(text, " a b ", r#""a b""#);
+    check(
+        text,
+        "ChangeMe",
+        "wrong: is still the placeholder of an example",
+    );
+    check(
+        text,
+        "changeme",
+        "wrong: is still the placeholder of an example",
+    );
+    check(
+        text,
+        "a\nb",
+        "wrong: contains a control character or a line break",
+    );
+    check(text, "a\u{fffd}", "wrong: is not UTF-8");
+    check(
+        text,
+        7,
+        "wrong: is read as a number or a boolean, not as text",
+    );
+    check(
+        text,
+        true,
+        "wrong: is read as a number or a boolean, not as text",
+    );
+    check(text, vec!["a"], "wrong: is not a text");
+    check(connector_name, "AB", r#""AB""#);
+    check(connector_name, "A", "wrong: is too short for the platform");
+}
+
+#[test]
+fn what_counts_as_given() {
+    for (value, given) in [
+        (Value::from(""), false),
+        (Value::from(" \t"), false),
+        (Value::from(figment::value::Empty::None), false),
+        (Value::from("a"), true),
+        (Value::from(0), true),
+        (Value::from(false), true),
+    ] {
+        assert_eq!(is_given(&value), given, "{value:?}");
+    }
+}
+
+#[test]
+fn tokens() {
+    check(token, "abc-123", "[redacted]");
+    check(
+        token,
+        "Bearer abc",
+        "wrong: contains a blank or a character outside ASCII",
+    );
+    check(
+        token,
+        "é",
+        "wrong: contains a blank or a character outside ASCII",
+    );
+    check(
+        token,
+        "ChangeMe",
+        "wrong: is still the placeholder of an example",
+    );
+    assert_eq!(token(&" abc\t".into()).unwrap().expose(), "abc");
+}
+
+#[test]
+fn whole_numbers() {
+    let within = |value: &Value| whole(value, 1, 100);
+    check(within, "1", "1");
+    check(within, " 100 ", "100");
+    check(within, 100, "100");
+    check(within, "1_0", "10");
+    check(within, "0", "wrong: is out of range");
+    check(within, "101", "wrong: is out of range");
+    check(within, 101, "wrong: is out of range");
+    check(within, -1, "wrong: is not a whole number in range");
+    check(within, "-1", "wrong: is not a whole number in range");
+    check(within, 1.5, "wrong: is not a whole number in range");
+    check(within, 1.0, "wrong: is not a whole number in range");
+    check(within, "1 GiB", "wrong: is not a whole number in range");
+    check(
+        within,
+        "99999999999999999999",
+        "wrong: is not a whole number in range",
+    );
+    check(within, true, "wrong: is not a whole number in range");
+    check(
+        |value| whole(value, 0, u64::MAX),
+        "18446744073709551615",
+        "18446744073709551615",
+    );
+}
+
+#[test]
+fn addresses() {
+    let shown = |value: &Value| url(value).map(String::from);
+    check(
+        shown,
+        "https://opencti.example.com",
+        r#""https://opencti.example.com/""#,
+    );
+    check(
+        shown,
+        "http://host:8080/base/",
+        r#""http://host:8080/base/""#,
+    );
+    check(shown, "http://host:8080/base", r#""http://host:8080/base""#);
+    check(
+        shown,
+        "opencti.example.com",
+        "wrong: is not an address (relative URL without a base)",
+    );
+    check(
+        shown,
+        "localhost:8080",
+        "wrong: is not an http or https address",
+    );
+    check(
+        shown,
+        "https://u:p@host",
+        "wrong: contains a user or a password",
+    );
+    check(
+        shown,
+        "https://host/?a=b",
+        "wrong: has a query or a fragment",
+    );
+    check(
+        shown,
+        "ChangeMe",
+        "wrong: is still the placeholder of an example",
+    );
+}
+
+#[test]
+fn verification() {
+    check(ssl_verify, "true", "Verify");
+    check(ssl_verify, false, "NoVerify");
+    check(
+        ssl_verify,
+        "/etc/ssl/ca.pem",
+        r#"CaBundle("/etc/ssl/ca.pem")"#,
+    );
+    check(ssl_verify, "ca.pem", r#"CaBundle("ca.pem")"#);
+    check(
+        ssl_verify,
+        "flase",
+        "wrong: is neither a boolean nor a path",
+    );
+    check(
+        ssl_verify,
+        7,
+        "wrong: is read as a number or a boolean, not as text",
+    );
+}
+
+#[test]
+fn lists() {
+    check(list, "a", r#"["a"]"#);
+    check(list, "a, b,,c ,", r#"["a", "b", "c"]"#);
+    check(list, vec!["a", " b ", ""], r#"["a", "b"]"#);
+    check(
+        list,
+        vec![1, 2],
+        "wrong: is read as a number or a boolean, not as text",
+    );
+    check(list, pairs(&[]), "wrong: is not a text");
+}
+
+#[test]
+fn mappings() {
+    check(mapping, "a:b", r#"{"a": "b"}"#);
+    check(mapping, " a : b , c:d, ", r#"{"a": "b", "c": "d"}"#);
+    check(mapping, "a:b,a:b", r#"{"a": "b"}"#);
+    check(
+        mapping,
+        pairs(&[("a", "b"), (" c ", "d")]),
+        r#"{"a": "b", "c": "d"}"#,
+    );
+    check(mapping, "a:b,a:c", "wrong: maps one source to two targets");
+    check(mapping, "a:b:c", "wrong: has a pair with two colons");
+    check(mapping, "a", "wrong: has an item without a colon");
+    check(mapping, "a:", "wrong: has a pair with one side empty");
+    check(mapping, ":b", "wrong: has a pair with one side empty");
+    check(mapping, r#"{"a":"b"}"#, "wrong: is JSON");
+    check(
+        mapping,
+        "ChangeMe:b",
+        "wrong: is still the placeholder of an example",
+    );
+    check(
+        mapping,
+        "a:ChangeMe",
+        "wrong: is still the placeholder of an example",
+    );
+    check(
+        mapping,
+        pairs(&[("a", "")]),
+        "wrong: has a pair with one side empty",
+    );
+    check(mapping, vec!["a:b"], "wrong: is not a text");
+}
+
+#[test]
+fn words() {
+    check(log_level, "WARNING", "Warn");
+    check(log_level, "warn", "Warn");
+    check(log_level, "debug", "Debug");
+    check(log_level, "trace", "Trace");
+    check(log_level, "verbose", "wrong: is not a log level");
+    check(queue_protocol, "API", "Api");
+    check(queue_protocol, "amqp", "Amqp");
+    check(queue_protocol, "kafka", "wrong: is not a queue protocol");
+    check(connector_type, "EXTERNAL_IMPORT", "ExternalImport");
+    check(connector_type, "stream", "Stream");
+    check(connector_type, "EXTERNAL", "wrong: is not a connector type");
+}

@@ -1,0 +1,205 @@
+//! Loads the settings: lays the sources over each other, reads each setting, reports all problems.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use stix_bundle::Limits;
+
+use super::forms;
+use super::layers::Layers;
+use super::model::{Connector, DiodeImport, DirectorySettings, OpenCti, Settings, SslVerify};
+use super::problem::{Problem, Refusal};
+use super::reader::Reader;
+use super::state_path::default_state_path;
+use super::table;
+use super::unknown::unknown_variables;
+
+/// What settings are made from. Nothing else is read.
+pub(crate) struct Inputs<'a> {
+    /// The environment's variables.
+    pub(crate) environment: BTreeMap<String, String>,
+    /// The path of the config.yml and its content, where there is one.
+    pub(crate) config: Option<(PathBuf, String)>,
+    /// Reads a file that a `_FILE` variable names.
+    pub(crate) read: &'a dyn Fn(&Path) -> io::Result<String>,
+}
+
+/// What was loaded, and what to warn of.
+#[derive(Clone, Debug)]
+pub(crate) struct Loaded<T> {
+    /// The settings.
+    pub(crate) value: T,
+    /// What looks like a mistake, a line each.
+    pub(crate) warnings: Vec<String>,
+}
+
+impl Settings {
+    /// Loads all settings.
+    ///
+    /// # Errors
+    /// [`Refusal`], with all that is wrong.
+    pub(crate) fn load(inputs: &Inputs<'_>) -> Result<Loaded<Self>, Refusal> {
+        let mut reader = reader(inputs);
+        reader
+            .warnings
+            .extend(unknown_variables(&inputs.environment));
+        reader.warn_of_planned();
+        let opencti = opencti(&mut reader);
+        let connector = connector(&mut reader);
+        let diode_import = diode_import(&mut reader, &inputs.environment);
+        let settings = match (opencti, connector, diode_import) {
+            (Some(opencti), Some(connector), Some(diode_import)) => Some(Self {
+                opencti,
+                connector,
+                diode_import,
+            }),
+            _ => None,
+        };
+        conclude(reader, settings)
+    }
+}
+
+/// Loads the limits alone, whatever else is missing or wrong.
+///
+/// # Errors
+/// [`Refusal`], with all that is wrong with the limits, or with the files that settings are in.
+pub(crate) fn load_limits(inputs: &Inputs<'_>) -> Result<Loaded<Limits>, Refusal> {
+    let mut reader = reader(inputs);
+    let limits = limits(&mut reader);
+    conclude(reader, limits)
+}
+
+fn reader(inputs: &Inputs<'_>) -> Reader {
+    let mut layers = Layers::new();
+    if let Some((path, content)) = &inputs.config {
+        layers.add_config_file(path, content);
+    }
+    layers.add_environment(&inputs.environment, inputs.read);
+    Reader::new(layers)
+}
+
+fn conclude<T>(reader: Reader, value: Option<T>) -> Result<Loaded<T>, Refusal> {
+    let Reader {
+        problems, warnings, ..
+    } = reader;
+    match value {
+        Some(value) if problems.is_empty() => Ok(Loaded { value, warnings }),
+        _ => Err(Refusal { problems, warnings }),
+    }
+}
+
+// Each of these reads all its settings before it looks whether one failed, so that no problem hides
+// another.
+
+fn opencti(reader: &mut Reader) -> Option<OpenCti> {
+    let url = reader.required(&table::OPENCTI_URL, forms::url);
+    let token = reader.required(&table::OPENCTI_TOKEN, forms::token);
+    let ssl_verify = reader.required(&table::OPENCTI_SSL_VERIFY, forms::ssl_verify);
+    let json_logging = reader.required(&table::OPENCTI_JSON_LOGGING, forms::boolean);
+    if ssl_verify == Some(SslVerify::NoVerify) {
+        let warning = "OPENCTI_SSL_VERIFY is false: whoever is between this connector and the \
+                       platform can read the token";
+        reader.warnings.push(warning.to_owned());
+    }
+    Some(OpenCti {
+        url: url?,
+        token: token?,
+        ssl_verify: ssl_verify?,
+        json_logging: json_logging?,
+    })
+}
+
+fn connector(reader: &mut Reader) -> Option<Connector> {
+    let id = reader.required(&table::CONNECTOR_ID, forms::text);
+    let name = reader.required(&table::CONNECTOR_NAME, forms::connector_name);
+    let connector_type = reader.required(&table::CONNECTOR_TYPE, forms::connector_type);
+    let scope = reader.required(&table::CONNECTOR_SCOPE, forms::list);
+    let log_level = reader.required(&table::CONNECTOR_LOG_LEVEL, forms::log_level);
+    let run_and_terminate = reader.required(&table::CONNECTOR_RUN_AND_TERMINATE, forms::boolean);
+    let queue_protocol = reader.required(&table::CONNECTOR_QUEUE_PROTOCOL, forms::queue_protocol);
+    Some(Connector {
+        id: id?,
+        name: name?,
+        connector_type: connector_type?,
+        scope: scope?,
+        log_level: log_level?,
+        run_and_terminate: run_and_terminate?,
+        queue_protocol: queue_protocol?,
+    })
+}
+
+fn diode_import(
+    reader: &mut Reader,
+    environment: &BTreeMap<String, String>,
+) -> Option<DiodeImport> {
+    let directory = directory(reader);
+    let delete_after_import =
+        reader.required(&table::DIODE_IMPORT_DELETE_AFTER_IMPORT, forms::boolean);
+    let mappings = reader.optional(&table::DIODE_IMPORT_APPLICANT_MAPPINGS, forms::mapping);
+    let state_path = state_path(reader, environment);
+    let settle = reader.number(&table::DIODE_IMPORT_SETTLE_SECONDS);
+    let rejected_path = reader.optional(&table::DIODE_IMPORT_REJECTED_PATH, forms::path);
+    let limits = limits(reader);
+    Some(DiodeImport {
+        directory,
+        delete_after_import: delete_after_import?,
+        applicant_mappings: mappings.unwrap_or_default(),
+        state_path: state_path?,
+        settle: Duration::from_secs(settle?),
+        rejected_path,
+        limits: limits?,
+    })
+}
+
+/// The directory to import from; `None` where files are not imported from one, or after a problem.
+fn directory(reader: &mut Reader) -> Option<DirectorySettings> {
+    let enabled = reader.required(&table::DIODE_IMPORT_GET_FROM_DIRECTORY, forms::boolean);
+    let retention = reader.number(&table::DIODE_IMPORT_GET_FROM_DIRECTORY_RETENTION);
+    let setting = &table::DIODE_IMPORT_GET_FROM_DIRECTORY_PATH;
+    let path = reader.optional(setting, forms::path);
+    if !enabled? {
+        return None;
+    }
+    if !reader.is_given(setting) {
+        let instead = "write the path of the directory that the files arrive in";
+        reader.problems.push(Problem::missing(setting, instead));
+    }
+    let retention_days = Some(retention?).filter(|days| *days > 0);
+    Some(DirectorySettings {
+        path: path?,
+        retention_days,
+    })
+}
+
+fn state_path(reader: &mut Reader, environment: &BTreeMap<String, String>) -> Option<PathBuf> {
+    let setting = &table::DIODE_IMPORT_STATE_PATH;
+    if reader.is_given(setting) {
+        return reader.optional(setting, forms::path);
+    }
+    let path = default_state_path(environment);
+    if path.is_none() {
+        let instead = "write the path of a directory that outlives the process, since neither \
+                       STATE_DIRECTORY, XDG_STATE_HOME nor HOME names one";
+        reader.problems.push(Problem::missing(setting, instead));
+    }
+    path
+}
+
+fn limits(reader: &mut Reader) -> Option<Limits> {
+    let max_bytes = reader.number(&table::DIODE_IMPORT_MAX_FILE_BYTES);
+    let max_objects = reader.number(&table::DIODE_IMPORT_MAX_OBJECTS);
+    let max_depth = reader.number(&table::DIODE_IMPORT_MAX_DEPTH);
+    let max_refs = reader.number(&table::DIODE_IMPORT_MAX_REFS);
+    Some(Limits {
+        max_bytes: max_bytes?,
+        max_objects: max_objects?,
+        max_depth: max_depth?,
+        max_refs: max_refs?,
+    })
+}
+
+#[cfg(test)]
+#[path = "load_tests.rs"]
+mod tests;

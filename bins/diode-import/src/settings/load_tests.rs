@@ -1,0 +1,321 @@
+//! Whole configurations, and what is said about bad ones.
+
+use std::io::ErrorKind;
+
+use super::*;
+use crate::settings::{LogLevel, QueueProtocol};
+
+/// The least that has to be given.
+const LEAST: &[(&str, &str)] = &[
+    ("OPENCTI_URL", "https://opencti.example.com"),
+    ("OPENCTI_TOKEN", "the-token"),
+    ("CONNECTOR_ID", "6f2b1f6e-8d2c-4a4e-9c43-0f4f2c6f9b11"),
+    ("DIODE_IMPORT_GET_FROM_DIRECTORY_PATH", "/in"),
+    ("STATE_DIRECTORY", "/state"),
+];
+
+fn read(path: &Path) -> io::Result<String> {
+    match path.to_str() {
+        Some("/run/token") => Ok("token-of-a-file\n".to_owned()),
+        _ => Err(ErrorKind::NotFound.into()),
+    }
+}
+
+fn inputs(variables: &[&[(&str, &str)]], config: Option<&str>) -> Inputs<'static> {
+    let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+    Inputs {
+        environment: variables.iter().copied().flatten().map(owned).collect(),
+        config: config.map(|content| ("config.yml".into(), content.to_owned())),
+        read: &read,
+    }
+}
+
+fn load(more: &[(&str, &str)], config: Option<&str>) -> Loaded<Settings> {
+    Settings::load(&inputs(&[LEAST, more], config)).unwrap()
+}
+
+fn refuse(variables: &[&[(&str, &str)]], config: Option<&str>) -> String {
+    let refusal = Settings::load(&inputs(variables, config)).unwrap_err();
+    let problems = refusal
+        .problems
+        .iter()
+        .map(|problem| format!("error: {problem}"));
+    let warnings = refusal
+        .warnings
+        .iter()
+        .map(|warning| format!("warning: {warning}"));
+    problems.chain(warnings).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn the_defaults_are_those_of_the_table() {
+    let Loaded {
+        value: settings,
+        warnings,
+    } = load(&[], None);
+    assert_eq!(warnings, [""; 0]);
+    assert_eq!(settings.opencti.ssl_verify, SslVerify::Verify);
+    assert!(settings.opencti.json_logging);
+    insta::assert_debug_snapshot!((settings.connector, settings.diode_import), @r#"
+    (
+        Connector {
+            id: "6f2b1f6e-8d2c-4a4e-9c43-0f4f2c6f9b11",
+            name: "Diode Import",
+            connector_type: ExternalImport,
+            scope: [
+                "not-applicable",
+            ],
+            log_level: Info,
+            run_and_terminate: false,
+            queue_protocol: Amqp,
+        },
+        DiodeImport {
+            directory: Some(
+                DirectorySettings {
+                    path: "/in",
+                    retention_days: Some(
+                        7,
+                    ),
+                },
+            ),
+            delete_after_import: true,
+            applicant_mappings: {},
+            state_path: "/state",
+            settle: 5s,
+            rejected_path: None,
+            limits: Limits {
+                max_bytes: 1073741824,
+                max_objects: 1000000,
+                max_depth: 128,
+                max_refs: 100000,
+            },
+        },
+    )
+    "#);
+}
+
+#[test]
+fn the_environment_wins_over_the_file_and_the_file_over_the_default() {
+    let config = "connector: {name: From file, log_level: debug}";
+    let settings = load(&[("CONNECTOR_NAME", "From environment")], Some(config)).value;
+    assert_eq!(settings.connector.name, "From environment");
+    assert_eq!(settings.connector.log_level, LogLevel::Debug);
+    assert_eq!(settings.connector.scope, ["not-applicable"]);
+}
+
+#[test]
+fn an_empty_value_counts_as_not_given() {
+    let config = "{connector: {name: From file, type: '', scope: null}, mq: null}";
+    let settings = load(
+        &[("CONNECTOR_NAME", ""), ("CONNECTOR_LOG_LEVEL", " ")],
+        Some(config),
+    )
+    .value;
+    assert_eq!(settings.connector.name, "From file");
+    assert_eq!(settings.connector.log_level, LogLevel::Info);
+    assert_eq!(settings.connector.scope, ["not-applicable"]);
+    load(&[], Some(""));
+    load(&[], Some("# nothing\n"));
+}
+
+#[test]
+fn a_file_alone_is_enough() {
+    let config = "
+opencti:
+  url: http://localhost:8080/base/
+  token: 'the-token'
+  ssl_verify: no
+connector:
+  id: diode
+  scope: [a, b]
+  run_and_terminate: yes
+diode_import:
+  get_from_directory_path: ./in
+  get_from_directory_retention: '0'
+  applicant_mappings:
+    a: b
+    c: d
+  state_path: /state
+  settle_seconds: 0
+";
+    let Loaded {
+        value: settings,
+        warnings,
+    } = Settings::load(&inputs(&[], Some(config))).unwrap();
+    assert_eq!(settings.opencti.url.as_str(), "http://localhost:8080/base/");
+    assert_eq!(settings.opencti.token.expose(), "the-token");
+    assert_eq!(settings.opencti.ssl_verify, SslVerify::NoVerify);
+    assert_eq!(settings.connector.scope, ["a", "b"]);
+    assert!(settings.connector.run_and_terminate);
+    let directory = DirectorySettings {
+        path: "./in".into(),
+        retention_days: None,
+    };
+    assert_eq!(settings.diode_import.directory, Some(directory));
+    let mappings = [("a", "b"), ("c", "d")].map(|(a, b)| (a.to_owned(), b.to_owned()));
+    assert_eq!(
+        settings.diode_import.applicant_mappings,
+        BTreeMap::from(mappings)
+    );
+    assert_eq!(settings.diode_import.settle, Duration::ZERO);
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(
+        warnings[0].starts_with("OPENCTI_SSL_VERIFY is false"),
+        "{warnings:?}"
+    );
+}
+
+#[test]
+fn the_old_name_counts_where_the_new_one_is_not_given() {
+    let protocol = |more: &[(&str, &str)]| load(more, None).value.connector.queue_protocol;
+    let (old, new) = (
+        ("QUEUE_PROTOCOL", "api"),
+        ("CONNECTOR_QUEUE_PROTOCOL", "amqp"),
+    );
+    assert_eq!(protocol(&[old]), QueueProtocol::Api);
+    assert_eq!(protocol(&[old, new]), QueueProtocol::Amqp);
+}
+
+#[test]
+fn a_value_can_be_in_a_file_of_its_own() {
+    let token_file = ("OPENCTI_TOKEN_FILE", "/run/token");
+    let settings = Settings::load(&inputs(
+        &[LEAST, &[("OPENCTI_TOKEN", ""), token_file]],
+        None,
+    ));
+    assert_eq!(
+        settings.unwrap().value.opencti.token.expose(),
+        "token-of-a-file"
+    );
+    insta::assert_snapshot!(refuse(&[LEAST, &[token_file]], None), @"error: OPENCTI_TOKEN and OPENCTI_TOKEN_FILE are both given; keep one of them");
+    let missing = [("CONNECTOR_NAME_FILE", "/nowhere")];
+    insta::assert_snapshot!(refuse(&[LEAST, &missing], None), @r#"error: CONNECTOR_NAME_FILE names "/nowhere", which cannot be read (entity not found); name a file that this process can read"#);
+}
+
+#[test]
+fn without_any_setting_all_that_is_missing_is_told() {
+    insta::assert_snapshot!(refuse(&[], None), @r#"
+    error: OPENCTI_URL (opencti.url) is not given; write an address such as https://opencti.example.com
+    error: OPENCTI_TOKEN (opencti.token) is not given; write the API key of the connector's user
+    error: CONNECTOR_ID (connector.id) is not given; write a UUID of its own, such as uuidgen prints
+    error: DIODE_IMPORT_GET_FROM_DIRECTORY_PATH (diode_import.get_from_directory_path) is not given; write the path of the directory that the files arrive in
+    error: DIODE_IMPORT_STATE_PATH (diode_import.state_path) is not given; write the path of a directory that outlives the process, since neither STATE_DIRECTORY, XDG_STATE_HOME nor HOME names one
+    "#);
+}
+
+#[test]
+fn all_problems_are_told_together_and_no_secret_is_repeated() {
+    let variables = [
+        ("OPENCTI_URL", "https://user:hunter2@opencti.example.com"),
+        ("OPENCTI_TOKEN", "Bearer hunter2"),
+        ("OPENCTI_SSL_VERIFY", "flase"),
+        ("CONNECTOR_ID", "ChangeMe"),
+        ("CONNECTOR_RUN_AND_TERMINATE", "maybe"),
+        ("CONNECTOR_TYPE", "IMPORT"),
+        ("DIODE_IMPORT_GET_FROM_DIRECTORY_PTH", "/in"),
+        ("DIODE_IMPORT_APPLICANT_MAPPINGS", r#"{"a": "b"}"#),
+        ("DIODE_IMPORT_MAX_DEPTH", "0"),
+    ];
+    let config = "
+connector: {name: 7, log_level: loud, lgo_level: info}
+diode_import: {get_from_directory_retention: -1, settle_seconds: 1.5}
+diode-import: {}
+mq: rabbit
+";
+    let told = refuse(&[&variables, &[("HOME", "/home/diode")]], Some(config));
+    assert!(!told.contains("hunter2"), "{told}");
+    insta::assert_snapshot!(told, @r#"
+    error: section mq in "config.yml" is not a mapping; write keys with values
+    error: OPENCTI_URL (opencti.url), from the environment: the value contains a user or a password; give the token as OPENCTI_TOKEN instead
+    error: OPENCTI_TOKEN (opencti.token), from the environment: the value contains a blank or a character outside ASCII; write the token alone, without Bearer in front of it
+    error: OPENCTI_SSL_VERIFY (opencti.ssl_verify), from the environment: "flase" is neither a boolean nor a path; write true, false, or the path of a CA bundle with a slash in it
+    error: CONNECTOR_ID (connector.id), from the environment: "ChangeMe" is still the placeholder of an example; write the real value
+    error: CONNECTOR_NAME (connector.name), from "config.yml": 7 is read as a number or a boolean, not as text; put it in quotes
+    error: CONNECTOR_TYPE (connector.type), from the environment: "IMPORT" is not a connector type; write one of EXTERNAL_IMPORT, INTERNAL_IMPORT_FILE, INTERNAL_ENRICHMENT, INTERNAL_ANALYSIS, INTERNAL_EXPORT_FILE, STREAM
+    error: CONNECTOR_LOG_LEVEL (connector.log_level), from "config.yml": "loud" is not a log level; write one of trace, debug, info, warn, error
+    error: CONNECTOR_RUN_AND_TERMINATE (connector.run_and_terminate), from the environment: "maybe" is not a boolean; write true or false
+    error: DIODE_IMPORT_GET_FROM_DIRECTORY_RETENTION (diode_import.get_from_directory_retention), from "config.yml": -1 is not a whole number in range; write a whole number from 0 to 36500, without a unit
+    error: DIODE_IMPORT_GET_FROM_DIRECTORY_PATH (diode_import.get_from_directory_path) is not given; write the path of the directory that the files arrive in
+    error: DIODE_IMPORT_APPLICANT_MAPPINGS (diode_import.applicant_mappings), from the environment: "{\"a\": \"b\"}" is JSON; write pairs of ids as source:target,source:target
+    error: DIODE_IMPORT_SETTLE_SECONDS (diode_import.settle_seconds), from "config.yml": 1.5 is not a whole number in range; write a whole number from 0 to 86400, without a unit
+    error: DIODE_IMPORT_MAX_DEPTH (diode_import.max_depth), from the environment: "0" is out of range; write a whole number from 1 to 1000, without a unit
+    warning: "connector.lgo_level" in "config.yml" is not a setting and is ignored; did you mean connector.log_level?
+    warning: section "diode-import" in "config.yml" is not known and is ignored; did you mean diode_import?
+    warning: "DIODE_IMPORT_GET_FROM_DIRECTORY_PTH" in the environment is not a setting and is ignored; did you mean DIODE_IMPORT_GET_FROM_DIRECTORY_PATH?
+    "#);
+}
+
+#[test]
+fn a_broken_file_is_told_by_place_and_not_quoted() {
+    let check = |config: &str, expected: &str| {
+        let told = refuse(&[LEAST], Some(config));
+        assert_eq!(told.lines().next(), Some(expected), "{config}");
+        assert!(!told.contains("hunter2"), "{told}");
+    };
+    check(
+        "opencti:\n  token: \"hunter2\n",
+        r#"error: "config.yml" is not valid YAML (line 2, column 10); correct it there"#,
+    );
+    check(
+        "opencti:\n  token: hunter2\n  token: hunter2\n",
+        r#"error: "config.yml" is not valid YAML (line 3, column 3); correct it there"#,
+    );
+    check(
+        "- hunter2\n",
+        r#"error: "config.yml" is not a mapping of sections; write sections with keys"#,
+    );
+}
+
+#[test]
+fn a_setting_that_does_nothing_yet_is_warned_of_unless_it_changes_nothing() {
+    let check = |more: &[(&str, &str)], expected: &[&str]| {
+        assert_eq!(load(more, None).warnings, expected, "{more:?}");
+    };
+    check(
+        &[
+            ("DIODE_IMPORT_GET_FROM_S3", "False"),
+            ("CONNECTOR_DURATION_PERIOD", "PT1M"),
+        ],
+        &[],
+    );
+    check(
+        &[
+            ("DIODE_IMPORT_REQUIRE_APPLICANT_MAPPING", "yes"),
+            ("HTTPS_PROXY", "http://proxy"),
+        ],
+        &[
+            "DIODE_IMPORT_REQUIRE_APPLICANT_MAPPING (diode_import.require_applicant_mapping) is set, \
+           from the environment, but this version does not act on it yet",
+        ],
+    );
+    check(
+        &[("HTTPS_CA_CERTIFICATES", "/ca.pem")],
+        &[
+            "HTTPS_CA_CERTIFICATES is set, from the environment, but this version does not act on it yet",
+        ],
+    );
+}
+
+#[test]
+fn without_a_directory_no_path_is_needed() {
+    let off = [
+        ("DIODE_IMPORT_GET_FROM_DIRECTORY", "no"),
+        ("DIODE_IMPORT_GET_FROM_DIRECTORY_PATH", ""),
+    ];
+    assert_eq!(load(&off, None).value.diode_import.directory, None);
+}
+
+#[test]
+fn limits_load_without_the_rest() {
+    let given = [("DIODE_IMPORT_MAX_DEPTH", "5")];
+    let limits = load_limits(&inputs(&[&given], None)).unwrap().value;
+    assert_eq!((limits.max_depth, limits.max_bytes), (5, 1 << 30));
+    let wrong = [("DIODE_IMPORT_MAX_DEPTH", "deep")];
+    assert_eq!(
+        load_limits(&inputs(&[&wrong], None))
+            .unwrap_err()
+            .problems
+            .len(),
+        1
+    );
+}

@@ -1,0 +1,120 @@
+//! The settings as the program uses them: checked, typed and complete.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use opencti_client::{ConnectorType, Secret};
+use stix_bundle::Limits;
+use url::Url;
+
+/// All settings. Only [`Settings::load`] builds them.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    /// The platform.
+    pub(crate) opencti: OpenCti,
+    /// This connector.
+    pub(crate) connector: Connector,
+    /// What is imported, and how.
+    pub(crate) diode_import: DiodeImport,
+}
+
+/// Section `opencti`.
+#[derive(Clone, Debug)]
+pub(crate) struct OpenCti {
+    /// The platform's address, as given: with or without a base path and a slash at its end, without
+    /// `/graphql`.
+    pub(crate) url: Url,
+    /// The bearer token.
+    pub(crate) token: Secret,
+    /// Whether the platform's certificate is verified.
+    pub(crate) ssl_verify: SslVerify,
+    /// JSON lines instead of text.
+    pub(crate) json_logging: bool,
+}
+
+/// Whether, and by what, a server's certificate is verified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum SslVerify {
+    /// By the system's certificate authorities.
+    Verify,
+    /// Not at all.
+    NoVerify,
+    /// By the certificate authorities in a PEM file.
+    CaBundle(PathBuf),
+}
+
+/// Section `connector`.
+#[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_field_names,
+    reason = "config.yml calls the field `type`, a keyword"
+)]
+pub(crate) struct Connector {
+    /// This connector's id.
+    pub(crate) id: String,
+    /// Its name, at least two characters.
+    pub(crate) name: String,
+    /// Its type.
+    pub(crate) connector_type: ConnectorType,
+    /// Its scope.
+    pub(crate) scope: Vec<String>,
+    /// The least severe level that is logged.
+    pub(crate) log_level: LogLevel,
+    /// One pass, then exit.
+    pub(crate) run_and_terminate: bool,
+    /// How bundles reach the workers.
+    pub(crate) queue_protocol: QueueProtocol,
+}
+
+/// The least severe level that is logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LogLevel {
+    /// Everything that this program says.
+    Trace,
+    /// What helps to understand a single file's way.
+    Debug,
+    /// What was done.
+    Info,
+    /// What should not be.
+    Warn,
+    /// What failed.
+    Error,
+}
+
+/// How bundles reach the workers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum QueueProtocol {
+    /// In parts, over the broker.
+    Amqp,
+    /// Whole, over the platform's API.
+    Api,
+}
+
+/// Section `diode_import`.
+#[derive(Clone, Debug)]
+pub(crate) struct DiodeImport {
+    /// The directory that files are imported from, if they are.
+    pub(crate) directory: Option<DirectorySettings>,
+    /// Imported files are deleted, not kept.
+    pub(crate) delete_after_import: bool,
+    /// Users of the other platform, and who they are on this one, by id.
+    pub(crate) applicant_mappings: BTreeMap<String, String>,
+    /// The directory of the ledger.
+    pub(crate) state_path: PathBuf,
+    /// How long a file that cannot be parsed must be unchanged before it is rejected.
+    pub(crate) settle: Duration,
+    /// The directory for rejected files; `None`: `rejected` in the directory they come from.
+    pub(crate) rejected_path: Option<PathBuf>,
+    /// Limits on what comes from the other side.
+    pub(crate) limits: Limits,
+}
+
+/// A directory that files are imported from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct DirectorySettings {
+    /// The directory.
+    pub(crate) path: PathBuf,
+    /// After how many days kept and rejected files are deleted; `None`: never.
+    pub(crate) retention_days: Option<u32>,
+}

@@ -1,0 +1,158 @@
+//! Takes typed values out of the layers, and collects all that is wrong with them.
+
+use figment::Figment;
+use figment::value::{Num, Value};
+
+use super::forms::{self, Wrong};
+use super::layers::{DEFAULTS, Layers};
+use super::problem::{Problem, subject};
+use super::setting::{Fallback, Kind, Setting, Stage};
+use super::table::ALL;
+
+/// The longest value, in characters, that a message repeats in full.
+const SHOWN: usize = 60;
+
+/// A reader of settings. Where it returns `None` for a wrong or missing value, it has noted a
+/// problem.
+pub(super) struct Reader {
+    figment: Figment,
+    pub(super) problems: Vec<Problem>,
+    pub(super) warnings: Vec<String>,
+}
+
+impl Reader {
+    /// A reader that goes on with what was noticed so far.
+    pub(super) fn new(layers: Layers) -> Self {
+        let Layers {
+            figment,
+            problems,
+            warnings,
+        } = layers;
+        Self {
+            figment,
+            problems,
+            warnings,
+        }
+    }
+
+    /// The value of a setting that may be missing.
+    pub(super) fn optional<T>(
+        &mut self,
+        setting: &Setting,
+        form: impl FnOnce(&Value) -> Result<T, Wrong>,
+    ) -> Option<T> {
+        let (value, origin) = self.find(setting)?;
+        match form(&value) {
+            Ok(typed) => Some(typed),
+            Err(Wrong { what, instead }) => {
+                let what = format!("{} {what}", shown(setting, &value));
+                self.problems
+                    .push(Problem::wrong(setting, &origin, what, instead));
+                None
+            }
+        }
+    }
+
+    /// The value of a setting that must be there, given or by default.
+    pub(super) fn required<T>(
+        &mut self,
+        setting: &Setting,
+        form: impl FnOnce(&Value) -> Result<T, Wrong>,
+    ) -> Option<T> {
+        if self.find(setting).is_none() {
+            let instead = match setting.fallback {
+                Fallback::Required(example) => format!("write {example}"),
+                _ => "give it".to_owned(),
+            };
+            self.problems.push(Problem::missing(setting, instead));
+        }
+        self.optional(setting, form)
+    }
+
+    /// The value of a setting that is a whole number in the range that the table states.
+    pub(super) fn number<T: TryFrom<u64>>(&mut self, setting: &Setting) -> Option<T> {
+        let (min, max) = match setting.kind {
+            Kind::Whole { min, max, .. } => (min, max),
+            _ => (0, u64::MAX),
+        };
+        let number = self.required(setting, |value| forms::whole(value, min, max))?;
+        T::try_from(number).ok()
+    }
+
+    /// Whether the operator gave a setting a value.
+    pub(super) fn is_given(&self, setting: &Setting) -> bool {
+        self.find(setting)
+            .is_some_and(|(_, origin)| origin != DEFAULTS)
+    }
+
+    /// Warns of each setting that the operator gave in vain: this version does not act on it.
+    pub(super) fn warn_of_planned(&mut self) {
+        for setting in ALL.iter().filter(|setting| setting.stage == Stage::Planned) {
+            let Some((value, origin)) = self.find(setting) else {
+                continue;
+            };
+            if origin != DEFAULTS && !is_default(setting, &value) {
+                self.warnings.push(format!(
+                    "{} is set, from {origin}, but this version does not act on it yet",
+                    subject(setting)
+                ));
+            }
+        }
+    }
+
+    fn find(&self, setting: &Setting) -> Option<(Value, String)> {
+        let (section, key) = setting.path();
+        let value = self.figment.find_value(&format!("{section}.{key}")).ok()?;
+        let metadata = self.figment.get_metadata(value.tag())?;
+        Some((value, metadata.name.clone().into_owned()))
+    }
+}
+
+/// Whether a given value says what would hold without it.
+fn is_default(setting: &Setting, value: &Value) -> bool {
+    let Fallback::Value(default) = setting.fallback else {
+        return false;
+    };
+    if matches!(setting.kind, Kind::Boolean) {
+        return forms::boolean(value) == forms::boolean(&default.into());
+    }
+    plain(value).eq_ignore_ascii_case(default)
+}
+
+/// A value as a message may repeat it.
+fn shown(setting: &Setting, value: &Value) -> String {
+    if !setting.may_be_shown() {
+        return "the value".to_owned();
+    }
+    match value {
+        Value::Array(..) => "the list".to_owned(),
+        Value::Dict(..) => "the mapping".to_owned(),
+        Value::String(..) => {
+            let text = plain(value);
+            let start: String = text.chars().take(SHOWN).collect();
+            let rest = if start.len() < text.len() { "…" } else { "" };
+            format!("{start:?}{rest}")
+        }
+        _ => plain(value),
+    }
+}
+
+/// A scalar's text.
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(_, text) => text.trim().to_owned(),
+        Value::Char(_, character) => character.to_string(),
+        Value::Bool(_, boolean) => boolean.to_string(),
+        Value::Num(_, number) => plain_number(*number),
+        _ => String::new(),
+    }
+}
+
+fn plain_number(number: Num) -> String {
+    match (number.to_u128(), number.to_i128(), number.to_f64()) {
+        (Some(number), ..) => number.to_string(),
+        (_, Some(number), _) => number.to_string(),
+        (.., Some(number)) => number.to_string(),
+        _ => "the number".to_owned(),
+    }
+}

@@ -1,0 +1,342 @@
+//! The table of settings.
+
+use super::setting::{Kind, Origin, Setting};
+
+/// Declares each setting as a static by the name of its environment variable, and [`ALL`] of them.
+macro_rules! settings {
+    ($($name:ident = $setting:expr;)*) => {
+        $(pub(crate) static $name: Setting = $setting.named(stringify!($name));)*
+
+        /// Every setting, in the order of the documentation.
+        pub(crate) static ALL: &[&Setting] = &[$(&$name),*];
+    };
+}
+
+const DAYS: Kind = Kind::Whole {
+    unit: "days",
+    min: 0,
+    max: 36_500,
+};
+const PORT: Kind = Kind::Whole {
+    unit: "TCP port",
+    min: 1,
+    max: 65_535,
+};
+
+settings! {
+    OPENCTI_URL = Setting::peer("opencti.url", Kind::Url)
+        .required("an address such as https://opencti.example.com")
+        .help("The platform's address, with its base path if it has one.");
+    OPENCTI_TOKEN = Setting::peer("opencti.token", Kind::Text)
+        .required("the API key of the connector's user")
+        .secret()
+        .help("The token of the connector's user. Importing in the name of others needs a user with the bypass capability.");
+    OPENCTI_SSL_VERIFY = Setting::peer("opencti.ssl_verify", Kind::BooleanOrPath)
+        .default("true")
+        .help("Whether the platform's certificate is verified, or a file of certificate authorities to verify it by. The Python connector's default is false.");
+    OPENCTI_JSON_LOGGING = Setting::peer("opencti.json_logging", Kind::Boolean)
+        .default("true")
+        .help("Logs as JSON lines, or as text.");
+    OPENCTI_CUSTOM_HEADERS = Setting::peer("opencti.custom_headers", Kind::Text)
+        .planned()
+        .secret()
+        .help("`name:value;name:value`: headers sent with every request to the platform.");
+
+    CONNECTOR_ID = Setting::peer("connector.id", Kind::Text)
+        .required("a UUID of its own, such as uuidgen prints")
+        .help("This connector's id, a UUID that no other connector has.");
+    CONNECTOR_NAME = Setting::peer("connector.name", Kind::Text)
+        .default("Diode Import")
+        .help("This connector's name, at least two characters.");
+    CONNECTOR_TYPE = Setting::peer("connector.type", Kind::OneOf(CONNECTOR_TYPES))
+        .default("EXTERNAL_IMPORT")
+        .help("This connector's type.");
+    CONNECTOR_SCOPE = Setting::peer("connector.scope", Kind::List)
+        .default("not-applicable")
+        .help("This connector's scope. It does not filter what is imported.");
+    CONNECTOR_LOG_LEVEL = Setting::peer("connector.log_level", Kind::OneOf(LOG_LEVELS))
+        .default("info")
+        .help("The least severe level that is logged. Libraries are logged from `warn` on.");
+    CONNECTOR_RUN_AND_TERMINATE = Setting::peer("connector.run_and_terminate", Kind::Boolean)
+        .default("false")
+        .help("One pass over the sources, then exit.");
+    CONNECTOR_DURATION_PERIOD = Setting::pycti("connector.duration_period", Kind::Duration)
+        .default("PT1M")
+        .planned()
+        .help("Time between passes; zero is run_and_terminate. The Python connector ignores it.");
+    CONNECTOR_QUEUE_PROTOCOL = Setting::pycti("connector.queue_protocol", Kind::OneOf(&["amqp", "api"]))
+        .formerly("QUEUE_PROTOCOL")
+        .default("amqp")
+        .help("How bundles reach the workers: over the broker, or over the platform's API.");
+    CONNECTOR_QUEUE_THRESHOLD = Setting::pycti("connector.queue_threshold", megabytes())
+        .default("500")
+        .planned()
+        .help("Fill of a connector's queue above which nothing more is sent.");
+    CONNECTOR_SEND_TO_QUEUE = Setting::pycti("connector.send_to_queue", Kind::Boolean)
+        .default("true")
+        .planned()
+        .help("false: a rehearsal that sends nothing.");
+    CONNECTOR_VALIDATE_BEFORE_IMPORT = Setting::pycti("connector.validate_before_import", Kind::Boolean)
+        .default("false")
+        .planned()
+        .help("Whether imports wait for validation, for envelopes that do not say.");
+    CONNECTOR_EXPOSE_METRICS = Setting::pycti("connector.expose_metrics", Kind::Boolean)
+        .default("false")
+        .planned()
+        .help("Serves Prometheus metrics.");
+    CONNECTOR_METRICS_PORT = Setting::pycti("connector.metrics_port", PORT)
+        .default("9095")
+        .planned()
+        .help("The port of the metrics.");
+    CONNECTOR_METRICS_NAMESPACE = Setting::pycti("connector.metrics_namespace", Kind::Text)
+        .planned()
+        .help("First part of the metrics' names.");
+    CONNECTOR_METRICS_SUBSYSTEM = Setting::pycti("connector.metrics_subsystem", Kind::Text)
+        .planned()
+        .help("Second part of the metrics' names.");
+
+    DIODE_IMPORT_GET_FROM_DIRECTORY = Setting::peer("diode_import.get_from_directory", Kind::Boolean)
+        .default("true")
+        .help("Imports files from a directory.");
+    DIODE_IMPORT_GET_FROM_DIRECTORY_PATH = Setting::peer("diode_import.get_from_directory_path", Kind::Path)
+        .derived("required with get_from_directory")
+        .help("The directory.");
+    DIODE_IMPORT_GET_FROM_DIRECTORY_RETENTION = Setting::peer("diode_import.get_from_directory_retention", DAYS)
+        .default("7")
+        .help("After so many days, imported files that were kept and rejected files are deleted; 0: never. A file that was not imported is never deleted.");
+    DIODE_IMPORT_GET_FROM_S3 = Setting::peer("diode_import.get_from_s3", Kind::Boolean)
+        .default("false")
+        .planned()
+        .help("Imports files from an S3 bucket.");
+    DIODE_IMPORT_GET_FROM_S3_BUCKET = Setting::peer("diode_import.get_from_s3_bucket", Kind::Text)
+        .derived("the platform's")
+        .planned()
+        .help("The bucket.");
+    DIODE_IMPORT_GET_FROM_S3_FOLDER = Setting::peer("diode_import.get_from_s3_folder", Kind::Text)
+        .default("connectors")
+        .planned()
+        .help("The folder in the bucket; `/` or `.`: its root.");
+    DIODE_IMPORT_GET_FROM_S3_RETENTION = Setting::peer("diode_import.get_from_s3_retention", DAYS)
+        .default("7")
+        .planned()
+        .help("As for the directory.");
+    DIODE_IMPORT_S3_ENDPOINT = Setting::peer("diode_import.s3_endpoint", Kind::Text)
+        .derived("the platform's")
+        .planned()
+        .help("The S3 server: a host, or a full URL.");
+    DIODE_IMPORT_S3_PORT = Setting::peer("diode_import.s3_port", PORT)
+        .derived("the platform's")
+        .planned()
+        .help("The S3 server's port.");
+    DIODE_IMPORT_S3_ACCESS_KEY = Setting::peer("diode_import.s3_access_key", Kind::Text)
+        .derived("the platform's")
+        .planned()
+        .secret()
+        .help("Access key.");
+    DIODE_IMPORT_S3_SECRET_KEY = Setting::peer("diode_import.s3_secret_key", Kind::Text)
+        .derived("the platform's")
+        .planned()
+        .secret()
+        .help("Secret key.");
+    DIODE_IMPORT_S3_USE_SSL = Setting::peer("diode_import.s3_use_ssl", Kind::Boolean)
+        .default("true")
+        .planned()
+        .help("TLS to the S3 server.");
+    DIODE_IMPORT_S3_BUCKET_REGION = Setting::peer("diode_import.s3_bucket_region", Kind::Text)
+        .derived("the platform's")
+        .planned()
+        .help("The bucket's region.");
+    DIODE_IMPORT_S3_REJECTED_FOLDER = Setting::own("diode_import.s3_rejected_folder", Kind::Text)
+        .derived("`rejected` under the folder")
+        .planned()
+        .help("Where rejected objects go.");
+    DIODE_IMPORT_DELETE_AFTER_IMPORT = Setting::peer("diode_import.delete_after_import", Kind::Boolean)
+        .default("true")
+        .help("Deletes each file once it is imported. A file that was not imported is never deleted.");
+    DIODE_IMPORT_APPLICANT_MAPPINGS = Setting::peer("diode_import.applicant_mappings", Kind::Mapping)
+        .help("Users of the other platform, and who they are on this one: `source:target`, by id.");
+    DIODE_IMPORT_DEFAULT_APPLICANT = Setting::own("diode_import.default_applicant", Kind::Text)
+        .planned()
+        .help("The id of the user on this platform in whose name files without a mapped applicant are imported.");
+    DIODE_IMPORT_REQUIRE_APPLICANT_MAPPING = Setting::own("diode_import.require_applicant_mapping", Kind::Boolean)
+        .default("false")
+        .planned()
+        .help("Files without a mapped applicant wait, instead of being imported as the worker's user.");
+    DIODE_IMPORT_ALLOWED_CONNECTORS = Setting::own("diode_import.allowed_connectors", Kind::List)
+        .derived("any")
+        .planned()
+        .help("Ids or names of the connectors whose files are imported.");
+    DIODE_IMPORT_STATE_PATH = Setting::own("diode_import.state_path", Kind::Path)
+        .derived("`$STATE_DIRECTORY`, else `$XDG_STATE_HOME/diode-import`, else `$HOME/.local/state/diode-import`")
+        .help("The directory of the ledger, which says what was imported. It must outlive the process.");
+    DIODE_IMPORT_SETTLE_SECONDS = Setting::own("diode_import.settle_seconds", Kind::Whole { unit: "seconds", min: 0, max: 86_400 })
+        .default("5")
+        .help("How long a file that cannot be parsed must be unchanged before it is rejected: it may still be being written.");
+    DIODE_IMPORT_REJECTED_PATH = Setting::own("diode_import.rejected_path", Kind::Path)
+        .derived("`rejected` in the directory")
+        .help("The directory that rejected files are moved to, each with its reason beside it.");
+    DIODE_IMPORT_MAX_FILE_BYTES = Setting::own("diode_import.max_file_bytes", Kind::Whole { unit: "bytes", min: 1, max: 1 << 40 })
+        .default("1073741824")
+        .help("The largest file that is read.");
+    DIODE_IMPORT_MAX_OBJECTS = Setting::own("diode_import.max_objects", Kind::Whole { unit: "objects", min: 1, max: 100_000_000 })
+        .default("1000000")
+        .help("The most objects that a bundle may have.");
+    DIODE_IMPORT_MAX_DEPTH = Setting::own("diode_import.max_depth", Kind::Whole { unit: "levels", min: 1, max: 1_000 })
+        .default("128")
+        .help("The deepest nesting of JSON that is read.");
+    DIODE_IMPORT_MAX_REFS = Setting::own("diode_import.max_refs", Kind::Whole { unit: "references", min: 1, max: 100_000_000 })
+        .default("100000")
+        .help("The most references that one object may have.");
+    DIODE_IMPORT_MAX_IN_FLIGHT_BYTES = Setting::own("diode_import.max_in_flight_bytes", Kind::Whole { unit: "bytes", min: 1, max: 1 << 40 })
+        .default("67108864")
+        .planned()
+        .help("Memory for reading ahead and for messages that are not confirmed.");
+    DIODE_IMPORT_VALIDATION_MODE = Setting::own("diode_import.validation_mode", Kind::OneOf(&["draft", "workbench", "off", "auto"]))
+        .default("auto")
+        .planned()
+        .help("How imports that wait for validation are presented.");
+    DIODE_IMPORT_WATCH = Setting::own("diode_import.watch", Kind::Boolean)
+        .default("true")
+        .planned()
+        .help("Reacts to new files at once, instead of at the next pass.");
+
+    MQ_HOST = mq("mq.host", Kind::Text).help("The broker's host.");
+    MQ_PORT = mq("mq.port", PORT).help("The broker's port.");
+    MQ_VHOST = mq("mq.vhost", Kind::Text).help("The broker's virtual host.");
+    MQ_USE_SSL = mq("mq.use_ssl", Kind::Boolean).help("TLS to the broker.");
+    MQ_USER = mq("mq.user", Kind::Text).help("The broker's user.");
+    MQ_PASS = mq("mq.pass", Kind::Text).secret().help("The broker's password.");
+    MQ_USE_SSL_CA = Setting::pycti("mq.use_ssl_ca", Kind::Pem)
+        .planned()
+        .help("Certificate authorities to verify the broker by.");
+    MQ_USE_SSL_CERT = Setting::pycti("mq.use_ssl_cert", Kind::Pem)
+        .planned()
+        .help("Our certificate for the broker.");
+    MQ_USE_SSL_KEY = Setting::pycti("mq.use_ssl_key", Kind::Pem)
+        .planned()
+        .secret()
+        .help("Our certificate's key.");
+    MQ_USE_SSL_PASSPHRASE = Setting::pycti("mq.use_ssl_passphrase", Kind::Text)
+        .planned()
+        .secret()
+        .help("The key's passphrase.");
+    MQ_USE_SSL_REJECT_UNAUTHORIZED = Setting::pycti("mq.use_ssl_reject_unauthorized", Kind::Boolean)
+        .default("true")
+        .planned()
+        .help("Whether the broker's certificate is verified. pycti's default is false.");
+
+    S3_ENDPOINT = s3("s3.endpoint", Kind::Text).help("As DIODE_IMPORT_S3_ENDPOINT, where that is not given.");
+    S3_PORT = s3("s3.port", PORT).help("As DIODE_IMPORT_S3_PORT, where that is not given.");
+    S3_ACCESS_KEY = s3("s3.access_key", Kind::Text)
+        .secret()
+        .help("As DIODE_IMPORT_S3_ACCESS_KEY, where that is not given.");
+    S3_SECRET_KEY = s3("s3.secret_key", Kind::Text)
+        .secret()
+        .help("As DIODE_IMPORT_S3_SECRET_KEY, where that is not given.");
+    S3_USE_SSL = s3("s3.use_ssl", Kind::Boolean).help("As DIODE_IMPORT_S3_USE_SSL, where that is not given.");
+    S3_BUCKET_REGION = s3("s3.bucket_region", Kind::Text)
+        .help("As DIODE_IMPORT_S3_BUCKET_REGION, where that is not given.");
+
+    HTTPS_CA_CERTIFICATES = Setting::environment_only(Origin::Pycti, Kind::Pem)
+        .planned()
+        .help("Certificate authorities that are trusted as well.");
+    HTTP_PROXY = Setting::environment_only(Origin::Peer, Kind::Text)
+        .delegated()
+        .secret()
+        .help("The proxy through which a platform at an http address is reached. Never the broker.");
+    HTTPS_PROXY = Setting::environment_only(Origin::Peer, Kind::Text)
+        .delegated()
+        .secret()
+        .help("The proxy through which a platform at an https address is reached. Never the broker.");
+    NO_PROXY = Setting::environment_only(Origin::Peer, Kind::Text)
+        .delegated()
+        .help("Hosts that are reached without a proxy.");
+}
+
+/// The platform's connector types.
+const CONNECTOR_TYPES: &[&str] = &[
+    "EXTERNAL_IMPORT",
+    "INTERNAL_IMPORT_FILE",
+    "INTERNAL_ENRICHMENT",
+    "INTERNAL_ANALYSIS",
+    "INTERNAL_EXPORT_FILE",
+    "STREAM",
+];
+
+const LOG_LEVELS: &[&str] = &["trace", "debug", "info", "warn", "warning", "error"];
+
+const fn megabytes() -> Kind {
+    Kind::Whole {
+        unit: "MB",
+        min: 0,
+        max: 1 << 30,
+    }
+}
+
+/// A part of the broker's address.
+const fn mq(key: &'static str, kind: Kind) -> Setting {
+    Setting::pycti(key, kind)
+        .derived("from the registration")
+        .planned()
+}
+
+/// A part of pycti's S3 settings.
+const fn s3(key: &'static str, kind: Kind) -> Setting {
+    Setting::pycti(key, kind)
+        .derived("from the registration")
+        .planned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn no_name_is_taken_twice() {
+        let names: Vec<_> = ALL
+            .iter()
+            .flat_map(|s| [Some(s.env), s.old_env, s.key])
+            .flatten()
+            .collect();
+        let distinct: BTreeSet<_> = names.iter().collect();
+        assert_eq!(distinct.len(), names.len());
+    }
+
+    #[test]
+    fn keys_follow_from_the_names_of_the_variables() {
+        for setting in ALL {
+            let Some(key) = setting.key else { continue };
+            let variable = key.replacen('.', "_", 1).to_uppercase();
+            assert_eq!(variable, setting.env, "{key}");
+        }
+    }
+
+    #[test]
+    fn every_setting_is_explained_in_sentences() {
+        for setting in ALL {
+            assert!(setting.help.ends_with('.'), "{}", setting.env);
+            assert!(
+                !setting.help.contains(['|', '\n']),
+                "{}: it goes into a table",
+                setting.env
+            );
+        }
+    }
+
+    #[test]
+    fn what_looks_like_a_secret_is_one() {
+        for setting in ALL {
+            let suspicious = ["TOKEN", "PASS", "SECRET", "_KEY", "PROXY", "HEADERS"]
+                .iter()
+                .any(|part| setting.env.contains(part) && setting.env != "NO_PROXY");
+            assert_eq!(
+                suspicious,
+                !setting.may_be_shown() && setting.env != "OPENCTI_URL",
+                "{}",
+                setting.env
+            );
+        }
+    }
+}

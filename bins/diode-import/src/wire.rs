@@ -1,0 +1,147 @@
+//! Puts the parts together as the settings say.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use bundle_source::{LocalSource, Source};
+use chrono::Utc;
+use diode_core::{
+    AfterImport, Applicants, Greeting, Importer, Ledger, Parts, Policy, Rules, Schedule, Service,
+    WorkPerFile,
+};
+use opencti_client::{
+    AmqpOptions, AmqpQueue, ApiQueue, Client, ClientConfig, Pem, Platform, Queue, Registration,
+    TlsOptions, Trust,
+};
+use stix_bundle::Profile;
+use tokio_util::sync::CancellationToken;
+
+use crate::settings::{OpenCti, QueueProtocol, Settings, SslVerify};
+
+const SCHEDULE: Schedule = Schedule {
+    pass_every: Duration::from_mins(1),
+    ping_every: Duration::from_secs(40),
+};
+const SECONDS_PER_DAY: u64 = 86_400;
+
+/// What can be made ready without the platform.
+pub(crate) struct Prepared {
+    pub(crate) platform: Arc<dyn Platform>,
+    pub(crate) own: Registration,
+    source: Arc<dyn Source>,
+    ledger: Arc<Ledger>,
+}
+
+/// Opens what is on this machine, and readies the client.
+///
+/// # Errors
+/// The state folder, the ledger, the folder of files, or the configuration of TLS.
+pub(crate) fn prepare(settings: &Settings) -> anyhow::Result<Prepared> {
+    let directory = settings
+        .diode_import
+        .directory
+        .as_ref()
+        .context("nothing to import from: set DIODE_IMPORT_GET_FROM_DIRECTORY=true")?;
+    let ledger = Ledger::open(&settings.diode_import.state_path)
+        .context("set DIODE_IMPORT_STATE_PATH to a folder that can be written to")?;
+    let rejected = settings.diode_import.rejected_path.clone();
+    let source = LocalSource::new(&directory.path, rejected)?;
+    let client = Client::new(ClientConfig {
+        tls: tls(&settings.opencti),
+        ..ClientConfig::new(
+            settings.opencti.url.as_str(),
+            settings.opencti.token.clone(),
+        )
+    })
+    .context("cannot use OPENCTI_URL, OPENCTI_TOKEN or OPENCTI_SSL_VERIFY")?;
+    Ok(Prepared {
+        platform: Arc::new(client),
+        own: own_registration(settings),
+        source: Arc::new(source),
+        ledger: Arc::new(ledger),
+    })
+}
+
+impl Prepared {
+    /// The service, now that the platform has told where the broker is.
+    pub(crate) fn service(
+        self,
+        settings: &Settings,
+        greeting: &Greeting,
+        stop: CancellationToken,
+    ) -> Service {
+        let queue = queue(settings, greeting, &self.platform);
+        let works = Arc::new(WorkPerFile::new(Arc::clone(&self.platform)));
+        let importer = Importer::new(
+            Parts {
+                source: self.source,
+                platform: Arc::clone(&self.platform),
+                queue,
+                works,
+                ledger: self.ledger,
+                clock: Arc::new(Utc::now),
+                stop: stop.clone(),
+            },
+            rules(settings),
+            &self.own,
+            greeting.registered.route.clone(),
+            greeting.version,
+        );
+        Service::new(importer, self.platform, self.own, greeting, SCHEDULE, stop)
+    }
+}
+
+fn queue(settings: &Settings, greeting: &Greeting, platform: &Arc<dyn Platform>) -> Arc<dyn Queue> {
+    match settings.connector.queue_protocol {
+        QueueProtocol::Api => Arc::new(ApiQueue::new(Arc::clone(platform))),
+        QueueProtocol::Amqp => Arc::new(AmqpQueue::new(
+            greeting.registered.broker.clone(),
+            AmqpOptions::default(),
+        )),
+    }
+}
+
+fn rules(settings: &Settings) -> Rules {
+    let import = &settings.diode_import;
+    let retention_days = import
+        .directory
+        .as_ref()
+        .and_then(|directory| directory.retention_days);
+    Rules {
+        policy: Policy {
+            after_import: if import.delete_after_import {
+                AfterImport::Delete
+            } else {
+                AfterImport::Keep
+            },
+            retention: retention_days
+                .map(|days| Duration::from_secs(u64::from(days) * SECONDS_PER_DAY)),
+            settle: import.settle,
+        },
+        limits: import.limits,
+        profile: Profile::opencti(),
+        applicants: Applicants::new(import.applicant_mappings.clone()),
+    }
+}
+
+fn own_registration(settings: &Settings) -> Registration {
+    let connector = &settings.connector;
+    Registration {
+        id: connector.id.clone(),
+        name: connector.name.clone(),
+        connector_type: connector.connector_type,
+        scope: connector.scope.clone(),
+    }
+}
+
+fn tls(opencti: &OpenCti) -> TlsOptions {
+    TlsOptions {
+        trust: match &opencti.ssl_verify {
+            SslVerify::Verify => Trust::System,
+            SslVerify::NoVerify => Trust::Anyone,
+            SslVerify::CaBundle(path) => Trust::Only(Pem::File(path.clone())),
+        },
+        extra_roots: Vec::new(),
+    }
+}

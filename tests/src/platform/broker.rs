@@ -1,0 +1,280 @@
+//! The queues behind the double: on a real broker, or in memory.
+
+use std::collections::BTreeMap;
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher as _, Hasher as _};
+use std::sync::{Mutex, PoisonError};
+
+use anyhow::Context as _;
+use lapin::options::{
+    BasicGetOptions, BasicPublishOptions, ExchangeDeclareOptions, QueueBindOptions,
+    QueueDeclareOptions, QueueDeleteOptions,
+};
+use lapin::types::FieldTable;
+use lapin::uri::AMQPUri;
+use lapin::{BasicProperties, Channel, Connection, ConnectionProperties, ExchangeKind};
+use serde_json::{Value, json};
+
+use super::config::BrokerKind;
+
+/// A message that was taken from a push queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// Its bytes.
+    pub body: Vec<u8>,
+    /// The AMQP property; 2 is persistent.
+    pub delivery_mode: Option<u8>,
+    /// The AMQP property.
+    pub content_encoding: Option<String>,
+    /// The AMQP property.
+    pub content_type: Option<String>,
+}
+
+impl Message {
+    /// The body as JSON.
+    ///
+    /// # Errors
+    /// If it is none.
+    pub fn json(&self) -> serde_json::Result<Value> {
+        serde_json::from_slice(&self.body)
+    }
+}
+
+/// The queues of one double. Their names start with a prefix of its own, so that many doubles can
+/// share a broker.
+pub(super) struct Broker {
+    prefix: String,
+    kind: Kind,
+}
+
+enum Kind {
+    Memory(Mutex<BTreeMap<String, Vec<Message>>>),
+    Amqp(Box<Amqp>),
+}
+
+struct Amqp {
+    uri: AMQPUri,
+    channel: Channel,
+    /// Closed when it is dropped.
+    _connection: Connection,
+}
+
+impl Broker {
+    pub(super) async fn open(kind: &BrokerKind) -> anyhow::Result<Self> {
+        let random = RandomState::new().build_hasher().finish();
+        Ok(Self {
+            prefix: format!("t{random:016x}_"),
+            kind: match kind {
+                BrokerKind::Memory => Kind::Memory(Mutex::default()),
+                BrokerKind::Amqp(uri) => connect(uri).await?,
+            },
+        })
+    }
+
+    /// Declares a connector's exchanges, queues and bindings.
+    pub(super) async fn declare(&self, connector_id: &str) -> anyhow::Result<()> {
+        let Kind::Amqp(amqp) = &self.kind else {
+            return Ok(());
+        };
+        let channel = &amqp.channel;
+        for end in [Listen, Push] {
+            let exchange = self.exchange(end);
+            let (queue, routing) = self.queue(end, connector_id);
+            channel
+                .exchange_declare(
+                    exchange.as_str().into(),
+                    ExchangeKind::Direct,
+                    ExchangeDeclareOptions {
+                        durable: true,
+                        ..ExchangeDeclareOptions::default()
+                    },
+                    FieldTable::default(),
+                )
+                .await?;
+            let options = QueueDeclareOptions {
+                durable: true,
+                ..QueueDeclareOptions::default()
+            };
+            channel
+                .queue_declare(queue.as_str().into(), options, FieldTable::default())
+                .await?;
+            channel
+                .queue_bind(
+                    queue.as_str().into(),
+                    exchange.as_str().into(),
+                    routing.as_str().into(),
+                    QueueBindOptions::default(),
+                    FieldTable::default(),
+                )
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Deletes a connector's push queue, with what is in it.
+    pub(super) async fn lose(&self, connector_id: &str) -> anyhow::Result<()> {
+        let (queue, _) = self.queue(Push, connector_id);
+        match &self.kind {
+            Kind::Memory(queues) => {
+                lock(queues).remove(&queue);
+            }
+            Kind::Amqp(amqp) => {
+                amqp.channel
+                    .queue_delete(queue.as_str().into(), QueueDeleteOptions::default())
+                    .await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Publishes a message to a connector's push queue.
+    pub(super) async fn publish(&self, connector_id: &str, body: Vec<u8>) -> anyhow::Result<()> {
+        let (queue, routing) = self.queue(Push, connector_id);
+        match &self.kind {
+            Kind::Memory(queues) => {
+                let message = Message {
+                    body,
+                    delivery_mode: Some(2),
+                    content_encoding: Some("utf-8".to_owned()),
+                    content_type: None,
+                };
+                lock(queues).entry(queue).or_default().push(message);
+            }
+            Kind::Amqp(amqp) => {
+                let exchange = self.exchange(Push);
+                let properties = BasicProperties::default().with_delivery_mode(2);
+                amqp.channel
+                    .basic_publish(
+                        exchange.as_str().into(),
+                        routing.as_str().into(),
+                        BasicPublishOptions::default(),
+                        &body,
+                        properties,
+                    )
+                    .await?
+                    .await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes all messages out of a connector's push queue.
+    pub(super) async fn drain(&self, connector_id: &str) -> anyhow::Result<Vec<Message>> {
+        let (queue, _) = self.queue(Push, connector_id);
+        match &self.kind {
+            Kind::Memory(queues) => Ok(lock(queues).remove(&queue).unwrap_or_default()),
+            Kind::Amqp(amqp) => drain(&amqp.uri, &queue)
+                .await
+                .with_context(|| format!("cannot drain the queue {queue}")),
+        }
+    }
+
+    /// The `config` of a connector, as its registration answers it.
+    pub(super) fn config_of(&self, connector_id: &str) -> Value {
+        let (push, push_routing) = self.queue(Push, connector_id);
+        let (listen, listen_routing) = self.queue(Listen, connector_id);
+        json!({
+            "connection": self.connection(),
+            "listen": listen,
+            "listen_routing": listen_routing,
+            "listen_exchange": self.exchange(Listen),
+            "push": push,
+            "push_routing": push_routing,
+            "push_exchange": self.exchange(Push),
+        })
+    }
+
+    fn connection(&self) -> Value {
+        match &self.kind {
+            // Nobody listens there: who tries AMQP without a broker is to notice.
+            Kind::Memory(_) => json!({
+                "host": "127.0.0.1", "port": 1, "vhost": "/", "use_ssl": false,
+                "user": "guest", "pass": "guest",
+            }),
+            Kind::Amqp(amqp) => json!({
+                "host": amqp.uri.authority.host,
+                "port": amqp.uri.authority.port,
+                "vhost": amqp.uri.vhost,
+                "use_ssl": false,
+                "user": amqp.uri.authority.userinfo.username,
+                "pass": amqp.uri.authority.userinfo.password,
+            }),
+        }
+    }
+
+    fn exchange(&self, end: End) -> String {
+        format!("{}{}_exchange", self.prefix, end.name())
+    }
+
+    /// The name and the routing key of a connector's queue.
+    fn queue(&self, end: End, connector_id: &str) -> (String, String) {
+        let (prefix, name) = (&self.prefix, end.name());
+        (
+            format!("{prefix}{name}_{connector_id}"),
+            format!("{prefix}{name}_routing_{connector_id}"),
+        )
+    }
+}
+
+/// What a connector's queue is for.
+#[derive(Clone, Copy)]
+enum End {
+    Listen,
+    Push,
+}
+use End::{Listen, Push};
+
+impl End {
+    fn name(self) -> &'static str {
+        match self {
+            Listen => "listen",
+            Push => "push",
+        }
+    }
+}
+
+async fn connect(uri: &str) -> anyhow::Result<Kind> {
+    let uri: AMQPUri = uri
+        .parse()
+        .map_err(|problem| anyhow::anyhow!("{uri} is no AMQP address: {problem}"))?;
+    let connection = open(&uri).await?;
+    Ok(Kind::Amqp(Box::new(Amqp {
+        channel: connection.create_channel().await?,
+        _connection: connection,
+        uri,
+    })))
+}
+
+async fn open(uri: &AMQPUri) -> anyhow::Result<Connection> {
+    let at = format!("{}:{}", uri.authority.host, uri.authority.port);
+    Connection::connect_uri(uri.clone(), ConnectionProperties::default())
+        .await
+        .with_context(|| format!("cannot reach the test broker at {at}"))
+}
+
+/// Draining has a connection of its own: a queue that is missing closes the channel it is asked
+/// for on.
+async fn drain(uri: &AMQPUri, queue: &str) -> anyhow::Result<Vec<Message>> {
+    let connection = open(uri).await?;
+    let channel = connection.create_channel().await?;
+    let options = BasicGetOptions { no_ack: true };
+    let mut messages = Vec::new();
+    while let Some(got) = channel.basic_get(queue.into(), options).await? {
+        let properties = &got.delivery.properties;
+        messages.push(Message {
+            delivery_mode: *properties.delivery_mode(),
+            content_encoding: properties
+                .content_encoding()
+                .as_ref()
+                .map(ToString::to_string),
+            content_type: properties.content_type().as_ref().map(ToString::to_string),
+            body: got.delivery.data.clone(),
+        });
+    }
+    connection.close(200, "done".into()).await?;
+    Ok(messages)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

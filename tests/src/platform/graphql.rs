@@ -1,0 +1,190 @@
+//! Requests: validated against the schema, and boiled down to one operation with its arguments.
+
+use anyhow::Context as _;
+use apollo_compiler::ast::Value as Literal;
+use apollo_compiler::executable::{Field, SelectionSet};
+use apollo_compiler::request::coerce_variable_values;
+use apollo_compiler::response::JsonMap;
+use apollo_compiler::validation::{DiagnosticList, Valid};
+use apollo_compiler::{ExecutableDocument, Node, Schema};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::error::Refusal;
+
+/// A schema to validate requests against.
+#[derive(Debug)]
+pub(super) struct Contract(Valid<Schema>);
+
+/// The body of a request.
+#[derive(Debug, Deserialize)]
+pub(super) struct Body {
+    query: String,
+    #[serde(default)]
+    variables: Option<Map<String, Value>>,
+    #[serde(default, rename = "operationName")]
+    operation_name: Option<String>,
+}
+
+/// A valid request: one operation, and what is asked back.
+#[derive(Debug)]
+pub(super) struct Request {
+    document: Valid<ExecutableDocument>,
+    root: Node<Field>,
+    /// The field within `workEdit`.
+    inner: Option<Node<Field>>,
+    /// The operation's arguments, with variables filled in.
+    pub(super) arguments: Value,
+    /// The variables as they were sent.
+    pub(super) variables: Value,
+}
+
+impl Contract {
+    /// Reads a schema.
+    pub(super) fn new(schema: &str) -> anyhow::Result<Self> {
+        Schema::parse_and_validate(schema, "schema.graphql")
+            .map(Self)
+            .map_err(|invalid| anyhow::anyhow!("{}", invalid.errors))
+            .context("the double's schema is not valid")
+    }
+
+    /// Validates a request's document and variables.
+    pub(super) fn check(&self, body: Body) -> Result<Request, Refusal> {
+        let document =
+            ExecutableDocument::parse_and_validate(&self.0, body.query, "request.graphql")
+                .map_err(|invalid| not_valid(&invalid.errors))?;
+        let bad_input = |message: String| Refusal::native("BAD_USER_INPUT", message);
+        let operation = document
+            .operations
+            .get(body.operation_name.as_deref())
+            .map_err(|e| bad_input(e.message().to_string()))?;
+        let variables = Value::Object(body.variables.unwrap_or_default());
+        let coerced: JsonMap =
+            serde_json::from_value(variables.clone()).map_err(|e| bad_input(e.to_string()))?;
+        let coerced = coerce_variable_values(&self.0, operation, &coerced)
+            .map_err(|e| bad_input(e.message().to_string()))?;
+        let coerced = serde_json::to_value(&*coerced).map_err(|e| bad_input(e.to_string()))?;
+
+        let root = only_field(&operation.selection_set, &document)?;
+        let inner = match root.name.as_str() {
+            "workEdit" => Some(only_field(&root.selection_set, &document)?),
+            _ => None,
+        };
+        let mut arguments = Map::new();
+        for argument in [Some(&root), inner.as_ref()].into_iter().flatten() {
+            read_arguments(argument, &coerced, &mut arguments);
+        }
+        Ok(Request {
+            root,
+            inner,
+            arguments: Value::Object(arguments),
+            variables,
+            document,
+        })
+    }
+}
+
+impl Request {
+    /// The operation's name: the root field's, or that of the field within `workEdit`.
+    pub(super) fn operation(&self) -> &str {
+        self.inner.as_ref().unwrap_or(&self.root).name.as_str()
+    }
+
+    /// Where the operation stands in the answer.
+    pub(super) fn path(&self) -> Vec<&str> {
+        [Some(&self.root), self.inner.as_ref()]
+            .into_iter()
+            .flatten()
+            .map(|field| field.response_key().as_str())
+            .collect()
+    }
+
+    /// The answer's `data` for a result: only what was asked for.
+    pub(super) fn data(&self, result: &Value) -> Value {
+        match &self.inner {
+            Some(inner) => json!({
+                self.root.response_key().as_str(): { inner.response_key().as_str(): result },
+            }),
+            None => json!({
+                self.root.response_key().as_str():
+                    select(result, &self.root.selection_set, &self.document),
+            }),
+        }
+    }
+
+    /// The answer's `data` for an operation that failed: as much of it as may be null.
+    pub(super) fn no_data(&self) -> Value {
+        if self.root.definition.ty.is_non_null() {
+            Value::Null
+        } else {
+            json!({ self.root.response_key().as_str(): null })
+        }
+    }
+}
+
+/// The refusal of a document, in one line.
+fn not_valid(errors: &DiagnosticList) -> Refusal {
+    let messages: Vec<String> = errors.iter().map(|error| error.to_json().message).collect();
+    Refusal::native("GRAPHQL_VALIDATION_FAILED", messages.join("; "))
+}
+
+/// The one field that is selected; the double takes one operation per request.
+fn only_field(set: &SelectionSet, document: &ExecutableDocument) -> Result<Node<Field>, Refusal> {
+    let mut fields = set.root_fields(document);
+    match (fields.next(), fields.next()) {
+        (Some(field), None) => Ok(field.clone()),
+        _ => Err(Refusal::functional("one operation per request")),
+    }
+}
+
+fn read_arguments(field: &Field, variables: &Value, into: &mut Map<String, Value>) {
+    for argument in &field.arguments {
+        if let Some(value) = fill(&argument.value, variables) {
+            into.insert(argument.name.to_string(), value);
+        }
+    }
+}
+
+/// A literal with its variables filled in; `None` for a variable that was not given.
+fn fill(literal: &Literal, variables: &Value) -> Option<Value> {
+    Some(match literal {
+        Literal::Null => Value::Null,
+        Literal::Enum(name) => json!(name.as_str()),
+        Literal::Variable(name) => variables.get(name.as_str())?.clone(),
+        Literal::String(text) => json!(text),
+        Literal::Boolean(value) => json!(value),
+        Literal::Int(number) => json!(number.try_to_i32().ok()?),
+        Literal::Float(number) => json!(number.try_to_f64().ok()?),
+        Literal::List(items) => {
+            Value::Array(items.iter().filter_map(|i| fill(i, variables)).collect())
+        }
+        Literal::Object(members) => Value::Object(
+            members
+                .iter()
+                .filter_map(|(key, value)| Some((key.to_string(), fill(value, variables)?)))
+                .collect(),
+        ),
+    })
+}
+
+/// The members of a value that are asked for, under the names they are asked for.
+fn select(value: &Value, set: &SelectionSet, document: &ExecutableDocument) -> Value {
+    match value {
+        Value::Object(members) if !set.is_empty() => Value::Object(
+            set.root_fields(document)
+                .map(|field| {
+                    let member = members.get(field.name.as_str()).unwrap_or(&Value::Null);
+                    let key = field.response_key().to_string();
+                    (key, select(member, &field.selection_set, document))
+                })
+                .collect(),
+        ),
+        Value::Array(items) => Value::Array(
+            items
+                .iter()
+                .map(|item| select(item, set, document))
+                .collect(),
+        ),
+        other => other.clone(),
+    }
+}

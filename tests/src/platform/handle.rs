@@ -1,0 +1,128 @@
+//! A running double, and what tests ask it.
+
+use std::net::SocketAddr;
+use std::ops::RangeBounds;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::broker::{Broker, Message};
+use super::config::Config;
+use super::fault::Fault;
+use super::operations::Backend;
+use super::server::Server;
+use super::state::{Call, Connector, Work};
+
+/// A running double. It stops when it is dropped.
+pub struct Platform {
+    address: SocketAddr,
+    base_path: String,
+    token: String,
+    server: Arc<Server>,
+    _stop: DropGuard,
+}
+
+impl Platform {
+    /// Starts a double on a free port of the loopback interface.
+    ///
+    /// # Errors
+    /// If the schema is not valid, or the broker cannot be reached.
+    pub async fn start(config: Config) -> anyhow::Result<Self> {
+        let broker = Broker::open(&config.broker).await?;
+        let backend = Backend::new(config.version.clone(), broker);
+        let server = Arc::new(Server::new(&config, backend)?);
+        let listener = TcpListener::bind("127.0.0.1:0")
+            .await
+            .context("cannot listen on the loopback interface")?;
+        let address = listener.local_addr()?;
+        let stop = CancellationToken::new();
+        tokio::spawn(Arc::clone(&server).serve(listener, stop.clone()));
+        Ok(Self {
+            address,
+            base_path: config.base_path,
+            token: config.token,
+            server,
+            _stop: stop.drop_guard(),
+        })
+    }
+
+    /// The address that a connector is given, without `/graphql`.
+    pub fn url(&self) -> String {
+        format!("http://{}{}", self.address, self.base_path)
+    }
+
+    /// The token that is let in.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// Lays a fault into the calls of `operation` whose number, counted from 1, is in `which`:
+    /// `1..=1` is the first call, `..` every one.
+    pub fn fail(&self, operation: &str, which: impl RangeBounds<usize>, fault: Fault) {
+        self.server.faults().plan(operation, which, fault);
+    }
+
+    /// All calls so far that were valid requests.
+    pub fn calls(&self) -> Vec<Call> {
+        self.server.backend.state().calls.clone()
+    }
+
+    /// The calls of one operation so far.
+    pub fn calls_of(&self, operation: &str) -> Vec<Call> {
+        let mut calls = self.calls();
+        calls.retain(|call| call.operation == operation);
+        calls
+    }
+
+    /// The inputs of all registrations so far, in order.
+    pub fn registered(&self) -> Vec<Value> {
+        self.calls_of("registerConnector")
+            .into_iter()
+            .map(|mut call| call.arguments["input"].take())
+            .collect()
+    }
+
+    /// All connectors, by id.
+    pub fn connectors(&self) -> Vec<Connector> {
+        let state = self.server.backend.state();
+        state.connectors.values().cloned().collect()
+    }
+
+    /// All works, in the order in which they were opened.
+    pub fn works(&self) -> Vec<Work> {
+        self.server.backend.state().works.clone()
+    }
+
+    /// The ids of all drafts.
+    pub fn drafts(&self) -> Vec<String> {
+        self.server.backend.state().drafts.clone()
+    }
+
+    /// Resets a connector's state, as the platform's user interface does.
+    ///
+    /// # Errors
+    /// If there is no such connector.
+    pub fn reset_state(&self, connector_id: &str) -> anyhow::Result<()> {
+        let result = self.server.backend.state().reset(connector_id);
+        result.map_err(|refusal| anyhow::anyhow!("{}", refusal.message))
+    }
+
+    /// Deletes a connector's push queue, with what is in it.
+    ///
+    /// # Errors
+    /// If the broker does not answer.
+    pub async fn lose_queue(&self, connector_id: &str) -> anyhow::Result<()> {
+        self.server.backend.broker.lose(connector_id).await
+    }
+
+    /// Takes all messages out of a connector's push queue.
+    ///
+    /// # Errors
+    /// If there is no such queue, or the broker does not answer.
+    pub async fn drain(&self, connector_id: &str) -> anyhow::Result<Vec<Message>> {
+        self.server.backend.broker.drain(connector_id).await
+    }
+}

@@ -1,0 +1,175 @@
+//! What each operation does.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+
+use super::broker::Broker;
+use super::error::Refusal;
+use super::state::{Call, State, WorkEdit};
+
+/// The user behind the double's token.
+const TOKEN_USER: &str = "user-of-the-token";
+
+/// The platform behind the API.
+pub(super) struct Backend {
+    pub(super) version: String,
+    pub(super) broker: Broker,
+    state: Mutex<State>,
+}
+
+impl Backend {
+    pub(super) fn new(version: String, broker: Broker) -> Self {
+        Self {
+            version,
+            broker,
+            state: Mutex::default(),
+        }
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Carries out a call, and returns the value of its field.
+    pub(super) async fn execute(&self, call: &Call) -> Result<Value, Refusal> {
+        let arguments = Arguments(&call.arguments);
+        match call.operation.as_str() {
+            "about" => Ok(json!({ "version": self.version })),
+            "registerConnector" => self.register(&call.arguments["input"]).await,
+            "pingConnector" => self.ping(arguments).await,
+            "workAdd" => self.add_work(arguments),
+            "draftWorkspaceAdd" => Ok(self.add_draft(&call.arguments["input"]["name"])),
+            "stixBundlePush" => self.push_bundle(arguments, call.applicant.as_deref()).await,
+            edit => self.edit_work(edit, arguments),
+        }
+    }
+
+    async fn register(&self, input: &Value) -> Result<Value, Refusal> {
+        let id = input["id"].as_str().unwrap_or_default();
+        if input["name"].as_str().unwrap_or_default().trim().len() < 2 {
+            let message = "name must have at least 2 characters";
+            return Err(Refusal::native("BAD_USER_INPUT", message));
+        }
+        self.broker.declare(id).await.map_err(broken)?;
+        let connector = self.state().register(id, input.clone());
+        Ok(json!({
+            "id": id,
+            "name": input["name"],
+            "connector_type": input["type"],
+            "connector_scope": input["scope"],
+            "connector_state": connector.state,
+            "connector_state_reset": connector.reset,
+            "connector_user_id": TOKEN_USER,
+            "auto": input["auto"],
+            "config": self.broker.config_of(id),
+            "jwks": "{\"keys\":[]}",
+        }))
+    }
+
+    async fn ping(&self, arguments: Arguments<'_>) -> Result<Value, Refusal> {
+        let id = arguments.text("id");
+        let state = arguments.optional_text("state");
+        let connector = self.state().ping(&id, state)?;
+        self.broker.declare(&id).await.map_err(broken)?;
+        Ok(json!({
+            "id": id,
+            "name": connector.input["name"],
+            "connector_state": connector.state,
+            "connector_state_reset": connector.reset,
+        }))
+    }
+
+    fn add_work(&self, arguments: Arguments<'_>) -> Result<Value, Refusal> {
+        let connector = arguments.text("connectorId");
+        let name = arguments.text("friendlyName");
+        let work = self.state().add_work(&connector, &name)?;
+        Ok(json!({ "id": work.id, "name": work.name, "status": "progress" }))
+    }
+
+    fn edit_work(&self, edit: &str, arguments: Arguments<'_>) -> Result<Value, Refusal> {
+        let id = arguments.text("id");
+        let edit = match edit {
+            "toReceived" => WorkEdit::Receive,
+            "addExpectations" => WorkEdit::Expect(arguments.number("expectations")),
+            "reportExpectation" => WorkEdit::Report(arguments.error()),
+            "toProcessed" => WorkEdit::Finish {
+                message: arguments.text("message"),
+                in_error: arguments.0["inError"].as_bool().unwrap_or(false),
+            },
+            "addDraftContext" => WorkEdit::Draft(arguments.text("draftContext")),
+            other => return Err(Refusal::internal(format!("the double cannot do {other}"))),
+        };
+        self.state().edit_work(&id, edit)?;
+        Ok(json!(id))
+    }
+
+    fn add_draft(&self, name: &Value) -> Value {
+        json!({ "id": self.state().add_draft(), "name": name })
+    }
+
+    /// Queues a whole bundle. With a work id nothing is added to the work's expectations.
+    async fn push_bundle(
+        &self,
+        arguments: Arguments<'_>,
+        applicant: Option<&str>,
+    ) -> Result<Value, Refusal> {
+        let connector = arguments.text("connectorId");
+        let bundle = arguments.text("bundle");
+        let work = arguments.optional_text("work_id");
+        if !self.state().connectors.contains_key(&connector) || !is_bundle(&bundle) {
+            return Err(Refusal::unsupported("Invalid bundle"));
+        }
+        let message = json!({
+            "type": "bundle",
+            "applicant_id": applicant.unwrap_or(TOKEN_USER),
+            "content": STANDARD.encode(bundle),
+            "work_id": work,
+            "update": true,
+        });
+        self.broker
+            .publish(&connector, message.to_string().into_bytes())
+            .await
+            .map_err(broken)?;
+        Ok(json!(true))
+    }
+}
+
+/// The arguments of a call, which the schema has checked.
+#[derive(Clone, Copy)]
+struct Arguments<'a>(&'a Value);
+
+impl Arguments<'_> {
+    fn text(self, name: &str) -> String {
+        self.optional_text(name).unwrap_or_default()
+    }
+
+    fn optional_text(self, name: &str) -> Option<String> {
+        self.0[name].as_str().map(ToOwned::to_owned)
+    }
+
+    fn number(self, name: &str) -> i64 {
+        self.0[name].as_i64().unwrap_or(0)
+    }
+
+    /// What a reported expectation says went wrong; nothing where it went well.
+    fn error(self) -> Option<String> {
+        let error = &self.0["error"];
+        error
+            .is_object()
+            .then(|| error["error"].as_str().unwrap_or_default().to_owned())
+    }
+}
+
+/// Whether the platform would take the text for a bundle.
+fn is_bundle(text: &str) -> bool {
+    serde_json::from_str::<Value>(text).is_ok_and(|bundle| {
+        bundle["type"] == "bundle" && bundle["objects"].as_array().is_some_and(|o| !o.is_empty())
+    })
+}
+
+fn broken(error: anyhow::Error) -> Refusal {
+    Refusal::internal(format!("{error:#}"))
+}

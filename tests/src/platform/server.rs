@@ -1,0 +1,192 @@
+//! The HTTP side: paths, tokens, faults, and answers.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::Incoming;
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::config::Config;
+use super::error::{Refusal, Shape};
+use super::fault::{Fault, Faults};
+use super::graphql::{Body, Contract, Request};
+use super::operations::Backend;
+use super::state::Call;
+
+/// The connection is to be cut without an answer.
+#[derive(Debug)]
+struct Cut;
+
+impl std::fmt::Display for Cut {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("connection cut by a fault")
+    }
+}
+
+impl std::error::Error for Cut {}
+
+type Answer = Result<Response<Full<Bytes>>, Cut>;
+
+/// Everything that answering needs.
+pub(super) struct Server {
+    path: String,
+    authorization: String,
+    max_body_bytes: usize,
+    shape: Shape,
+    contract: Contract,
+    faults: Mutex<Faults>,
+    pub(super) backend: Backend,
+}
+
+impl Server {
+    pub(super) fn new(config: &Config, backend: Backend) -> anyhow::Result<Self> {
+        Ok(Self {
+            path: format!("{}/graphql", config.base_path),
+            authorization: format!("Bearer {}", config.token),
+            max_body_bytes: config.max_body_bytes,
+            shape: Shape::of(&config.version),
+            contract: Contract::new(&config.schema)?,
+            faults: Mutex::default(),
+            backend,
+        })
+    }
+
+    pub(super) fn faults(&self) -> MutexGuard<'_, Faults> {
+        self.faults.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Serves connections until `stop` is cancelled.
+    pub(super) async fn serve(self: Arc<Self>, listener: TcpListener, stop: CancellationToken) {
+        let accept = async {
+            while let Ok((stream, _)) = listener.accept().await {
+                let server = Arc::clone(&self);
+                let service = service_fn(move |request| {
+                    let server = Arc::clone(&server);
+                    async move { server.answer(request).await }
+                });
+                let connection =
+                    http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+                let stop = stop.clone();
+                // A connection that ends badly is the client's business.
+                tokio::spawn(async move { stop.run_until_cancelled(connection).await });
+            }
+        };
+        stop.run_until_cancelled(accept).await;
+    }
+
+    async fn answer(&self, request: hyper::Request<Incoming>) -> Answer {
+        let (head, body) = request.into_parts();
+        if head.uri.path() != self.path {
+            return Ok(reply(StatusCode::NOT_FOUND, &json!({ "status": "error" })));
+        }
+        if head.method != Method::POST {
+            let body = json!({ "name": "MethodNotAllowedError" });
+            return Ok(reply(StatusCode::METHOD_NOT_ALLOWED, &body));
+        }
+        let Ok(body) = Limited::new(body, self.max_body_bytes).collect().await else {
+            return Ok(server_error("request entity too large"));
+        };
+        let Ok(body) = serde_json::from_slice::<Body>(&body.to_bytes()) else {
+            return Ok(server_error("unexpected token in JSON"));
+        };
+        match self.contract.check(body) {
+            Ok(request) => self.call(&head.headers, &request).await,
+            Err(refusal) => Ok(self.refuse(&refusal, &[], None)),
+        }
+    }
+
+    async fn call(&self, headers: &HeaderMap, request: &Request) -> Answer {
+        let header = |name| Some(headers.get(name)?.to_str().ok()?.to_owned());
+        let call = Call {
+            operation: request.operation().to_owned(),
+            arguments: request.arguments.clone(),
+            variables: request.variables.clone(),
+            applicant: header("opencti-applicant-id"),
+        };
+        let authorized = header(AUTHORIZATION.as_str()).as_deref() == Some(&*self.authorization);
+        self.backend.state().calls.push(call.clone());
+
+        let fault = self.faults().next(&call.operation);
+        if let Some(fault) = &fault
+            && let Some(answer) = self.spoil(fault, request).await
+        {
+            return answer;
+        }
+        let result = if authorized {
+            self.backend.execute(&call).await
+        } else {
+            Err(Refusal::auth_required())
+        };
+        if fault == Some(Fault::CutAfterwards) {
+            return Err(Cut);
+        }
+        Ok(match result {
+            Ok(value) => reply(StatusCode::OK, &json!({ "data": request.data(&value) })),
+            Err(refusal) => self.refuse(&refusal, &request.path(), Some(request.no_data())),
+        })
+    }
+
+    /// The answer that a fault gives instead of the platform's; `None` where the call goes on.
+    async fn spoil(&self, fault: &Fault, request: &Request) -> Option<Answer> {
+        match fault {
+            Fault::Error { code, message } => {
+                let refusal = Refusal::platform(code, 500, message);
+                let answer = self.refuse(&refusal, &request.path(), Some(request.no_data()));
+                Some(Ok(answer))
+            }
+            Fault::Http { status, body } => {
+                let status = StatusCode::from_u16(*status).unwrap_or(StatusCode::BAD_GATEWAY);
+                Some(Ok(respond(status, "text/html", body.clone())))
+            }
+            Fault::Delay(time) => {
+                tokio::time::sleep(*time).await;
+                None
+            }
+            Fault::Cut => Some(Err(Cut)),
+            Fault::CutAfterwards => None,
+            Fault::LoseQueues => {
+                let ids: Vec<String> = self.backend.state().connectors.keys().cloned().collect();
+                for id in ids {
+                    if let Err(error) = self.backend.broker.lose(&id).await {
+                        return Some(Ok(server_error(&format!("{error:#}"))));
+                    }
+                }
+                None
+            }
+        }
+    }
+
+    fn refuse(
+        &self,
+        refusal: &Refusal,
+        path: &[&str],
+        data: Option<Value>,
+    ) -> Response<Full<Bytes>> {
+        reply(StatusCode::OK, &refusal.to_body(self.shape, path, data))
+    }
+}
+
+fn server_error(message: &str) -> Response<Full<Bytes>> {
+    let body = json!({ "status": "error", "error": message });
+    reply(StatusCode::INTERNAL_SERVER_ERROR, &body)
+}
+
+fn reply(status: StatusCode, body: &Value) -> Response<Full<Bytes>> {
+    respond(status, "application/json; charset=utf-8", body.to_string())
+}
+
+fn respond(status: StatusCode, kind: &'static str, body: String) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(body)));
+    *response.status_mut() = status;
+    let kind = hyper::header::HeaderValue::from_static(kind);
+    response.headers_mut().insert(CONTENT_TYPE, kind);
+    response
+}

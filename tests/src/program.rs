@@ -1,0 +1,182 @@
+//! The program under test, as a process.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::process::{Child, Command};
+
+use crate::platform::Platform;
+
+/// The variable that names the program's file, where it is not beside the tests.
+pub const BIN_VARIABLE: &str = "DIODE_IMPORT_BIN";
+
+/// The connector id that the program runs under.
+pub const CONNECTOR_ID: &str = "e5c0a7d2-93b4-4f16-8c7d-1a2b3c4d5e6f";
+
+/// How long a run may take, and a daemon may take to stop, before the test is failed.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// The program's file: what `DIODE_IMPORT_BIN` says, else the file that cargo puts beside the
+/// running executable.
+///
+/// # Errors
+/// If there is no such file; says how to make it.
+pub fn binary() -> anyhow::Result<PathBuf> {
+    let path = match std::env::var_os(BIN_VARIABLE) {
+        Some(path) => PathBuf::from(path),
+        None => beside_this_executable()?,
+    };
+    anyhow::ensure!(
+        path.is_file(),
+        "the program to be tested is not at {}; run `cargo xtask test`, which builds it, or set \
+         {BIN_VARIABLE}",
+        path.display()
+    );
+    Ok(path)
+}
+
+fn beside_this_executable() -> anyhow::Result<PathBuf> {
+    let this = std::env::current_exe().context("cannot tell where this executable is")?;
+    let folder = this
+        .ancestors()
+        .skip(1)
+        .find(|folder| !folder.ends_with("deps"))
+        .context("this executable is nowhere")?;
+    Ok(folder.join("diode-import"))
+}
+
+/// A way to run the program: its environment, which holds nothing of ours.
+#[derive(Clone, Debug)]
+pub struct Program {
+    binary: PathBuf,
+    folder: PathBuf,
+    environment: BTreeMap<String, OsString>,
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub struct Run {
+    /// Its exit code; `None` where a signal ended it.
+    pub code: Option<i32>,
+    /// What it wrote to standard output.
+    pub stdout: String,
+    /// What it wrote to standard error.
+    pub stderr: String,
+}
+
+impl Program {
+    /// The program, once over `inbox`, against `platform`, with its state in `state`. It runs in
+    /// `folder`, where a `config.yml` of ours cannot be.
+    ///
+    /// # Errors
+    /// If the program was not built.
+    pub fn new(
+        platform: &Platform,
+        folder: &Path,
+        inbox: &Path,
+        state: &Path,
+    ) -> anyhow::Result<Self> {
+        let program = Self {
+            binary: binary()?,
+            folder: folder.to_owned(),
+            environment: BTreeMap::new(),
+        };
+        Ok(program
+            .with("OPENCTI_URL", platform.url())
+            .with("OPENCTI_TOKEN", platform.token())
+            .with("CONNECTOR_ID", CONNECTOR_ID)
+            .with("CONNECTOR_RUN_AND_TERMINATE", "true")
+            .with("DIODE_IMPORT_GET_FROM_DIRECTORY_PATH", inbox)
+            .with("DIODE_IMPORT_GET_FROM_DIRECTORY_RETENTION", "0")
+            .with("DIODE_IMPORT_STATE_PATH", state))
+    }
+
+    /// The same with a setting.
+    #[must_use]
+    pub fn with(mut self, variable: &str, value: impl Into<OsString>) -> Self {
+        self.environment.insert(variable.to_owned(), value.into());
+        self
+    }
+
+    /// The same without a setting.
+    #[must_use]
+    pub fn without(mut self, variable: &str) -> Self {
+        self.environment.remove(variable);
+        self
+    }
+
+    /// Runs it to its end.
+    ///
+    /// # Errors
+    /// If it cannot be started, or does not end within two minutes.
+    pub async fn run(&self) -> anyhow::Result<Run> {
+        self.start()?.wait().await
+    }
+
+    /// Starts it.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub fn start(&self) -> anyhow::Result<Running> {
+        Command::new(&self.binary)
+            .current_dir(&self.folder)
+            .env_clear()
+            .envs(&self.environment)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .map(Running)
+            .with_context(|| format!("cannot start {}", self.binary.display()))
+    }
+}
+
+/// The program while it runs; it is killed when this is dropped.
+#[derive(Debug)]
+pub struct Running(Child);
+
+impl Running {
+    /// Asks it to stop, as a service manager does (SIGTERM).
+    ///
+    /// # Errors
+    /// If it has ended already.
+    pub async fn terminate(&self) -> anyhow::Result<()> {
+        let id = self.0.id().context("the program has ended already")?;
+        let status: ExitStatus = Command::new("kill")
+            .args(["-TERM", &id.to_string()])
+            .status()
+            .await
+            .context("cannot run kill")?;
+        anyhow::ensure!(status.success(), "kill failed: {status}");
+        Ok(())
+    }
+
+    /// Kills it at once (SIGKILL), and waits until it is gone.
+    ///
+    /// # Errors
+    /// If the system refuses.
+    pub async fn kill(mut self) -> anyhow::Result<()> {
+        self.0.kill().await.context("cannot kill the program")
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Errors
+    /// If it does not end within two minutes.
+    pub async fn wait(self) -> anyhow::Result<Run> {
+        let output = tokio::time::timeout(PATIENCE, self.0.wait_with_output())
+            .await
+            .with_context(|| format!("the program did not end within {PATIENCE:?}"))?
+            .context("cannot wait for the program")?;
+        Ok(Run {
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        })
+    }
+}

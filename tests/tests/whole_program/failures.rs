@@ -1,0 +1,189 @@
+//! What is not there, refuses, or breaks: nothing is lost, and the exit code tells.
+
+use std::fs;
+use std::time::Duration;
+
+use tests::envelope::{WEATHER, envelope, identity, malware};
+use tests::platform::{Config, Fault};
+use tests::program::Program;
+
+use crate::site::{Site, eventually, objects_of};
+
+const FAILED: i32 = 1;
+const WRONG_CONFIGURATION: i32 = 2;
+const TOKEN_REFUSED: i32 = 3;
+const PLATFORM_UNREACHABLE: i32 = 4;
+
+/// Runs a program that has to fail with `code`, naming each of `named`, with the file still there.
+async fn fails(site: &Site, program: Program, code: i32, named: &[&str]) {
+    let run = program.run().await.unwrap();
+    assert_eq!(run.code, Some(code), "{}", run.stderr);
+    for word in named {
+        assert!(run.stderr.contains(word), "no {word} in {}", run.stderr);
+    }
+    assert!(
+        !run.stderr.contains(site.platform.token()),
+        "the token shows"
+    );
+    assert_eq!(site.left(), ["a.json".to_owned()].into());
+}
+
+/// A place without a broker, with one file.
+async fn site() -> Site {
+    let site = Site::with(Config::in_memory()).await;
+    site.put("a.json", &envelope(WEATHER, 1, &[malware(1)]));
+    site
+}
+
+#[tokio::test]
+async fn wrong_token_is_told() {
+    let site = site().await;
+    let program = site.program().with("OPENCTI_TOKEN", "00000000-wrong-token");
+    let run = program.run().await.unwrap();
+    assert!(
+        !run.stderr.contains("00000000-wrong-token"),
+        "{}",
+        run.stderr
+    );
+    fails(&site, program, TOKEN_REFUSED, &["OPENCTI_TOKEN"]).await;
+}
+
+#[tokio::test]
+async fn missing_platform_is_told() {
+    let site = site().await;
+    // No service of any system uses this port.
+    let program = site.program().with("OPENCTI_URL", "http://127.0.0.1:1");
+    fails(&site, program, PLATFORM_UNREACHABLE, &["127.0.0.1:1"]).await;
+}
+
+#[tokio::test]
+async fn wrong_configuration_is_told_all_at_once() {
+    let site = site().await;
+    let program = site
+        .program()
+        .without("OPENCTI_TOKEN")
+        .with("CONNECTOR_RUN_AND_TERMINATE", "perhaps");
+    let named = ["OPENCTI_TOKEN", "CONNECTOR_RUN_AND_TERMINATE"];
+    fails(&site, program, WRONG_CONFIGURATION, &named).await;
+}
+
+#[tokio::test]
+async fn missing_folder_is_told() {
+    let site = site().await;
+    let missing = site.state().join("no-such-folder");
+    let program = site
+        .program()
+        .with("DIODE_IMPORT_GET_FROM_DIRECTORY_PATH", &missing);
+    let run = program.run().await.unwrap();
+    assert_eq!(run.code, Some(FAILED), "{}", run.stderr);
+    assert!(run.stderr.contains("no-such-folder"), "{}", run.stderr);
+    assert!(!missing.exists());
+}
+
+#[tokio::test]
+async fn work_that_cannot_be_opened_leaves_the_file_for_the_next_run() {
+    let site = Site::new().await;
+    site.put("a.json", &envelope(WEATHER, 1, &[malware(1)]));
+    site.platform
+        .fail("workAdd", 1..=1, Fault::error("LOCK_ERROR"));
+    site.program().run().await.unwrap();
+    assert_eq!(site.left(), ["a.json".to_owned()].into());
+    assert!(site.drain(WEATHER.id).await.is_empty());
+    site.run().await;
+    assert_eq!(objects_of(&site.drain(WEATHER.id).await).len(), 1);
+    assert!(site.left().is_empty());
+}
+
+#[tokio::test]
+async fn transient_faults_anywhere_lose_nothing() {
+    for operation in [
+        "registerConnector",
+        "workAdd",
+        "addExpectations",
+        "toProcessed",
+    ] {
+        for fault in [
+            Fault::error("DATABASE_ERROR"),
+            Fault::http(502),
+            Fault::Cut,
+            Fault::CutAfterwards,
+        ] {
+            let site = Site::new().await;
+            site.put("a.json", &envelope(WEATHER, 1, &[malware(1), identity(1)]));
+            site.platform.fail(operation, 1..=2, fault.clone());
+            for _ in 0..4 {
+                site.program().run().await.unwrap();
+            }
+            let sent = objects_of(&site.drain(WEATHER.id).await);
+            assert!(site.left().is_empty(), "{operation} {fault:?}");
+            for object in [malware(1), identity(1)] {
+                let id = object["id"].as_str().unwrap();
+                assert!(
+                    sent.iter().any(|sent| sent == id),
+                    "{operation} {fault:?}: {sent:?}"
+                );
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn queue_that_was_deleted_is_declared_again() {
+    let site = Site::new().await;
+    site.put("a.json", &envelope(WEATHER, 1, &[malware(1), malware(2)]));
+    site.platform
+        .fail("addExpectations", 1..=1, Fault::LoseQueues);
+    site.run().await;
+    let messages = site.drain(WEATHER.id).await;
+    assert_eq!(
+        objects_of(&messages).len(),
+        2,
+        "{:?}",
+        objects_of(&messages)
+    );
+    assert!(site.left().is_empty());
+    site.assert_accounted(&messages);
+}
+
+#[tokio::test]
+async fn message_beyond_the_broker_s_limit_is_named_and_the_rest_sent() {
+    let site = Site::new().await;
+    let mut huge = malware(2);
+    huge["description"] = "x".repeat(13 * 1024 * 1024).into();
+    let envelope = envelope(WEATHER, 1, &[malware(1), huge, malware(3)]);
+    site.put("a.json", &envelope);
+    site.run().await;
+    let messages = site.drain(WEATHER.id).await;
+    assert_eq!(objects_of(&messages).len(), 2);
+    let reason = site.reason("a.json");
+    assert_eq!(reason["code"], "partial", "{reason:#}");
+    let named = reason["findings"].to_string();
+    assert!(named.contains("$.bundle.objects[1]"), "{reason:#}");
+    assert_eq!(
+        site.read("rejected/a.json"),
+        envelope.to_string().as_bytes()
+    );
+    site.assert_accounted(&messages);
+}
+
+#[tokio::test]
+async fn killed_run_loses_nothing() {
+    let site = Site::new().await;
+    let objects: Vec<_> = (1..=2000).map(malware).collect();
+    site.put("a.json", &envelope(WEATHER, 1, &objects));
+    site.platform
+        .fail("toProcessed", 1..=1, Fault::Delay(Duration::from_secs(600)));
+    let running = site.program().start().unwrap();
+    eventually("everything is published", || {
+        !site.platform.calls_of("toProcessed").is_empty()
+    })
+    .await;
+    running.kill().await.unwrap();
+    site.run().await;
+    assert!(site.left().is_empty());
+    let mut sent = objects_of(&site.drain(WEATHER.id).await);
+    sent.sort();
+    sent.dedup();
+    assert_eq!(sent.len(), 2000);
+    assert!(fs::read_dir(site.state()).unwrap().next().is_some());
+}
