@@ -99,6 +99,18 @@ pub(super) fn boolean(value: &Value) -> Form<bool> {
     as_boolean(value).map_or_else(|| wrong("is not a boolean", "write true or false"), Ok)
 }
 
+/// true: nothing may be sent, deleted or moved that the operator wants only rehearsed.
+pub(super) fn sending(value: &Value) -> Form<()> {
+    if boolean(value)? {
+        Ok(())
+    } else {
+        wrong(
+            "asks for a rehearsal, which this version cannot do",
+            "leave it out, or look at the files with `diode-import check`",
+        )
+    }
+}
+
 fn as_boolean(value: &Value) -> Option<bool> {
     match value {
         Value::Bool(_, boolean) => Some(*boolean),

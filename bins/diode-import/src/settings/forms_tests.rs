@@ -262,3 +262,17 @@ fn words() {
     check(connector_type, "stream", "Stream");
     check(connector_type, "EXTERNAL", "wrong: is not a connector type");
 }
+
+#[test]
+fn a_rehearsal_is_refused_rather_than_done_for_real() {
+    check(sending, "true", "()");
+    check(sending, true, "()");
+    for value in ["false", "no", "0"] {
+        check(
+            sending,
+            value,
+            "wrong: asks for a rehearsal, which this version cannot do",
+        );
+    }
+    check(sending, "maybe", "wrong: is not a boolean");
+}

@@ -119,6 +119,7 @@ fn connector(reader: &mut Reader) -> Option<Connector> {
     let log_level = reader.required(&table::CONNECTOR_LOG_LEVEL, forms::log_level);
     let run_and_terminate = reader.required(&table::CONNECTOR_RUN_AND_TERMINATE, forms::boolean);
     let queue_protocol = reader.required(&table::CONNECTOR_QUEUE_PROTOCOL, forms::queue_protocol);
+    reader.required(&table::CONNECTOR_SEND_TO_QUEUE, forms::sending);
     Some(Connector {
         id: id?,
         name: name?,

@@ -74,8 +74,7 @@ settings! {
         .help("Fill of a connector's queue above which nothing more is sent.");
     CONNECTOR_SEND_TO_QUEUE = Setting::pycti("connector.send_to_queue", Kind::Boolean)
         .default("true")
-        .planned()
-        .help("false: a rehearsal that sends nothing.");
+        .help("Must be true: a rehearsal that sends nothing is not possible yet, and false ends the program before anything is touched.");
     CONNECTOR_VALIDATE_BEFORE_IMPORT = Setting::pycti("connector.validate_before_import", Kind::Boolean)
         .default("false")
         .planned()
