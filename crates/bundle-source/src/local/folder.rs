@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, Dir, Mode, OFlags, RenameFlags, Stat};
 use rustix::io::Errno;
 
+use super::names::held_name;
+
 /// An open directory.
 #[derive(Debug)]
 pub(super) struct Folder {
@@ -99,12 +101,14 @@ impl Folder {
 
     /// Creates a file for writing under a hidden name that no listing shows.
     pub(super) fn create_hidden(&self) -> io::Result<(String, File)> {
-        with_hidden_name(|name| self.create(name))
+        let names = |number| format!(".diode-import-{number}.tmp");
+        with_free_name(names, |name| self.create(name))
     }
 
     /// Gives `name` a hidden name that no listing shows, and tells which.
     pub(super) fn hide(&self, name: &str) -> io::Result<String> {
-        let (hidden, ()) = with_hidden_name(|hidden| self.rename(name, self, hidden))?;
+        let names = |number| held_name(name, number);
+        let (hidden, ()) = with_free_name(names, |hidden| self.rename(name, self, hidden))?;
         Ok(hidden)
     }
 
@@ -163,10 +167,13 @@ impl Folder {
     }
 }
 
-/// Does `attempt` with hidden names until one is free.
-fn with_hidden_name<T>(attempt: impl Fn(&str) -> io::Result<T>) -> io::Result<(String, T)> {
+/// Does `attempt` with one name after the other until one is free.
+fn with_free_name<T>(
+    names: impl Fn(u64) -> String,
+    attempt: impl Fn(&str) -> io::Result<T>,
+) -> io::Result<(String, T)> {
     for number in 0..u64::MAX {
-        let name = format!(".diode-import-{number}.tmp");
+        let name = names(number);
         match attempt(&name) {
             Ok(value) => return Ok((name, value)),
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}

@@ -9,6 +9,9 @@ pub const REASON_SUFFIX: &str = ".reason.json";
 /// How the name of a file that may be a bundle ends.
 const BUNDLE_SUFFIX: &str = ".json";
 
+/// How the hidden name of a file that is being removed begins.
+const HELD_PREFIX: &str = ".diode-import-held-";
+
 /// The longest file name in bytes (`NAME_MAX` on Linux).
 const MAX_NAME_BYTES: usize = 255;
 
@@ -48,6 +51,25 @@ pub(super) fn numbered(name: &str, number: u32) -> String {
     let room = MAX_NAME_BYTES - REASON_SUFFIX.len() - ending.len();
     let stem = &stem[..stem.floor_char_boundary(room)];
     format!("{stem}{ending}")
+}
+
+/// The `number`th hidden name to try for a file that is being removed; it tells the file's own.
+///
+/// A name is shortened where the hidden one would otherwise be too long.
+pub(super) fn held_name(name: &str, number: u64) -> String {
+    let start = format!("{HELD_PREFIX}{number}-");
+    let stem = name.strip_suffix(BUNDLE_SUFFIX).unwrap_or(name);
+    let ending = &name[stem.len()..];
+    let room = MAX_NAME_BYTES - start.len() - ending.len();
+    let stem = &stem[..stem.floor_char_boundary(room)];
+    format!("{start}{stem}{ending}")
+}
+
+/// The own name of a file that was being removed, from its [`held_name`].
+pub(super) fn held_original(hidden: &str) -> Option<&str> {
+    let (number, name) = hidden.strip_prefix(HELD_PREFIX)?.split_once('-')?;
+    let is_ours = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+    (is_ours && matches!(name_of(name.as_ref()), Name::Bundle(_))).then_some(name)
 }
 
 /// The name of the file with the reason why `name` was set aside.
@@ -101,6 +123,36 @@ mod tests {
         check("01.json", 1, "01.1.json");
         check("01.1.json", 1, "01.1.1.json");
         check("a.b.json", 12, "a.b.12.json");
+    }
+
+    #[test]
+    fn a_held_name_tells_the_files_own() {
+        for name in [
+            "01.json",
+            "a-1-b.json",
+            "tête.json",
+            &format!("{}.json", "a".repeat(200)),
+        ] {
+            for number in [0, 7, u64::from(u32::MAX)] {
+                let held = held_name(name, number);
+                assert!(matches!(name_of(held.as_ref()), Name::Other), "{held}");
+                assert_eq!(held_original(&held), Some(name));
+            }
+        }
+        let long = held_name(&format!("{}.json", "é".repeat(125)), 0);
+        assert!(long.len() <= MAX_NAME_BYTES, "{} bytes", long.len());
+        assert!(held_original(&long).is_some_and(|name| name.ends_with("é.json")));
+        for foreign in [
+            "01.json",
+            ".diode-import-0.tmp",
+            ".diode-import-held-.json",
+            ".diode-import-held--01.json",
+            ".diode-import-held-x-01.json",
+            ".diode-import-held-0-.json",
+            ".diode-import-held-0-01.txt",
+        ] {
+            assert_eq!(held_original(foreign), None, "{foreign}");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::io::{self, ErrorKind};
 
 use super::folder::Folder;
-use super::names::numbered;
+use super::names::{held_original, numbered};
 use super::reading::{Found, find};
 use super::stamp::Stamp;
 use crate::{Entry, Removal};
@@ -21,7 +21,7 @@ pub(super) fn remove(folder: &Folder, entry: &Entry) -> io::Result<Removal> {
 ///
 /// A name cannot be removed on the condition that it is a certain file's. So the file is given a
 /// hidden name first, which takes it from everybody else; then it is examined, and removed or
-/// given back. The process dying in between leaves that hidden name behind.
+/// given back. Where the process dies in between, [`restore`] gives it back.
 pub(super) fn remove_version(folder: &Folder, name: &str, stamp: &Stamp) -> io::Result<Removal> {
     let hidden = match folder.hide(name) {
         Ok(hidden) => hidden,
@@ -33,6 +33,30 @@ pub(super) fn remove_version(folder: &Folder, name: &str, stamp: &Stamp) -> io::
         give_back(folder, &hidden, folder, name)?;
     }
     removed
+}
+
+/// Gives back every file that an earlier process was removing when it died.
+///
+/// Most were imported and recorded, and are known by their content when they are listed again. But
+/// one may be a replacement that had just arrived: under its hidden name nobody would ever see it.
+/// What cannot be given back is said, and does not keep the others from being listed.
+pub(super) fn restore(folder: &Folder) -> io::Result<()> {
+    for hidden in folder.names()? {
+        let hidden = hidden?;
+        let Some((hidden, name)) = hidden
+            .to_str()
+            .and_then(|hidden| Some((hidden, held_original(hidden)?)))
+        else {
+            continue;
+        };
+        if give_back(folder, hidden, folder, name).is_ok() {
+            tracing::warn!(
+                file = name,
+                "a file is back that was being removed when the program ended"
+            );
+        }
+    }
+    Ok(())
 }
 
 /// Moves a file that was taken by mistake from `place` in `holder` back to `name` in `folder`.

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::ffi::OsString;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -14,7 +15,7 @@ use super::folder::Folder;
 use super::listing::{Listing, list, news};
 use super::names::{Name, name_of};
 use super::reading::{Reading, read};
-use super::removal::remove;
+use super::removal::{remove, restore};
 use super::set_aside::{discard, set_aside};
 use crate::{Entry, ReadError, Removal, Source, SourceError};
 
@@ -55,6 +56,8 @@ struct Inner {
     rejected: Rejected,
     /// The oddities of the last listing, which have been said.
     said: Mutex<HashSet<OsString>>,
+    /// Whether what an earlier process left half removed was given back.
+    restored: AtomicBool,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -86,6 +89,7 @@ impl LocalSource {
             folder,
             rejected,
             said: Mutex::default(),
+            restored: AtomicBool::new(false),
         };
         Ok(Self {
             inner: Arc::new(inner),
@@ -164,7 +168,12 @@ impl Source for LocalSource {
 
 impl Inner {
     fn list(&self) -> io::Result<Vec<Entry>> {
-        let listing = list(&Folder::open(&self.folder)?)?;
+        let folder = Folder::open(&self.folder)?;
+        if !self.restored.load(Ordering::Acquire) {
+            restore(&folder)?;
+            self.restored.store(true, Ordering::Release);
+        }
+        let listing = list(&folder)?;
         self.say_oddities(&listing);
         Ok(listing.entries)
     }

@@ -614,6 +614,26 @@ async fn killed_before_cleaning_up_the_next_run_only_cleans_up() {
 }
 
 #[tokio::test]
+async fn killed_while_deleting_nothing_is_sent_again_and_nothing_stays_hidden() {
+    let mut bench = Bench::new();
+    let path = bench.put("a.json", &envelope("c", &[identity("a")]), 60);
+    *bench.source.stuck.lock().unwrap() = true;
+    bench.pass().await;
+    // What the folder looks like between the two halves of a deletion.
+    let hidden = bench.folder.path().join(".diode-import-held-0-a.json");
+    std::fs::rename(&path, &hidden).unwrap();
+    bench.diary();
+    bench.source = Arc::new(StubbornSource {
+        inner: LocalSource::new(bench.folder.path(), None).unwrap(),
+        diary: Arc::clone(&bench.diary),
+        stuck: Mutex::new(false),
+    });
+    bench.pass().await;
+    assert_eq!(bench.diary(), ["remove a.json"]);
+    assert!(!exists(&path) && !exists(&hidden));
+}
+
+#[tokio::test]
 async fn unfinished_files_wait_and_are_imported_once_complete() {
     let bench = Bench::new();
     let content = envelope("c", &[identity("a")]);

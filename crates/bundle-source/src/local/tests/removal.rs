@@ -94,3 +94,32 @@ async fn leftovers_are_neither_listed_nor_in_the_way() {
         assert_eq!(fs::read(place.path(leftover)).unwrap(), b"left");
     }
 }
+
+/// As after a process that died between the hidden name and the removal.
+#[tokio::test]
+async fn what_was_half_removed_comes_back_with_the_first_listing() {
+    let place = Place::new();
+    let folder = place.folder();
+    place.put("01.json", b"[1]");
+    folder.hide("01.json").unwrap();
+    place.put("01.json", b"[2]");
+    folder.hide("01.json").unwrap();
+    place.put("02.json", b"[3]");
+    folder.hide("02.json").unwrap();
+    place.put("02.json", b"[4]");
+    let mut listed = place.listed().await;
+    listed.sort();
+    assert_eq!(listed, ["01.1.json", "01.json", "02.1.json", "02.json"]);
+    assert_eq!(place.names(""), listed);
+    let contents = listed
+        .iter()
+        .map(|name| fs::read(place.path(name)).unwrap());
+    let mut contents: Vec<_> = contents.collect();
+    contents.sort();
+    assert_eq!(contents, [b"[1]", b"[2]", b"[3]", b"[4]"]);
+
+    // Later listings run beside removals of this process, and leave those alone.
+    let held = folder.hide("01.json").unwrap();
+    assert_eq!(place.listed().await.len(), 3);
+    assert!(place.path(held).exists());
+}
