@@ -11,18 +11,16 @@ use diode_core::{
     WorkPerFile,
 };
 use opencti_client::{
-    AmqpOptions, AmqpQueue, ApiQueue, Client, ClientConfig, Pem, Platform, Queue, Registration,
-    TlsOptions, Trust,
+    AmqpOptions, AmqpQueue, ApiQueue, BrokerAddress, Client, ClientConfig, Pem, Platform, Queue,
+    Registration, TlsOptions, Trust,
 };
 use stix_bundle::Profile;
 use tokio_util::sync::CancellationToken;
 
-use crate::settings::{OpenCti, QueueProtocol, Settings, SslVerify};
+use crate::settings::{Mq, OpenCti, QueueProtocol, Settings, SslVerify};
 
-const SCHEDULE: Schedule = Schedule {
-    pass_every: Duration::from_mins(1),
-    ping_every: Duration::from_secs(40),
-};
+/// pycti's rhythm.
+const PING_EVERY: Duration = Duration::from_secs(40);
 const SECONDS_PER_DAY: u64 = 86_400;
 
 /// What can be made ready without the platform.
@@ -88,7 +86,11 @@ impl Prepared {
             greeting.registered.route.clone(),
             greeting.version,
         );
-        Service::new(importer, self.platform, self.own, greeting, SCHEDULE, stop)
+        let schedule = Schedule {
+            pass_every: settings.connector.duration_period,
+            ping_every: PING_EVERY,
+        };
+        Service::new(importer, self.platform, self.own, greeting, schedule, stop)
     }
 }
 
@@ -96,9 +98,22 @@ fn queue(settings: &Settings, greeting: &Greeting, platform: &Arc<dyn Platform>)
     match settings.connector.queue_protocol {
         QueueProtocol::Api => Arc::new(ApiQueue::new(Arc::clone(platform))),
         QueueProtocol::Amqp => Arc::new(AmqpQueue::new(
-            greeting.registered.broker.clone(),
+            broker(&settings.mq, greeting.registered.broker.clone()),
             AmqpOptions::default(),
         )),
+    }
+}
+
+/// The broker as the platform tells it, but for what the settings overrule: the platform may know
+/// it by a name that means nothing here.
+fn broker(mq: &Mq, told: BrokerAddress) -> BrokerAddress {
+    BrokerAddress {
+        host: mq.host.clone().unwrap_or(told.host),
+        port: mq.port.unwrap_or(told.port),
+        vhost: mq.vhost.clone().unwrap_or(told.vhost),
+        use_ssl: mq.use_ssl.unwrap_or(told.use_ssl),
+        user: mq.user.clone().unwrap_or(told.user),
+        password: mq.password.clone().unwrap_or(told.password),
     }
 }
 
@@ -143,5 +158,37 @@ fn tls(opencti: &OpenCti) -> TlsOptions {
             SslVerify::CaBundle(path) => Trust::Only(Pem::File(path.clone())),
         },
         extra_roots: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use opencti_client::Secret;
+
+    use super::*;
+
+    #[test]
+    fn the_broker_s_address_is_overruled_part_by_part() {
+        let told = BrokerAddress {
+            host: "rabbitmq".into(),
+            port: 5672,
+            vhost: "/".into(),
+            use_ssl: false,
+            user: "guest".into(),
+            password: Secret::new("told"),
+        };
+        let same = broker(&Mq::default(), told.clone());
+        assert_eq!((same.host.as_str(), same.port), ("rabbitmq", 5672));
+        assert_eq!(same.password.expose(), "told");
+        let mq = Mq {
+            host: Some("mq.local".into()),
+            use_ssl: Some(true),
+            password: Some(Secret::new("given")),
+            ..Mq::default()
+        };
+        let other = broker(&mq, told);
+        assert_eq!((other.host.as_str(), other.port), ("mq.local", 5672));
+        assert_eq!((other.use_ssl, other.user.as_str()), (true, "guest"));
+        assert_eq!(other.password.expose(), "given");
     }
 }

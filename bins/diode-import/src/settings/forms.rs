@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 use figment::value::{Dict, Num, Value};
 use opencti_client::{ConnectorType, Secret};
@@ -97,6 +98,63 @@ pub(super) fn token(value: &Value) -> Form<Secret> {
 /// true or false.
 pub(super) fn boolean(value: &Value) -> Form<bool> {
     as_boolean(value).map_or_else(|| wrong("is not a boolean", "write true or false"), Ok)
+}
+
+/// A TCP port.
+pub(super) fn port(value: &Value) -> Form<u16> {
+    let number = whole(value, 1, u64::from(u16::MAX))?;
+    u16::try_from(number).or_else(|_| wrong("is not a port", "write a number up to 65535"))
+}
+
+/// An ISO 8601 duration of weeks, days, hours, minutes and seconds: years and months have no
+/// length of their own.
+pub(super) fn duration(value: &Value) -> Form<Duration> {
+    let written = text(value)?.to_uppercase();
+    seconds_of(&written).map_or_else(
+        || {
+            wrong(
+                "is not an ISO 8601 duration without years and months",
+                "write one such as PT30S, PT5M or P1D",
+            )
+        },
+        |seconds| Ok(Duration::from_secs(seconds)),
+    )
+}
+
+fn seconds_of(written: &str) -> Option<u64> {
+    const DATE: [(char, u64); 2] = [('W', 604_800), ('D', 86_400)];
+    const TIME: [(char, u64); 3] = [('H', 3_600), ('M', 60), ('S', 1)];
+    let rest = written.strip_prefix('P')?;
+    match rest.split_once('T') {
+        Some((date, time)) if !time.is_empty() => {
+            let date = if date.is_empty() {
+                0
+            } else {
+                sum(date, &DATE)?
+            };
+            date.checked_add(sum(time, &TIME)?)
+        }
+        Some(_) => None,
+        None => sum(rest, &DATE),
+    }
+}
+
+/// The sum of numbers with units, each unit at most once and in their order; at least one.
+fn sum(mut written: &str, units: &[(char, u64)]) -> Option<u64> {
+    let mut total = 0_u64;
+    for (unit, seconds) in units {
+        let Some((number, rest)) = written.split_once(*unit) else {
+            continue;
+        };
+        let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+        let number = is_number.then(|| number.parse::<u64>().ok()).flatten()?;
+        total = total.checked_add(number.checked_mul(*seconds)?)?;
+        written = rest;
+        if written.is_empty() {
+            return Some(total);
+        }
+    }
+    None
 }
 
 /// true: nothing may be sent, deleted or moved that the operator wants only rehearsed.

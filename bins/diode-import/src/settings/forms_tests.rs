@@ -276,3 +276,42 @@ fn a_rehearsal_is_refused_rather_than_done_for_real() {
     }
     check(sending, "maybe", "wrong: is not a boolean");
 }
+
+#[test]
+fn durations() {
+    for (written, expected) in [
+        ("PT1M", "60s"),
+        ("pt90s", "90s"),
+        ("P1D", "86400s"),
+        ("P1W", "604800s"),
+        ("P1DT2H3M4S", "93784s"),
+        ("PT0S", "0ns"),
+        ("P0D", "0ns"),
+    ] {
+        check(duration, written, expected);
+    }
+    for written in [
+        "60",
+        "P",
+        "PT",
+        "P1DT",
+        "P1M",
+        "P1Y",
+        "PT1.5S",
+        "PT-1S",
+        "PT+1S",
+        "PT1S1M",
+        "PT1M1M",
+        "PTS",
+        "PT1M2",
+        "T1M",
+        "PT99999999999999999999S",
+        "PT18446744073709551615H",
+    ] {
+        check(
+            duration,
+            written,
+            "wrong: is not an ISO 8601 duration without years and months",
+        );
+    }
+}

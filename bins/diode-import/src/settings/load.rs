@@ -5,11 +5,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use opencti_client::Secret;
 use stix_bundle::Limits;
 
 use super::forms;
 use super::layers::Layers;
-use super::model::{Connector, DiodeImport, DirectorySettings, OpenCti, Settings, SslVerify};
+use super::model::{Connector, DiodeImport, DirectorySettings, Mq, OpenCti, Settings, SslVerify};
 use super::problem::{Problem, Refusal};
 use super::reader::Reader;
 use super::state_path::default_state_path;
@@ -49,11 +50,13 @@ impl Settings {
         let opencti = opencti(&mut reader);
         let connector = connector(&mut reader);
         let diode_import = diode_import(&mut reader, &inputs.environment);
+        let mq = mq(&mut reader);
         let settings = match (opencti, connector, diode_import) {
             (Some(opencti), Some(connector), Some(diode_import)) => Some(Self {
                 opencti,
                 connector,
                 diode_import,
+                mq,
             }),
             _ => None,
         };
@@ -118,6 +121,7 @@ fn connector(reader: &mut Reader) -> Option<Connector> {
     let scope = reader.required(&table::CONNECTOR_SCOPE, forms::list);
     let log_level = reader.required(&table::CONNECTOR_LOG_LEVEL, forms::log_level);
     let run_and_terminate = reader.required(&table::CONNECTOR_RUN_AND_TERMINATE, forms::boolean);
+    let period = reader.required(&table::CONNECTOR_DURATION_PERIOD, forms::duration);
     let queue_protocol = reader.required(&table::CONNECTOR_QUEUE_PROTOCOL, forms::queue_protocol);
     reader.required(&table::CONNECTOR_SEND_TO_QUEUE, forms::sending);
     Some(Connector {
@@ -126,7 +130,8 @@ fn connector(reader: &mut Reader) -> Option<Connector> {
         connector_type: connector_type?,
         scope: scope?,
         log_level: log_level?,
-        run_and_terminate: run_and_terminate?,
+        run_and_terminate: run_and_terminate? || period? == Duration::ZERO,
+        duration_period: period?,
         queue_protocol: queue_protocol?,
     })
 }
@@ -152,6 +157,20 @@ fn diode_import(
         rejected_path,
         limits: limits?,
     })
+}
+
+/// Parts that are not given, or wrong, are none; the wrong ones are problems.
+fn mq(reader: &mut Reader) -> Mq {
+    Mq {
+        host: reader.optional(&table::MQ_HOST, forms::text),
+        port: reader.optional(&table::MQ_PORT, forms::port),
+        vhost: reader.optional(&table::MQ_VHOST, forms::text),
+        use_ssl: reader.optional(&table::MQ_USE_SSL, forms::boolean),
+        user: reader.optional(&table::MQ_USER, forms::text),
+        password: reader
+            .optional(&table::MQ_PASS, forms::text)
+            .map(Secret::new),
+    }
 }
 
 /// The directory to import from; `None` where files are not imported from one, or after a problem.

@@ -67,6 +67,7 @@ fn the_defaults_are_those_of_the_table() {
             ],
             log_level: Info,
             run_and_terminate: false,
+            duration_period: 60s,
             queue_protocol: Amqp,
         },
         DiodeImport {
@@ -274,7 +275,7 @@ fn a_setting_that_does_nothing_yet_is_warned_of_unless_it_changes_nothing() {
     check(
         &[
             ("DIODE_IMPORT_GET_FROM_S3", "False"),
-            ("CONNECTOR_DURATION_PERIOD", "PT1M"),
+            ("CONNECTOR_METRICS_PORT", "9095"),
         ],
         &[],
     );
@@ -318,4 +319,25 @@ fn limits_load_without_the_rest() {
             .len(),
         1
     );
+}
+
+#[test]
+fn a_period_of_zero_is_a_single_pass() {
+    for (period, expected) in [("PT0S", true), ("PT5M", false)] {
+        let settings = load(&[("CONNECTOR_DURATION_PERIOD", period)], None).value;
+        assert_eq!(settings.connector.run_and_terminate, expected, "{period}");
+    }
+}
+
+#[test]
+fn parts_of_the_broker_s_address_are_given_one_by_one() {
+    let more = [
+        ("MQ_HOST", "mq"),
+        ("MQ_PORT", "5671"),
+        ("MQ_USE_SSL", "yes"),
+    ];
+    let mq = load(&more, None).value.mq;
+    assert_eq!(mq.host.as_deref(), Some("mq"));
+    assert_eq!((mq.port, mq.use_ssl), (Some(5671), Some(true)));
+    assert!(mq.vhost.is_none() && mq.user.is_none() && mq.password.is_none());
 }

@@ -13,6 +13,6 @@ mod table;
 mod unknown;
 
 pub(crate) use load::{Inputs, Loaded, load_limits};
-pub(crate) use model::{LogLevel, OpenCti, QueueProtocol, Settings, SslVerify};
+pub(crate) use model::{LogLevel, Mq, OpenCti, QueueProtocol, Settings, SslVerify};
 pub(crate) use problem::Refusal;
 pub(crate) use reference::configuration_page;

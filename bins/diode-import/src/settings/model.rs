@@ -17,6 +17,8 @@ pub(crate) struct Settings {
     pub(crate) connector: Connector,
     /// What is imported, and how.
     pub(crate) diode_import: DiodeImport,
+    /// What overrules the broker's address that the platform tells.
+    pub(crate) mq: Mq,
 }
 
 /// Section `opencti`.
@@ -63,6 +65,8 @@ pub(crate) struct Connector {
     pub(crate) log_level: LogLevel,
     /// One pass, then exit.
     pub(crate) run_and_terminate: bool,
+    /// From the start of one pass to the start of the next; not zero unless there is only one.
+    pub(crate) duration_period: Duration,
     /// How bundles reach the workers.
     pub(crate) queue_protocol: QueueProtocol,
 }
@@ -108,6 +112,23 @@ pub(crate) struct DiodeImport {
     pub(crate) rejected_path: Option<PathBuf>,
     /// Limits on what comes from the other side.
     pub(crate) limits: Limits,
+}
+
+/// Section `mq`: each part on its own overrules what the platform tells of the broker.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Mq {
+    /// The broker's host.
+    pub(crate) host: Option<String>,
+    /// Its port.
+    pub(crate) port: Option<u16>,
+    /// The virtual host.
+    pub(crate) vhost: Option<String>,
+    /// TLS to the broker.
+    pub(crate) use_ssl: Option<bool>,
+    /// The user.
+    pub(crate) user: Option<String>,
+    /// The user's password.
+    pub(crate) password: Option<Secret>,
 }
 
 /// A directory that files are imported from.

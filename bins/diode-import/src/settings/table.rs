@@ -62,8 +62,7 @@ settings! {
         .help("One pass over the sources, then exit.");
     CONNECTOR_DURATION_PERIOD = Setting::pycti("connector.duration_period", Kind::Duration)
         .default("PT1M")
-        .planned()
-        .help("Time between passes; zero is run_and_terminate. The Python connector ignores it.");
+        .help("Time from one pass to the next, in weeks, days, hours, minutes and seconds; zero is run_and_terminate. The Python connector ignores it.");
     CONNECTOR_QUEUE_PROTOCOL = Setting::pycti("connector.queue_protocol", Kind::OneOf(&["amqp", "api"]))
         .formerly("QUEUE_PROTOCOL")
         .default("amqp")
@@ -274,9 +273,7 @@ const fn megabytes() -> Kind {
 
 /// A part of the broker's address.
 const fn mq(key: &'static str, kind: Kind) -> Setting {
-    Setting::pycti(key, kind)
-        .derived("from the registration")
-        .planned()
+    Setting::pycti(key, kind).derived("from the registration")
 }
 
 /// A part of pycti's S3 settings.
