@@ -238,7 +238,7 @@ fn log(file: &FileReport, details: &file::Details<'_>) {
         Outcome::Imported => line!(info, "file imported"),
         Outcome::Ignored => line!(info, "file ignored: it is left where it is"),
         Outcome::Waiting => line!(warn, "file waits"),
-        Outcome::Partial => line!(error, "file imported in part, and set aside"),
-        Outcome::Rejected => line!(error, "file rejected, and set aside"),
+        Outcome::Partial => line!(error, "file imported in part"),
+        Outcome::Rejected => line!(error, "file rejected"),
     }
 }
