@@ -36,7 +36,7 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<Exit> {
     let mut service = prepared.service(&settings, &greeting, stop.clone());
     let working = async {
         if once {
-            exit_of(&service.run_once().await)
+            exit_of_all(&service.run_once().await)
         } else {
             service.run().await;
             Exit::Done
@@ -82,7 +82,18 @@ fn failed_to_start(error: &StartError) -> Exit {
     }
 }
 
-/// How a program ends that was to make one pass.
+/// How a program ends that was to make one pass over each source: as the worst of them.
+fn exit_of_all(reports: &[PassReport]) -> Exit {
+    let severity = |exit: &Exit| match exit {
+        Exit::Done => 0,
+        Exit::Unreachable => 1,
+        Exit::Failed | Exit::Misconfigured => 2,
+        Exit::TokenRefused => 3,
+    };
+    let exits = reports.iter().map(exit_of);
+    exits.max_by_key(severity).unwrap_or(Exit::Done)
+}
+
 fn exit_of(report: &PassReport) -> Exit {
     match report.interruption {
         Some(Interruption::Credentials) => Exit::TokenRefused,
@@ -128,10 +139,34 @@ mod tests {
             (Some(Interruption::Source), 0, Exit::Failed),
             (Some(Interruption::Ledger), 0, Exit::Failed),
         ] {
-            let mut report = PassReport::default();
-            report.interruption = interruption;
-            report.undelivered = undelivered;
+            let report = report(interruption, undelivered);
             assert_eq!(exit_of(&report), expect, "{interruption:?} {undelivered}");
         }
+    }
+
+    #[test]
+    fn the_worst_pass_decides() {
+        let (good, late) = (report(None, 0), report(None, 1));
+        let failed = report(Some(Interruption::Source), 0);
+        let refused = report(Some(Interruption::Credentials), 0);
+        for (reports, expect) in [
+            (vec![], Exit::Done),
+            (vec![&good, &good], Exit::Done),
+            (vec![&late, &good], Exit::Unreachable),
+            (vec![&good, &late], Exit::Unreachable),
+            (vec![&failed, &late], Exit::Failed),
+            (vec![&late, &failed, &good], Exit::Failed),
+            (vec![&failed, &refused], Exit::TokenRefused),
+        ] {
+            let reports: Vec<PassReport> = reports.into_iter().cloned().collect();
+            assert_eq!(exit_of_all(&reports), expect, "{reports:?}");
+        }
+    }
+
+    fn report(interruption: Option<Interruption>, undelivered: usize) -> PassReport {
+        let mut report = PassReport::new("source");
+        report.interruption = interruption;
+        report.undelivered = undelivered;
+        report
     }
 }

@@ -7,12 +7,12 @@ use anyhow::Context as _;
 use bundle_source::{LocalSource, Source};
 use chrono::Utc;
 use diode_core::{
-    AfterImport, Applicants, Greeting, Importer, Ledger, Parts, Policy, Rules, Schedule, Service,
-    WorkPerFile,
+    AfterImport, Applicants, Connectors, Greeting, Importer, Ledger, Parts, Policy, Rules,
+    Schedule, Service, StateKey, WorkPerFile, Works,
 };
 use opencti_client::{
-    AmqpOptions, AmqpQueue, ApiQueue, BrokerAddress, Client, ClientConfig, Pem, Platform, Queue,
-    Registration, TlsOptions, Trust,
+    AmqpOptions, AmqpQueue, ApiQueue, BrokerAddress, Client, ClientConfig, Pem, Platform,
+    PlatformVersion, Queue, Registration, TlsOptions, Trust,
 };
 use stix_bundle::Profile;
 use tokio_util::sync::CancellationToken;
@@ -27,8 +27,15 @@ const SECONDS_PER_DAY: u64 = 86_400;
 pub(crate) struct Prepared {
     pub(crate) platform: Arc<dyn Platform>,
     pub(crate) own: Registration,
-    source: Arc<dyn Source>,
+    sources: Vec<PreparedSource>,
     ledger: Arc<Ledger>,
+}
+
+/// A place where files wait, and what is set for it alone.
+struct PreparedSource {
+    source: Arc<dyn Source>,
+    state_key: StateKey,
+    retention_days: Option<u32>,
 }
 
 /// Opens what is on this machine, and readies the client.
@@ -36,15 +43,9 @@ pub(crate) struct Prepared {
 /// # Errors
 /// The state folder, the ledger, the folder of files, or the configuration of TLS.
 pub(crate) fn prepare(settings: &Settings) -> anyhow::Result<Prepared> {
-    let directory = settings
-        .diode_import
-        .directory
-        .as_ref()
-        .context("nothing to import from: set DIODE_IMPORT_GET_FROM_DIRECTORY=true")?;
     let ledger = Ledger::open(&settings.diode_import.state_path)
         .context("set DIODE_IMPORT_STATE_PATH to a folder that can be written to")?;
-    let rejected = settings.diode_import.rejected_path.clone();
-    let source = LocalSource::new(&directory.path, rejected)?;
+    let sources = sources(settings)?;
     let client = Client::new(ClientConfig {
         tls: tls(&settings.opencti),
         ..ClientConfig::new(
@@ -56,9 +57,26 @@ pub(crate) fn prepare(settings: &Settings) -> anyhow::Result<Prepared> {
     Ok(Prepared {
         platform: Arc::new(client),
         own: own_registration(settings),
-        source: Arc::new(source),
+        sources,
         ledger: Arc::new(ledger),
     })
+}
+
+fn sources(settings: &Settings) -> anyhow::Result<Vec<PreparedSource>> {
+    let mut sources = Vec::new();
+    if let Some(directory) = &settings.diode_import.directory {
+        let rejected = settings.diode_import.rejected_path.clone();
+        sources.push(PreparedSource {
+            source: Arc::new(LocalSource::new(&directory.path, rejected)?),
+            state_key: StateKey::Directory,
+            retention_days: directory.retention_days,
+        });
+    }
+    anyhow::ensure!(
+        !sources.is_empty(),
+        "nothing to import from: set DIODE_IMPORT_GET_FROM_DIRECTORY=true"
+    );
+    Ok(sources)
 }
 
 impl Prepared {
@@ -69,28 +87,66 @@ impl Prepared {
         greeting: &Greeting,
         stop: CancellationToken,
     ) -> Service {
-        let queue = queue(settings, greeting, &self.platform);
-        let works = Arc::new(WorkPerFile::new(Arc::clone(&self.platform)));
-        let importer = Importer::new(
-            Parts {
-                source: self.source,
-                platform: Arc::clone(&self.platform),
-                queue,
-                works,
-                ledger: self.ledger,
-                clock: Arc::new(Utc::now),
-                stop: stop.clone(),
-            },
-            rules(settings),
-            &self.own,
-            greeting.registered.route.clone(),
-            greeting.version,
-        );
+        let shared = Shared::new(&self, settings, greeting, &stop);
+        let importers = self
+            .sources
+            .into_iter()
+            .map(|source| shared.importer(source, settings))
+            .collect();
         let schedule = Schedule {
             pass_every: settings.connector.duration_period,
             ping_every: PING_EVERY,
         };
-        Service::new(importer, self.platform, self.own, greeting, schedule, stop)
+        Service::new(importers, self.platform, self.own, greeting, schedule, stop)
+    }
+}
+
+/// What the importers of all sources have in common.
+struct Shared {
+    platform: Arc<dyn Platform>,
+    queue: Arc<dyn Queue>,
+    connectors: Arc<Connectors>,
+    works: Arc<dyn Works>,
+    ledger: Arc<Ledger>,
+    version: Option<PlatformVersion>,
+    stop: CancellationToken,
+}
+
+impl Shared {
+    fn new(
+        prepared: &Prepared,
+        settings: &Settings,
+        greeting: &Greeting,
+        stop: &CancellationToken,
+    ) -> Self {
+        let platform = Arc::clone(&prepared.platform);
+        let own_route = greeting.registered.route.clone();
+        let connectors = Connectors::new(Arc::clone(&platform), &prepared.own, own_route);
+        Self {
+            queue: queue(settings, greeting, &platform),
+            connectors: Arc::new(connectors),
+            works: Arc::new(WorkPerFile::new(Arc::clone(&platform))),
+            platform,
+            ledger: Arc::clone(&prepared.ledger),
+            version: greeting.version,
+            stop: stop.clone(),
+        }
+    }
+
+    fn importer(&self, source: PreparedSource, settings: &Settings) -> Importer {
+        let parts = Parts {
+            source: source.source,
+            state_key: source.state_key,
+            platform: Arc::clone(&self.platform),
+            queue: Arc::clone(&self.queue),
+            connectors: Arc::clone(&self.connectors),
+            works: Arc::clone(&self.works),
+            ledger: Arc::clone(&self.ledger),
+            clock: Arc::new(Utc::now),
+            stop: self.stop.clone(),
+        };
+        let rules = rules(settings, source.retention_days);
+        Importer::new(parts, rules, self.version)
     }
 }
 
@@ -117,12 +173,8 @@ fn broker(mq: &Mq, told: BrokerAddress) -> BrokerAddress {
     }
 }
 
-fn rules(settings: &Settings) -> Rules {
+fn rules(settings: &Settings, retention_days: Option<u32>) -> Rules {
     let import = &settings.diode_import;
-    let retention_days = import
-        .directory
-        .as_ref()
-        .and_then(|directory| directory.retention_days);
     Rules {
         policy: Policy {
             after_import: if import.delete_after_import {

@@ -1,24 +1,27 @@
 //! The source connectors, registered once per run of the program.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use opencti_client::{ApiError, Platform, Registration, Route};
 
-/// Registers source connectors on the platform, and remembers where their messages go.
-pub(crate) struct Connectors {
+type Routes = HashMap<String, (Registration, Route)>;
+
+/// Registers source connectors on the platform, and remembers where their messages go; shared by
+/// all sources.
+pub struct Connectors {
     platform: Arc<dyn Platform>,
     own_id: String,
-    routes: HashMap<String, (Registration, Route)>,
+    routes: Mutex<Routes>,
 }
 
 impl Connectors {
     /// Knows only ourselves, as registered with `own` and answered with `route`.
-    pub(crate) fn new(platform: Arc<dyn Platform>, own: &Registration, route: Route) -> Self {
+    pub fn new(platform: Arc<dyn Platform>, own: &Registration, route: Route) -> Self {
         Self {
             platform,
             own_id: own.id.clone(),
-            routes: HashMap::from([(own.id.clone(), (own.clone(), route))]),
+            routes: Mutex::new([(own.id.clone(), (own.clone(), route))].into()),
         }
     }
 
@@ -29,11 +32,9 @@ impl Connectors {
     ///
     /// # Errors
     /// [`ApiError`] of the registration.
-    pub(crate) async fn route(&mut self, connector: &Registration) -> Result<Route, ApiError> {
-        match self.routes.get(&connector.id) {
-            Some((known, route)) if known == connector || connector.id == self.own_id => {
-                Ok(route.clone())
-            }
+    pub(crate) async fn route(&self, connector: &Registration) -> Result<Route, ApiError> {
+        match self.known(&connector.id) {
+            Some((known, route)) if known == *connector || connector.id == self.own_id => Ok(route),
             _ => self.register(connector).await,
         }
     }
@@ -42,27 +43,32 @@ impl Connectors {
     ///
     /// # Errors
     /// [`ApiError`] of the registration.
-    pub(crate) async fn route_anew(&mut self, connector: &Registration) -> Result<Route, ApiError> {
-        match self.routes.get(&connector.id) {
-            Some((own, _)) if connector.id == self.own_id => {
-                let own = own.clone();
-                self.register(&own).await
-            }
+    pub(crate) async fn route_anew(&self, connector: &Registration) -> Result<Route, ApiError> {
+        match self.known(&connector.id) {
+            Some((own, _)) if connector.id == self.own_id => self.register(&own).await,
             _ => self.register(connector).await,
         }
     }
 
-    async fn register(&mut self, connector: &Registration) -> Result<Route, ApiError> {
+    async fn register(&self, connector: &Registration) -> Result<Route, ApiError> {
         let answer = self.platform.register_connector(connector).await?;
         tracing::info!(
             connector = connector.name,
             connector_id = connector.id,
             "source connector registered"
         );
-        self.routes.insert(
+        self.routes().insert(
             connector.id.clone(),
             (connector.clone(), answer.route.clone()),
         );
         Ok(answer.route)
+    }
+
+    fn known(&self, id: &str) -> Option<(Registration, Route)> {
+        self.routes().get(id).cloned()
+    }
+
+    fn routes(&self) -> MutexGuard<'_, Routes> {
+        self.routes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -28,7 +28,7 @@ pub(crate) struct Courier {
     pub(crate) platform: Arc<dyn Platform>,
     pub(crate) queue: Arc<dyn Queue>,
     pub(crate) works: Arc<dyn Works>,
-    pub(crate) connectors: Connectors,
+    pub(crate) connectors: Arc<Connectors>,
     pub(crate) version: Option<PlatformVersion>,
     pub(crate) stop: CancellationToken,
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use bundle_source::{Entry, Location, Source};
 use chrono::{DateTime, Utc};
-use opencti_client::{Platform, PlatformVersion, Queue, Registration, Route};
+use opencti_client::{Platform, PlatformVersion, Queue};
 use stix_bundle::{Limits, Profile};
 use tokio_util::sync::CancellationToken;
 
@@ -20,6 +20,7 @@ use crate::delivery::Courier;
 use crate::ledger::Known;
 use crate::plan::{Policy, Step, plan};
 use crate::report::{FileReport, Interruption, PassReport};
+use crate::state::StateKey;
 use crate::trouble::{Fatal, Reach, Trouble, chain};
 use crate::works::Works;
 use crate::{Applicants, Ledger, Outcome};
@@ -31,10 +32,14 @@ pub type Clock = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
 pub struct Parts {
     /// Where the files are.
     pub source: Arc<dyn Source>,
+    /// Where in the connector's state the source's watermark is kept.
+    pub state_key: StateKey,
     /// The platform's API.
     pub platform: Arc<dyn Platform>,
     /// The way to its workers.
     pub queue: Arc<dyn Queue>,
+    /// The source connectors, as far as they are registered.
+    pub connectors: Arc<Connectors>,
     /// How works are kept.
     pub works: Arc<dyn Works>,
     /// What is known of files.
@@ -61,6 +66,7 @@ pub struct Rules {
 /// Imports the files of one source.
 pub struct Importer {
     source: Arc<dyn Source>,
+    state_key: StateKey,
     ledger: Arc<Ledger>,
     clock: Clock,
     stop: CancellationToken,
@@ -88,16 +94,10 @@ struct Course {
 }
 
 impl Importer {
-    /// An importer on a platform that has registered us as `own`, with `route` as our own queue.
-    pub fn new(
-        parts: Parts,
-        rules: Rules,
-        own: &Registration,
-        route: Route,
-        version: Option<PlatformVersion>,
-    ) -> Self {
+    /// An importer on a platform of that version.
+    pub fn new(parts: Parts, rules: Rules, version: Option<PlatformVersion>) -> Self {
         let courier = Courier {
-            connectors: Connectors::new(Arc::clone(&parts.platform), own, route),
+            connectors: parts.connectors,
             platform: parts.platform,
             queue: parts.queue,
             works: parts.works,
@@ -106,6 +106,7 @@ impl Importer {
         };
         Self {
             source: parts.source,
+            state_key: parts.state_key,
             ledger: parts.ledger,
             clock: parts.clock,
             stop: parts.stop,
@@ -114,9 +115,22 @@ impl Importer {
         }
     }
 
+    /// The source's name, for logs and for the ledger.
+    pub fn source(&self) -> &str {
+        self.source.name()
+    }
+
+    /// Where in the connector's state the source's watermark is kept.
+    pub fn state_key(&self) -> StateKey {
+        self.state_key
+    }
+
     /// Goes over all files once. What happened is in the log, line by line, and in the report.
     pub async fn pass(&mut self) -> PassReport {
-        let mut course = Course::default();
+        let mut course = Course {
+            report: PassReport::new(self.source.name()),
+            ..Course::default()
+        };
         if let Err(fatal) = self.walk(&mut course).await {
             tracing::error!(
                 error = chain(&fatal),

@@ -19,6 +19,7 @@ mod works;
 
 pub use applicants::{Applicant, Applicants};
 pub use check::{CheckReport, CheckedConnector, check};
+pub use connectors::Connectors;
 pub use envelope::{Envelope, Validation, is_envelope};
 pub use examine::{Examined, Import, LeftOut, examine, findings, fingerprint, left_out};
 pub use importer::{Clock, Importer, Parts, Rules};
@@ -28,6 +29,6 @@ pub use plan::{AfterImport, Policy, Step, is_settled, must_wait, plan};
 pub use refusal::{Finding, FindingLevel, Reason, Refusal};
 pub use report::{FileReport, Interruption, PassReport};
 pub use service::{Greeting, Patience, Schedule, Service, StartError, greet};
-pub use state::{ConnectorState, SharedState, watermark};
+pub use state::{ConnectorState, SharedState, StateKey, watermark};
 pub use trouble::chain;
 pub use works::{WorkPerFile, Works, work_name};

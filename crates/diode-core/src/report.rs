@@ -58,11 +58,23 @@ impl Interruption {
             Self::Broker => "broker",
         }
     }
+
+    /// Whether a pass over another source would be cut short just so.
+    pub fn reaches_all_sources(self) -> bool {
+        match self {
+            Self::Source => false,
+            Self::Stopped | Self::Ledger | Self::Credentials | Self::Platform | Self::Broker => {
+                true
+            }
+        }
+    }
 }
 
-/// What a pass did.
+/// What a pass over one source did.
 #[derive(Clone, Debug, Default)]
 pub struct PassReport {
+    /// The source's name.
+    pub source: String,
     /// Files by what became of them; a file that merely waits on as before is counted, too.
     pub outcomes: BTreeMap<&'static str, usize>,
     /// Files that wait for the platform or the broker.
@@ -87,6 +99,14 @@ pub struct PassReport {
 }
 
 impl PassReport {
+    /// A report on a pass over `source` in which nothing has happened yet.
+    pub fn new(source: impl Into<String>) -> Self {
+        Self {
+            source: source.into(),
+            ..Self::default()
+        }
+    }
+
     /// Counts a file in.
     pub(crate) fn add(&mut self, file: &FileReport) {
         *self.outcomes.entry(file.outcome.as_str()).or_default() += 1;

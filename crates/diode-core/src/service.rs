@@ -1,5 +1,8 @@
 //! The program's life: greet the platform, go over the files again and again, stay alive, leave.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -117,18 +120,18 @@ pub struct Schedule {
     pub ping_every: Duration,
 }
 
-/// An importer, alive on a platform.
+/// Importers, one for each source, alive on a platform as one connector.
 pub struct Service {
-    importer: Importer,
+    importers: Vec<Importer>,
     heart: Heart,
     schedule: Schedule,
     stop: CancellationToken,
 }
 
 impl Service {
-    /// A service of `importer`, registered as `own` with what `greeting` says.
+    /// A service of `importers`, registered as `own` with what `greeting` says.
     pub fn new(
-        importer: Importer,
+        importers: Vec<Importer>,
         platform: Arc<dyn Platform>,
         own: Registration,
         greeting: &Greeting,
@@ -137,7 +140,7 @@ impl Service {
     ) -> Self {
         let state = ConnectorState::read(greeting.registered.state.as_deref());
         Self {
-            importer,
+            importers,
             heart: Heart {
                 platform,
                 own,
@@ -148,28 +151,26 @@ impl Service {
         }
     }
 
-    /// One pass.
-    pub async fn run_once(&mut self) -> PassReport {
-        let report = {
-            let beating = self.heart.clone().beat(self.schedule.ping_every);
-            tokio::select! {
-                report = pass(&mut self.importer, &self.heart.state) => report,
-                never = beating => match never {},
-            }
+    /// One pass over each source.
+    pub async fn run_once(&mut self) -> Vec<PassReport> {
+        let beating = self.heart.clone().beat(self.schedule.ping_every);
+        let reports = tokio::select! {
+            reports = self.round() => reports,
+            never = beating => match never {},
         };
         self.farewell().await;
-        report
+        reports
     }
 
-    /// Pass after pass, until we are stopped.
+    /// Round after round of passes, until we are stopped.
     pub async fn run(&mut self) {
         let beating = self.heart.clone().beat(self.schedule.ping_every);
         tokio::pin!(beating);
         while !self.stop.is_cancelled() {
             let next = Instant::now() + self.schedule.pass_every;
             let passing = async {
-                let report = pass(&mut self.importer, &self.heart.state).await;
-                if report.is_eventful() && report.interruption != Some(Interruption::Stopped) {
+                let reports = self.round().await;
+                if !self.stop.is_cancelled() && reports.iter().any(PassReport::is_eventful) {
                     self.heart.ping().await;
                 }
                 tokio::select! {
@@ -183,6 +184,23 @@ impl Service {
             }
         }
         self.farewell().await;
+    }
+
+    /// A pass over each source, one after the other. A source that fails does not keep us from the
+    /// next; what reaches all of them does.
+    async fn round(&mut self) -> Vec<PassReport> {
+        let mut reports = Vec::with_capacity(self.importers.len());
+        let mut cut_short_by = None;
+        for importer in &mut self.importers {
+            if let Some(interruption) = cut_short_by {
+                tell_passed_over(importer.source(), interruption);
+                continue;
+            }
+            let report = pass(importer, &self.heart.state).await;
+            cut_short_by = report.interruption.filter(|it| it.reaches_all_sources());
+            reports.push(report);
+        }
+        reports
     }
 
     async fn farewell(&self) {
@@ -253,13 +271,13 @@ async fn pass(importer: &mut Importer, state: &SharedState) -> PassReport {
     let before = state.get();
     let report = importer.pass().await;
     let mark = watermark(
-        before.last_run().and_then(time),
+        before.last_run(importer.state_key()).and_then(time),
         report.done.iter().copied(),
         report.waiting.iter().copied(),
     );
     if let Some(mark) = mark {
         let mut after = before.clone();
-        after.set_last_run(mark);
+        after.set_last_run(importer.state_key(), mark);
         state.replace(&before, after);
     }
     tell(&report);
@@ -274,6 +292,7 @@ fn tell(report: &PassReport) {
         return;
     }
     tracing::info!(
+        source = report.source,
         imported = report.count(Outcome::Imported),
         partial = report.count(Outcome::Partial),
         rejected = report.count(Outcome::Rejected),
@@ -286,6 +305,17 @@ fn tell(report: &PassReport) {
         interrupted_by = report.interruption.map(Interruption::as_str),
         "pass done"
     );
+}
+
+fn tell_passed_over(source: &str, interruption: Interruption) {
+    if interruption != Interruption::Stopped {
+        tracing::warn!(
+            source,
+            because_of = interruption.as_str(),
+            "source passed over: the pass before it was cut short by what would cut this one \
+             short, too"
+        );
+    }
 }
 
 fn tell_unmapped(applicant: &str, files: usize) {

@@ -5,9 +5,26 @@ use std::sync::{Arc, Mutex, PoisonError};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Map, Value, json};
 
-const LAST_RUN: &str = "last_run_directory";
+/// Where in the connector's state a source's watermark is kept: the peer has one of each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum StateKey {
+    /// `last_run_directory`
+    Directory,
+    /// `last_run_s3`
+    S3,
+}
 
-/// The state as the platform holds it: a JSON object, of which only our key is ours.
+impl StateKey {
+    /// The member's name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Directory => "last_run_directory",
+            Self::S3 => "last_run_s3",
+        }
+    }
+}
+
+/// The state as the platform holds it: a JSON object, of which only our keys are ours.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ConnectorState(Map<String, Value>);
 
@@ -27,14 +44,14 @@ impl ConnectorState {
         Value::Object(self.0.clone()).to_string()
     }
 
-    /// The time of the newest file that counts as imported, in seconds since the epoch.
-    pub fn last_run(&self) -> Option<f64> {
-        self.0.get(LAST_RUN).and_then(Value::as_f64)
+    /// The time of a source's newest file that counts as imported, in seconds since the epoch.
+    pub fn last_run(&self, key: StateKey) -> Option<f64> {
+        self.0.get(key.as_str()).and_then(Value::as_f64)
     }
 
     /// Sets that time.
-    pub fn set_last_run(&mut self, time: DateTime<Utc>) {
-        self.0.insert(LAST_RUN.to_owned(), json!(seconds(time)));
+    pub fn set_last_run(&mut self, key: StateKey, time: DateTime<Utc>) {
+        self.0.insert(key.as_str().to_owned(), json!(seconds(time)));
     }
 }
 
@@ -119,16 +136,21 @@ mod tests {
             ),
             (Some("{\"last_run_directory\": \"x\"}"), None),
         ] {
-            assert_eq!(ConnectorState::read(text).last_run(), expect, "{text:?}");
+            let got = ConnectorState::read(text).last_run(StateKey::Directory);
+            assert_eq!(got, expect, "{text:?}");
         }
     }
 
     #[test]
     fn keeps_what_is_not_ours() {
-        let mut state = ConnectorState::read(Some("{\"last_run_s3\": 5}"));
-        state.set_last_run(at(1500));
+        let mut state = ConnectorState::read(Some("{\"other\": 5}"));
+        state.set_last_run(StateKey::Directory, at(1500));
+        state.set_last_run(StateKey::S3, at(2000));
         let value: Value = serde_json::from_str(&state.to_text()).unwrap();
-        assert_eq!(value, json!({"last_run_s3": 5, "last_run_directory": 1.5}));
+        assert_eq!(
+            value,
+            json!({"other": 5, "last_run_directory": 1.5, "last_run_s3": 2.0})
+        );
         assert_eq!(time(1.5), Some(at(1500)));
     }
 
@@ -157,7 +179,7 @@ mod tests {
         let shared = SharedState::new(ConnectorState::read(Some("{\"last_run_directory\": 1}")));
         let before = shared.get();
         let mut after = before.clone();
-        after.set_last_run(at(9000));
+        after.set_last_run(StateKey::Directory, at(9000));
         shared.replace(&before, ConnectorState::default());
         shared.replace(&before, after);
         assert_eq!(shared.get(), ConnectorState::default());

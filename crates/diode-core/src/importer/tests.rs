@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Importer, Parts, Rules};
 use crate::report::{Interruption, PassReport};
 use crate::works::WorkPerFile;
-use crate::{AfterImport, Applicants, Ledger, Outcome, Policy};
+use crate::{AfterImport, Applicants, Connectors, Ledger, Outcome, Policy, StateKey};
 
 /// Everything that was done to platform, queue and source, in order.
 type Diary = Arc<Mutex<Vec<String>>>;
@@ -294,6 +294,8 @@ impl Bench {
         Importer::new(
             Parts {
                 source: Arc::clone(&self.source) as _,
+                state_key: StateKey::Directory,
+                connectors: Arc::new(Connectors::new(Arc::clone(&platform), &own(), route("own"))),
                 works: Arc::new(WorkPerFile::new(Arc::clone(&platform))),
                 platform,
                 queue: Arc::clone(&self.queue) as _,
@@ -311,8 +313,6 @@ impl Bench {
                 profile: stix_bundle::Profile::opencti(),
                 applicants: Applicants::new([("there".to_owned(), "here".to_owned())].into()),
             },
-            &own(),
-            route("own"),
             self.version,
         )
     }
