@@ -1,9 +1,13 @@
 #![doc = include_str!("../README.md")]
 
 mod local;
+mod names;
+mod s3;
 mod source;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
-pub use local::{LocalSource, REASON_SUFFIX};
+pub use local::LocalSource;
+pub use names::REASON_SUFFIX;
+pub use s3::{S3Config, S3Error, S3Keys, S3Patience, S3Permission, S3Setting, S3Source, S3Trust};
 pub use source::{Entry, Location, ReadError, Removal, Source, SourceError};

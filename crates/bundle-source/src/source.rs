@@ -67,6 +67,8 @@ pub struct SourceError {
     pub place: String,
     /// Whether the same call may succeed later without anybody changing anything.
     pub transient: bool,
+    /// Whether the place permits reading only: what was to be changed was not permitted to us.
+    pub read_only: bool,
     /// The cause.
     #[source]
     pub source: Box<dyn std::error::Error + Send + Sync>,

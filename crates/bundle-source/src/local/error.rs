@@ -14,6 +14,7 @@ pub(super) fn failed(
         action,
         place: place.into(),
         transient: is_transient(&source),
+        read_only: is_read_only(action, &source),
         source: Box::new(source),
     }
 }
@@ -35,6 +36,15 @@ fn is_transient(error: &io::Error) -> bool {
     ) && error.raw_os_error() != Some(rustix::io::Errno::LOOP.raw_os_error())
 }
 
+/// Whether it is a change that was not permitted.
+fn is_read_only(action: &str, error: &io::Error) -> bool {
+    !matches!(action, "use" | "list" | "read")
+        && matches!(
+            error.kind(),
+            ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem
+        )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -53,5 +63,21 @@ mod tests {
         check(ErrorKind::NotADirectory, false);
         check(ErrorKind::InvalidInput, false);
         assert!(!is_transient(&rustix::io::Errno::LOOP.into()), "ELOOP");
+    }
+
+    #[test]
+    fn only_a_change_that_is_not_permitted_makes_a_place_read_only() {
+        let check = |action, kind: ErrorKind, expect: bool| {
+            assert_eq!(
+                failed(action, "", kind.into()).read_only,
+                expect,
+                "{action} {kind:?}"
+            );
+        };
+        check("remove", ErrorKind::PermissionDenied, true);
+        check("set aside", ErrorKind::ReadOnlyFilesystem, true);
+        check("remove", ErrorKind::NotFound, false);
+        check("read", ErrorKind::PermissionDenied, false);
+        check("list", ErrorKind::PermissionDenied, false);
     }
 }

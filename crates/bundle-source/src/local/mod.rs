@@ -17,5 +17,4 @@ mod stamp;
 #[cfg(test)]
 mod tests;
 
-pub use names::REASON_SUFFIX;
 pub use source::LocalSource;

@@ -3,11 +3,7 @@
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
-/// What is appended to a rejected file's name to name the file with the reason.
-pub const REASON_SUFFIX: &str = ".reason.json";
-
-/// How the name of a file that may be a bundle ends.
-const BUNDLE_SUFFIX: &str = ".json";
+use crate::names::BUNDLE_SUFFIX;
 
 /// How the hidden name of a file that is being removed begins.
 const HELD_PREFIX: &str = ".diode-import-held-";
@@ -39,18 +35,9 @@ pub(super) fn name_of(name: &OsStr) -> Name<'_> {
     }
 }
 
-/// The `number`th name to try for a file: its own at 0, then `01.1.json`, `01.2.json` and so on.
-///
-/// A name is shortened where the name of its reason file would otherwise be too long.
+/// The `number`th name to try for a rejected file, as [`crate::names::numbered`] makes it.
 pub(super) fn numbered(name: &str, number: u32) -> String {
-    let stem = name.strip_suffix(BUNDLE_SUFFIX).unwrap_or(name);
-    let ending = match number {
-        0 => BUNDLE_SUFFIX.to_owned(),
-        _ => format!(".{number}{BUNDLE_SUFFIX}"),
-    };
-    let room = MAX_NAME_BYTES - REASON_SUFFIX.len() - ending.len();
-    let stem = &stem[..stem.floor_char_boundary(room)];
-    format!("{stem}{ending}")
+    crate::names::numbered(name, number, MAX_NAME_BYTES)
 }
 
 /// The `number`th hidden name to try for a file that is being removed; it tells the file's own.
@@ -70,11 +57,6 @@ pub(super) fn held_original(hidden: &str) -> Option<&str> {
     let (number, name) = hidden.strip_prefix(HELD_PREFIX)?.split_once('-')?;
     let is_ours = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
     (is_ours && matches!(name_of(name.as_ref()), Name::Bundle(_))).then_some(name)
-}
-
-/// The name of the file with the reason why `name` was set aside.
-pub(super) fn reason_name(name: &str) -> String {
-    format!("{name}{REASON_SUFFIX}")
 }
 
 #[cfg(test)]
@@ -115,17 +97,6 @@ mod tests {
     }
 
     #[test]
-    fn numbered_names() {
-        let check = |name: &str, number, expect: &str| {
-            assert_eq!(numbered(name, number), expect, "{name} {number}");
-        };
-        check("01.json", 0, "01.json");
-        check("01.json", 1, "01.1.json");
-        check("01.1.json", 1, "01.1.1.json");
-        check("a.b.json", 12, "a.b.12.json");
-    }
-
-    #[test]
     fn a_held_name_tells_the_files_own() {
         for name in [
             "01.json",
@@ -153,27 +124,5 @@ mod tests {
         ] {
             assert_eq!(held_original(foreign), None, "{foreign}");
         }
-    }
-
-    #[test]
-    fn long_names_leave_room_for_the_reason() {
-        let check = |name: String| {
-            for number in [0, 1, u32::MAX] {
-                let numbered = numbered(&name, number);
-                assert!(numbered.ends_with(BUNDLE_SUFFIX), "{numbered}");
-                let reason = reason_name(&numbered);
-                assert!(
-                    reason.len() <= MAX_NAME_BYTES,
-                    "{} bytes: {reason}",
-                    reason.len()
-                );
-            }
-        };
-        check(format!("{}.json", "a".repeat(250)));
-        check(format!("{}.json", "é".repeat(125)));
-        let longest_kept = format!("{}.json", "a".repeat(238));
-        assert_eq!(numbered(&longest_kept, 0), longest_kept);
-        let one_more = format!("{}.json", "a".repeat(239));
-        assert_eq!(numbered(&one_more, 0), longest_kept);
     }
 }

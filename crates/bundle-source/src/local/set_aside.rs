@@ -6,11 +6,12 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use super::folder::Folder;
-use super::names::{numbered, reason_name};
+use super::names::numbered;
 use super::reading::{Found, find, is_unchanged, open};
 use super::removal::{give_back, remove_version};
 use super::stamp::Stamp;
 use crate::Entry;
+use crate::names::reason_name;
 
 /// A file on its way to the rejected folder.
 #[derive(Clone, Copy, Debug)]

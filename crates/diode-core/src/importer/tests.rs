@@ -187,6 +187,7 @@ impl StubbornSource {
                 action,
                 place: entry.location.to_string(),
                 transient: true,
+                read_only: false,
                 source: "made to fail".into(),
             });
         }

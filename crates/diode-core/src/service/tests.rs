@@ -195,6 +195,7 @@ impl Source for Shelf {
                 action: "list",
                 place: self.name.into(),
                 transient: true,
+                read_only: false,
                 source: "closed".into(),
             });
         }

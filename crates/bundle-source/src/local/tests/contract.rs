@@ -36,6 +36,17 @@ impl Harness for Local {
         &self.source
     }
 
+    fn unlisted(&self) -> &[&'static str] {
+        &[
+            "02.json.tmp",
+            "03.JSON",
+            ".04.json",
+            "sub/05.json",
+            "06.txt",
+            "07json",
+        ]
+    }
+
     async fn put(&self, name: &str, content: &[u8]) {
         let path = self.place.path(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();

@@ -1,0 +1,77 @@
+//! The objects that may be bundles, and those that only look so.
+
+use http::Method;
+
+use super::client::{Call, Client, Said};
+use super::error::{S3Error, S3Permission};
+use super::keys::{Area, Odd, Verdict, encode_query};
+use super::objects::unasked;
+use super::retry::retried;
+use super::xml::{Listed, Page, parse_page};
+use crate::{Entry, Location};
+
+/// What a folder of a bucket holds.
+#[derive(Debug, Default)]
+pub(super) struct Listing {
+    /// The objects that may be bundles, oldest first.
+    pub(super) entries: Vec<Entry>,
+    /// The keys that look like a bundle's, whose objects are left alone.
+    pub(super) oddities: Vec<(String, Odd)>,
+}
+
+/// Lists an area, all pages of it.
+pub(super) async fn list(client: &Client, area: &Area) -> Result<Listing, S3Error> {
+    let mut listing = Listing::default();
+    let mut token = None;
+    loop {
+        let page = retried(client.patience, || page(client, area, token.as_deref())).await?;
+        for object in page.objects {
+            listing.add(area, object);
+        }
+        if page.next.is_some() && page.next == token {
+            return Err(S3Error::Answer("listing: a page follows itself".into()));
+        }
+        token = page.next;
+        if token.is_none() {
+            break;
+        }
+    }
+    listing
+        .entries
+        .sort_unstable_by(|a, b| (a.modified, &a.location).cmp(&(b.modified, &b.location)));
+    Ok(listing)
+}
+
+impl Listing {
+    fn add(&mut self, area: &Area, object: Listed) {
+        match area.judge(&object.key) {
+            Verdict::Bundle(location) => self.entries.push(Entry {
+                location: Location::new(location),
+                size: object.size,
+                modified: object.modified,
+                etag: object.etag,
+            }),
+            Verdict::Odd(reason) => {
+                let key = String::from_utf8_lossy(&object.key).into_owned();
+                self.oddities.push((key, reason));
+            }
+            Verdict::Other => {}
+        }
+    }
+}
+
+async fn page(client: &Client, area: &Area, token: Option<&str>) -> Result<Page, S3Error> {
+    let mut query = format!(
+        "list-type=2&encoding-type=url&prefix={}",
+        encode_query(area.folder())
+    );
+    if let Some(token) = token {
+        query += "&continuation-token=";
+        query += &encode_query(token);
+    }
+    let call = Call::new(Method::GET, "", S3Permission::List).query(query);
+    match client.send(&call).await? {
+        Said::Yes(answer) => parse_page(&answer.collect().await?),
+        Said::Missing | Said::Condition | Said::CannotDo => Err(unasked()),
+    }
+}

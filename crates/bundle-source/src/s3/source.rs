@@ -1,0 +1,174 @@
+//! The bucket as a [`Source`].
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use super::client::Client;
+use super::config::S3Config;
+use super::error::{S3Error, failed};
+use super::keys::{Area, Odd};
+use super::listing::list;
+use super::reading::{Reading, read};
+use super::removal::{delete, remove};
+use super::set_aside::Rejection;
+use crate::names::reason_name;
+use crate::{Entry, ReadError, Removal, Source, SourceError};
+
+/// Bundle files in a bucket of an S3 store.
+///
+/// What may be a bundle is an object below the folder, at any depth, whose key ends with `.json`;
+/// but never one in the folder for rejected files. Its location is its key without the folder. What
+/// has a key that cannot be told or addressed unambiguously is left alone, and said once in the log.
+///
+/// ```
+/// use bundle_source::{S3Config, S3Source, Source};
+///
+/// let source = S3Source::new(&S3Config {
+///     endpoint: Some("http://minio:9000".into()),
+///     ..S3Config::new("diode", "/connectors/")
+/// })?;
+/// assert_eq!(source.name(), "s3://diode/connectors");
+///
+/// let refused = S3Source::new(&S3Config {
+///     endpoint: Some("http://minio:9000/diode".into()),
+///     ..S3Config::new("diode", "/connectors/")
+/// })
+/// .unwrap_err();
+/// assert_eq!(refused.to_string(), "cannot use http://minio:9000/diode as the endpoint");
+/// # Ok::<(), bundle_source::SourceError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct S3Source {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    name: String,
+    bucket: String,
+    client: Client,
+    area: Area,
+    /// The oddities of the last listing, which have been said.
+    said: Mutex<HashSet<String>>,
+}
+
+impl S3Source {
+    /// The source of the files that `config` describes. Nothing is asked of the store yet.
+    ///
+    /// Where the process has no default crypto provider of rustls, ring's becomes it.
+    ///
+    /// # Errors
+    /// [`SourceError`], not transient, whose cause is an [`S3Error`]: a setting cannot be used.
+    pub fn new(config: &S3Config) -> Result<Self, SourceError> {
+        let area = Area::of(config)?;
+        let client = Client::new(config)?;
+        let bucket = format!("s3://{}", config.bucket);
+        let inner = Inner {
+            name: format!("{bucket}/{}", area.folder())
+                .trim_end_matches('/')
+                .to_owned(),
+            bucket,
+            client,
+            area,
+            said: Mutex::default(),
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
+    }
+}
+
+#[async_trait]
+impl Source for S3Source {
+    fn name(&self) -> &str {
+        &self.inner.name
+    }
+
+    async fn list(&self) -> Result<Vec<Entry>, SourceError> {
+        let listing = list(&self.inner.client, &self.inner.area)
+            .await
+            .map_err(|error| failed("list", &self.inner.name, error))?;
+        self.inner.say_oddities(&listing.oddities);
+        Ok(listing.entries)
+    }
+
+    async fn read(&self, entry: &Entry, limit: u64) -> Result<Bytes, ReadError> {
+        let location = entry.location.clone();
+        let Some(key) = self.inner.area.key(location.as_str()) else {
+            return Err(ReadError::Gone { location });
+        };
+        if entry.size > limit {
+            return Err(ReadError::TooLarge {
+                location,
+                size: entry.size,
+                limit,
+            });
+        }
+        match read(&self.inner.client, &key, entry).await {
+            Ok(Reading::Content(content)) => Ok(content),
+            Ok(Reading::Changed) => Err(ReadError::Changed { location }),
+            Ok(Reading::Gone) => Err(ReadError::Gone { location }),
+            Err(error) => Err(self.inner.failed("read", &key, error).into()),
+        }
+    }
+
+    async fn remove(&self, entry: &Entry) -> Result<Removal, SourceError> {
+        let Some(key) = self.inner.area.key(entry.location.as_str()) else {
+            return Ok(Removal::AlreadyGone);
+        };
+        remove(&self.inner.client, &key, entry)
+            .await
+            .map_err(|error| self.inner.failed("remove", &key, error))
+    }
+
+    async fn set_aside(&self, entry: &Entry, reason: &[u8]) -> Result<Option<String>, SourceError> {
+        let Some(key) = self.inner.area.key(entry.location.as_str()) else {
+            return Ok(None);
+        };
+        let rejection = Rejection {
+            client: &self.inner.client,
+            area: &self.inner.area,
+            key: &key,
+            entry,
+            reason: Bytes::copy_from_slice(reason),
+        };
+        rejection
+            .set_aside()
+            .await
+            .map_err(|error| self.inner.failed("set aside", &key, error))
+    }
+
+    async fn discard(&self, set_aside: &str) -> Result<(), SourceError> {
+        if !self.inner.area.is_place(set_aside) {
+            return Err(self
+                .inner
+                .failed("discard", set_aside, S3Error::NotSetAside));
+        }
+        // The file goes first: a call that did not come to its end can be repeated.
+        for key in [set_aside, &reason_name(set_aside)] {
+            delete(&self.inner.client, key)
+                .await
+                .map_err(|error| self.inner.failed("discard", key, error))?;
+        }
+        Ok(())
+    }
+}
+
+impl Inner {
+    fn failed(&self, action: &'static str, key: &str, error: S3Error) -> SourceError {
+        failed(action, format!("{}/{key}", self.bucket), error)
+    }
+
+    fn say_oddities(&self, oddities: &[(String, Odd)]) {
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        for (key, reason) in oddities {
+            if !said.contains(key) {
+                tracing::warn!(source = self.name, ?key, %reason, "an object is left alone");
+            }
+        }
+        *said = oddities.iter().map(|(key, _)| key.clone()).collect();
+    }
+}

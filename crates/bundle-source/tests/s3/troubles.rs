@@ -1,0 +1,135 @@
+//! What somebody must mend: one clear line each.
+
+use std::error::Error;
+
+use bundle_source::{
+    S3Config, S3Error, S3Keys, S3Patience, S3Permission, S3Setting, S3Source, Source, SourceError,
+};
+use http::Method;
+
+use crate::bucket::{Bucket, entry, listed};
+
+fn cause(error: &SourceError) -> &S3Error {
+    error
+        .source
+        .downcast_ref()
+        .expect("the cause is an S3Error")
+}
+
+/// Lists with `config`, which fails for good.
+async fn check(config: S3Config, expect: &str, setting: Option<S3Setting>) {
+    let source = S3Source::new(&config).unwrap();
+    let error = source.list().await.unwrap_err();
+    assert_eq!(error.to_string(), format!("cannot list {}", source.name()));
+    assert_eq!(cause(&error).to_string(), expect);
+    assert_eq!(cause(&error).setting(), setting);
+    assert!(!error.transient, "{error:?}");
+}
+
+#[tokio::test]
+async fn wrong_credentials_and_a_missing_bucket() {
+    let bucket = Bucket::new().await;
+    let right = bucket.config("in");
+    let keys = right.keys.clone().unwrap();
+    let with_keys = |keys| S3Config {
+        keys: Some(keys),
+        ..right.clone()
+    };
+    let wrong_secret = S3Keys {
+        secret_key: "wrong".into(),
+        ..keys.clone()
+    };
+    let expect = "the secret key is not that of the access key";
+    check(with_keys(wrong_secret), expect, Some(S3Setting::SecretKey)).await;
+    let unknown = S3Keys {
+        access_key: "NOBODY".into(),
+        ..keys
+    };
+    let expect = "the store does not know the access key";
+    check(with_keys(unknown), expect, Some(S3Setting::AccessKey)).await;
+    let missing = Bucket::named("missing").config("in");
+    let expect = "the bucket does not exist";
+    check(missing, expect, Some(S3Setting::Bucket)).await;
+}
+
+#[tokio::test]
+async fn a_store_that_cannot_be_reached() {
+    let bucket = Bucket::named("any");
+    let source = S3Source::new(&S3Config {
+        // Nobody listens there.
+        endpoint: Some("127.0.0.1:1".into()),
+        patience: S3Patience {
+            retries: 1,
+            ..S3Patience::default()
+        },
+        ..bucket.config("in")
+    });
+    let error = source.unwrap().list().await.unwrap_err();
+    assert_eq!(cause(&error).to_string(), "cannot connect to the store");
+    let why = cause(&error).source().expect("it is known why");
+    assert!(why.to_string().contains("refused"), "{why}");
+    assert!(why.source().is_none(), "all is said once: {why}");
+    assert_eq!(cause(&error).setting(), Some(S3Setting::Endpoint));
+    assert!(error.transient);
+}
+
+#[tokio::test]
+async fn a_key_that_may_only_read() {
+    let bucket = Bucket::new().await;
+    let source = bucket.source("in");
+    bucket.put("in/01.json", b"[1]").await;
+    let found = entry(&source, "01.json").await;
+    deny(&bucket, &["s3:PutObject", "s3:DeleteObject"]).await;
+    assert_eq!(source.read(&found, 100).await.unwrap(), "[1]");
+    let check = |error: SourceError, what: &str, permission: S3Permission| {
+        let place = format!("s3://{}/in/01.json", bucket.name);
+        assert_eq!(error.to_string(), format!("cannot {what} {place}"));
+        let cause = cause(&error).to_string();
+        let expect = "the bucket is read-only for this access key: it may not";
+        assert_eq!(cause, format!("{expect} {permission} objects"));
+        assert!(!error.transient);
+    };
+    let error = source.remove(&found).await.unwrap_err();
+    check(error, "remove", S3Permission::Delete);
+    let error = source.set_aside(&found, b"{}").await.unwrap_err();
+    check(error, "set aside", S3Permission::Write);
+    assert_eq!(bucket.keys().await, ["in/01.json"]);
+    assert_eq!(source.list().await.unwrap(), [found]);
+}
+
+/// The original cannot be deleted: there is one copy of it, however often that is tried.
+#[tokio::test]
+async fn a_key_that_may_not_delete() {
+    let bucket = Bucket::new().await;
+    let source = bucket.source("in");
+    bucket.put("in/01.json", b"[1]").await;
+    let found = entry(&source, "01.json").await;
+    deny(&bucket, &["s3:DeleteObject"]).await;
+    let everything = [
+        "in/01.json",
+        "in/rejected/01.json",
+        "in/rejected/01.json.reason.json",
+    ];
+    for _ in 0..3 {
+        let error = source.set_aside(&found, b"{}").await.unwrap_err();
+        assert!(!error.transient, "{error:?}");
+        assert_eq!(bucket.keys().await, everything);
+    }
+    bucket.send(Method::DELETE, "", "policy", &[], b"").await;
+    let place = source.set_aside(&found, b"{}").await.unwrap();
+    assert_eq!(place.as_deref(), Some("in/rejected/01.json"));
+    assert_eq!(bucket.keys().await, everything[1..]);
+    assert_eq!(listed(&source).await, [""; 0]);
+}
+
+async fn deny(bucket: &Bucket, actions: &[&str]) {
+    let name = &bucket.name;
+    let actions = actions.join("\", \"");
+    let policy = format!(
+        r#"{{"Version": "2012-10-17", "Statement": [{{"Effect": "Deny", "Principal": "*",
+            "Action": ["{actions}"], "Resource": "arn:aws:s3:::{name}/*"}}]}}"#
+    );
+    bucket
+        .send(Method::PUT, "", "policy", &[], policy.as_bytes())
+        .await;
+}
