@@ -1,7 +1,7 @@
 //! A private RabbitMQ for the tests: own ports, own folder, gone when we are.
 
 use std::fs;
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpStream};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -81,7 +81,7 @@ impl Server {
         let folder = shell::target()?
             .join("xtask")
             .join(format!("rabbitmq-{}", std::process::id()));
-        let [port, distribution, mapper] = free_ports()?;
+        let [port, distribution, mapper] = shell::free_ports()?;
         write_configuration(&folder, port)
             .with_context(|| format!("cannot write to {}", folder.display()))?;
         let keeper = command(&script, &folder, [port, distribution, mapper])?
@@ -164,16 +164,4 @@ fn command(script: &Path, folder: &Path, ports: [u16; 3]) -> anyhow::Result<Comm
         .stdout(output.try_clone().context("cannot share the log")?)
         .stderr(output);
     Ok(command)
-}
-
-/// Three ports that are free now. Nothing keeps others from taking them before the broker does;
-/// then it does not start, and says so.
-fn free_ports() -> anyhow::Result<[u16; 3]> {
-    let bind = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
-    let listeners = [bind()?, bind()?, bind()?];
-    let mut ports = [0; 3];
-    for (port, listener) in ports.iter_mut().zip(&listeners) {
-        *port = listener.local_addr()?.port();
-    }
-    Ok(ports)
 }

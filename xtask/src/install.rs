@@ -1,42 +1,97 @@
-//! Finding RabbitMQ, and installing it where that is possible.
+//! Finding the servers that the tests need, and installing them where that is possible.
 
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::shell;
+use crate::{broker, shell, store};
+
+/// Something that may have to be installed.
+struct Missing<'a> {
+    /// What is missing, for people.
+    what: &'a str,
+    /// Debian's packages that have it.
+    packages: &'a [&'a str],
+    /// The variable that names a server to use instead.
+    variable: &'a str,
+}
 
 /// RabbitMQ's start script.
 ///
 /// Debian's own, in the PATH, insists on a system user and on system folders; the one below it
 /// does not, and is preferred.
 pub(crate) fn rabbitmq_server() -> anyhow::Result<PathBuf> {
+    let find = || {
+        let preferred = PathBuf::from("/usr/lib/rabbitmq/bin/rabbitmq-server");
+        Some(preferred)
+            .filter(|script| script.is_file())
+            .or_else(|| in_path("rabbitmq-server"))
+    };
     if let Some(found) = find() {
         return Ok(found);
     }
-    anyhow::ensure!(
-        shell::succeeds(Command::new("apt-get").arg("--version")) && is_root(),
-        "rabbitmq-server is missing. Install it (Debian: apt-get install --no-install-recommends \
-         rabbitmq-server), run this as root on Debian, or set {} to a broker that runs already",
-        crate::broker::VARIABLE,
-    );
-    println!("xtask: installing rabbitmq-server");
-    apt_get(&["update", "--quiet"])?;
-    apt_get(&[
-        "install",
-        "--yes",
-        "--quiet",
-        "--no-install-recommends",
-        "rabbitmq-server",
-    ])?;
+    let missing = Missing {
+        what: "rabbitmq-server",
+        packages: &["rabbitmq-server"],
+        variable: broker::VARIABLE,
+    };
+    missing.install()?;
     find().ok_or_else(|| anyhow::anyhow!("rabbitmq-server is missing though it was installed"))
 }
 
-fn find() -> Option<PathBuf> {
+/// Ceph's daemons, and the commands that set them up, all in the PATH.
+pub(crate) fn ceph() -> anyhow::Result<()> {
+    const PROGRAMS: [&str; 6] = [
+        "ceph",
+        "ceph-mon",
+        "ceph-osd",
+        "monmaptool",
+        "radosgw",
+        "radosgw-admin",
+    ];
+    let missing = || -> Vec<&str> {
+        let programs = PROGRAMS.into_iter();
+        programs.filter(|name| in_path(name).is_none()).collect()
+    };
+    if missing().is_empty() {
+        return Ok(());
+    }
+    Missing {
+        what: &missing().join(", "),
+        packages: &["radosgw", "ceph-mon", "ceph-osd"],
+        variable: store::VARIABLE,
+    }
+    .install()?;
+    let missing = missing();
+    anyhow::ensure!(
+        missing.is_empty(),
+        "{} missing though Ceph was installed",
+        missing.join(", ")
+    );
+    Ok(())
+}
+
+impl Missing<'_> {
+    fn install(&self) -> anyhow::Result<()> {
+        let packages = self.packages.join(" ");
+        anyhow::ensure!(
+            shell::succeeds(Command::new("apt-get").arg("--version")) && is_root(),
+            "missing: {}. Install it (Debian: apt-get install --no-install-recommends {packages}), \
+             run this as root on Debian, or set {} to a server that runs already",
+            self.what,
+            self.variable,
+        );
+        println!("xtask: installing {packages}");
+        apt_get(&["update", "--quiet"])?;
+        let install = ["install", "--yes", "--quiet", "--no-install-recommends"];
+        apt_get(&[&install, self.packages].concat())
+    }
+}
+
+fn in_path(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let in_path = std::env::split_paths(&path).map(|folder| folder.join("rabbitmq-server"));
-    std::iter::once(PathBuf::from("/usr/lib/rabbitmq/bin/rabbitmq-server"))
-        .chain(in_path)
-        .find(|script| script.is_file())
+    std::env::split_paths(&path)
+        .map(|folder| folder.join(program))
+        .find(|file| file.is_file())
 }
 
 fn apt_get(arguments: &[&str]) -> anyhow::Result<()> {

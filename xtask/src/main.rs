@@ -11,6 +11,7 @@ mod deny;
 mod docs;
 mod install;
 mod shell;
+mod store;
 mod tidy;
 
 use std::io::Read as _;
@@ -20,22 +21,26 @@ use anyhow::Context as _;
 
 use crate::broker::Broker;
 use crate::shell::Cargo;
+use crate::store::Store;
 
 const HELP: &str = "\
 usage: cargo xtask COMMAND
 
 commands:
   demo         run the program once against a platform in memory; needs no services
-  test [ARGS]  every test there is, with a private RabbitMQ that is started for them;
-               ARGS go to `cargo test --workspace`
+  test [ARGS]  every test there is, with a private RabbitMQ and a private S3 server (Ceph) that
+               are started for them; ARGS go to `cargo test --workspace`
   ci           what the CI runs: format, tidiness, clippy, docs, cargo-deny, tests
   docs         write docs/CONFIGURATION.md anew from the program
-  services     start the tests' RabbitMQ and keep it until Enter is pressed
+  services     start the tests' RabbitMQ and S3 server, and keep them until Enter is pressed
   help         this text
 
-RabbitMQ is installed with apt-get where it is missing and we are root. To use a broker that
-runs already, set DIODE_TEST_AMQP to its address, such as amqp://guest:guest@127.0.0.1:5672/%2f;
-it should have max_message_size set to 16777216, the limit that one of the tests goes over.
+RabbitMQ and Ceph are installed with apt-get where they are missing and we are root. To use servers
+that run already:
+  DIODE_TEST_AMQP  a broker's address, such as amqp://guest:guest@127.0.0.1:5672/%2f; it should have
+                   max_message_size set to 16777216, the limit that one of the tests goes over
+  DIODE_TEST_S3    a store's, http://ACCESS:SECRET@HOST:PORT/PREFIX; buckets named PREFIX-... are
+                   made there, and left
 ";
 
 fn main() -> ExitCode {
@@ -75,27 +80,52 @@ fn demo() -> anyhow::Result<()> {
 
 fn test(arguments: &[&str]) -> anyhow::Result<()> {
     let program = shell::build_program()?;
-    let broker = Broker::of_environment_or_started()?;
+    let services = Services::start()?;
     let result = Cargo::new(["test", "--workspace", "--no-fail-fast"])
         .args(arguments)
         .env(shell::BIN_VARIABLE, program)
-        .env(broker::VARIABLE, broker.address())
+        .env(broker::VARIABLE, services.broker.address())
+        .env(store::VARIABLE, services.store.address())
         .run();
     if result.is_ok() {
-        broker.discard();
-    } else if let Some(log) = broker.log() {
-        println!("xtask: the broker's log is kept in {}", log.display());
+        services.discard();
+    } else {
+        for log in [services.broker.log(), services.store.log()] {
+            let Some(log) = log else { continue };
+            println!("xtask: a server's log is kept in {}", log.display());
+        }
     }
     result
 }
 
 fn services() -> anyhow::Result<()> {
-    let broker = Broker::of_environment_or_started()?;
-    println!("export {}={}", broker::VARIABLE, broker.address());
-    println!("RabbitMQ runs until Enter is pressed.");
+    let services = Services::start()?;
+    println!("export {}={}", broker::VARIABLE, services.broker.address());
+    println!("export {}={}", store::VARIABLE, services.store.address());
+    println!("They run until Enter is pressed.");
     std::io::stdin()
         .read(&mut [0])
         .context("cannot read from the terminal")?;
-    broker.discard();
+    services.discard();
     Ok(())
+}
+
+/// The servers that tests need.
+struct Services {
+    broker: Broker,
+    store: Store,
+}
+
+impl Services {
+    fn start() -> anyhow::Result<Self> {
+        Ok(Self {
+            broker: Broker::of_environment_or_started()?,
+            store: Store::of_environment_or_started()?,
+        })
+    }
+
+    fn discard(self) {
+        self.broker.discard();
+        self.store.discard();
+    }
 }

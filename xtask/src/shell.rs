@@ -1,6 +1,7 @@
 //! Running other programs, cargo above all.
 
 use std::ffi::OsStr;
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -90,6 +91,20 @@ pub(crate) fn succeeds(command: &mut Command) -> bool {
         .stderr(Stdio::null())
         .status()
         .is_ok_and(|status| status.success())
+}
+
+/// Ports that are free now. Nothing keeps others from taking them before our server does; then it
+/// does not start, and says so.
+pub(crate) fn free_ports<const N: usize>() -> anyhow::Result<[u16; N]> {
+    let mut ports = [0; N];
+    let mut listeners = Vec::new();
+    for port in &mut ports {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        *port = listener.local_addr()?.port();
+        // Each stays taken until all are known, so that none is given twice.
+        listeners.push(listener);
+    }
+    Ok(ports)
 }
 
 fn show(command: &Command) -> String {

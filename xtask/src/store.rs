@@ -1,0 +1,176 @@
+//! A private S3 server for the tests, Ceph's gateway: own ports, own folder, gone when we are.
+
+use std::fs;
+use std::net::{Ipv4Addr, TcpStream};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+
+use crate::{install, shell};
+
+/// The variable that holds the store's address for the tests.
+pub(crate) const VARIABLE: &str = "DIODE_TEST_S3";
+
+/// It takes 12 s on two cores that have nothing else to do.
+const START_TIMEOUT: Duration = Duration::from_mins(2);
+
+const SCRIPT: &str = include_str!("ceph.sh");
+const ACCESS_KEY: &str = "DIODETEST";
+const SECRET_KEY: &str = "secret-of-the-tests";
+
+/// The tests' S3 server.
+pub(crate) enum Store {
+    /// One that runs anyway.
+    Given(String),
+    /// One that we started.
+    Started(Server),
+}
+
+impl Store {
+    /// The store that the environment names, else one that is started.
+    pub(crate) fn of_environment_or_started() -> anyhow::Result<Self> {
+        match std::env::var(VARIABLE) {
+            Ok(address) if !address.is_empty() => Ok(Self::Given(address)),
+            _ => Server::start().map(Self::Started),
+        }
+    }
+
+    /// Its address, with access key, secret key, and how the names of the tests' buckets begin.
+    pub(crate) fn address(&self) -> String {
+        match self {
+            Self::Given(address) => address.clone(),
+            Self::Started(server) => format!(
+                "http://{ACCESS_KEY}:{SECRET_KEY}@127.0.0.1:{}/diode",
+                server.port
+            ),
+        }
+    }
+
+    /// Where it writes its logs, if it is ours.
+    pub(crate) fn log(&self) -> Option<&Path> {
+        match self {
+            Self::Given(_) => None,
+            Self::Started(server) => Some(&server.folder),
+        }
+    }
+
+    /// Stops it, if it is ours, and removes what it wrote.
+    pub(crate) fn discard(self) {
+        if let Self::Started(server) = self {
+            let folder = server.folder.clone();
+            drop(server);
+            // What cannot be removed lies in the target folder, where it disturbs nobody.
+            drop(fs::remove_dir_all(folder));
+        }
+    }
+}
+
+/// A store that we started; it is stopped when this is dropped.
+pub(crate) struct Server {
+    keeper: Child,
+    folder: PathBuf,
+    port: u16,
+}
+
+impl Server {
+    fn start() -> anyhow::Result<Self> {
+        install::ceph()?;
+        let folder = shell::target()?
+            .join("xtask")
+            .join(format!("ceph-{}", std::process::id()));
+        let [port, monitor] = shell::free_ports()?;
+        let monitor = format!("127.0.0.1:{monitor}");
+        write_configuration(&folder, port, &monitor)
+            .with_context(|| format!("cannot write to {}", folder.display()))?;
+        println!("xtask: starting an S3 server (Ceph) on port {port}");
+        let keeper = Command::new("sh")
+            .args(["-c", SCRIPT, "ceph", ACCESS_KEY, SECRET_KEY, &monitor])
+            .current_dir(&folder)
+            .process_group(0)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .context("cannot start the S3 server")?;
+        let mut server = Self {
+            keeper,
+            folder,
+            port,
+        };
+        server.wait_until_it_answers()?;
+        Ok(server)
+    }
+
+    fn wait_until_it_answers(&mut self) -> anyhow::Result<()> {
+        let deadline = Instant::now() + START_TIMEOUT;
+        let logs = format!("its logs are in {}", self.folder.display());
+        let is_there = |name: &str| self.folder.join(name).exists();
+        let listens = || TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_ok();
+        while !(is_there("started") && listens()) {
+            anyhow::ensure!(
+                !is_there("failed"),
+                "the S3 server does not start (start.log says why); {logs}"
+            );
+            anyhow::ensure!(
+                Instant::now() < deadline,
+                "the S3 server does not listen after {} s; {logs}",
+                START_TIMEOUT.as_secs()
+            );
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.keeper.stdin.take());
+        // It kills itself, so there is no other outcome to look at.
+        drop(self.keeper.wait());
+    }
+}
+
+fn write_configuration(folder: &Path, port: u16, monitor: &str) -> std::io::Result<()> {
+    for daemon in ["mon", "osd", "gateway"] {
+        fs::create_dir_all(folder.join(daemon))?;
+    }
+    let at = folder.display();
+    fs::write(
+        folder.join("ceph.conf"),
+        format!(
+            "[global]\n\
+             mon host = [v1:{monitor}]\n\
+             mon initial members = a\n\
+             public addr = 127.0.0.1\n\
+             cluster addr = 127.0.0.1\n\
+             ms bind msgr2 = false\n\
+             auth cluster required = none\n\
+             auth service required = none\n\
+             auth client required = none\n\
+             keyring = /dev/null\n\
+             osd objectstore = memstore\n\
+             memstore device bytes = 2147483648\n\
+             osd crush chooseleaf type = 0\n\
+             osd pool default size = 1\n\
+             osd pool default min size = 1\n\
+             osd pool default pg num = 4\n\
+             osd pool default pgp num = 4\n\
+             osd pool default pg autoscale mode = off\n\
+             mon allow pool size one = true\n\
+             mon max pg per osd = 2000\n\
+             mon data = {at}/mon\n\
+             osd data = {at}/osd\n\
+             rgw data = {at}/gateway\n\
+             run dir = {at}\n\
+             admin socket =\n\
+             pid file =\n\
+             log file =\n\
+             log to stderr = true\n\
+             [client.rgw]\n\
+             rgw frontends = beast endpoint=127.0.0.1:{port}\n"
+        ),
+    )
+}
