@@ -13,14 +13,20 @@ mod wire;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Parser as _;
+use tokio::runtime::Runtime;
 
 use crate::cli::{Cli, Command, Format, Page};
 use crate::exit::Exit;
 use crate::logging::Style;
 use crate::settings::{Loaded, Settings};
+
+/// How long calls that block and cannot be cancelled (a file's opening, a name's look-up) may still
+/// take when all else has ended.
+const BLOCKED_WITHIN: Duration = Duration::from_millis(500);
 
 fn main() -> ExitCode {
     let outcome = Cli::try_parse()
@@ -69,12 +75,19 @@ fn start(config: Option<PathBuf>) -> anyhow::Result<Exit> {
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
-    Ok(runtime
-        .block_on(run::run(settings))
-        .unwrap_or_else(|error| {
+    Ok(
+        run_to_end(runtime, run::run(settings)).unwrap_or_else(|error| {
             tracing::error!("{error:#}");
             Exit::Failed
-        }))
+        }),
+    )
+}
+
+/// Runs `work`, and leaves although a call may block for good: dropping a runtime waits for it.
+fn run_to_end<T>(runtime: Runtime, work: impl Future<Output = T>) -> T {
+    let outcome = runtime.block_on(work);
+    runtime.shutdown_timeout(BLOCKED_WITHIN);
+    outcome
 }
 
 fn check_files(files: &[PathBuf], format: Format, config: Option<PathBuf>) -> anyhow::Result<Exit> {
@@ -84,4 +97,28 @@ fn check_files(files: &[PathBuf], format: Format, config: Option<PathBuf>) -> an
     } = settings::load_limits(&environment::inputs(config)?)?;
     report::warnings(&warnings);
     check::check(files, format, limits)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn a_call_that_blocks_for_good_does_not_keep_us() {
+        let (release, blocked) = mpsc::channel::<()>();
+        let (left, leaving) = mpsc::channel();
+        thread::spawn(move || {
+            let outcome = run_to_end(Runtime::new().unwrap(), async {
+                tokio::task::spawn_blocking(move || blocked.recv());
+                Exit::Done
+            });
+            left.send(outcome)
+        });
+        let outcome = leaving.recv_timeout(Duration::from_secs(20));
+        assert_eq!(outcome, Ok(Exit::Done));
+        drop(release);
+    }
 }

@@ -92,6 +92,16 @@ impl Folder {
         }
     }
 
+    /// Takes hold of what has `name`, be it a link or a FIFO, without opening it.
+    pub(super) fn hold(&self, name: &str) -> io::Result<Option<OwnedFd>> {
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        match rustix::fs::openat(&self.handle, name, flags, Mode::empty()) {
+            Ok(held) => Ok(Some(held)),
+            Err(Errno::NOENT) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Opens a file for reading, without waiting for a FIFO's writer.
     pub(super) fn open_file(&self, name: &str) -> io::Result<File> {
         let flags =

@@ -2,12 +2,15 @@
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
+use std::os::fd::OwnedFd;
+use std::path::Path;
 
 use bytes::Bytes;
-use rustix::fs::FileType;
+use rustix::fs::{FileType, Stat};
 
 use super::folder::Folder;
 use super::names::{Name, name_of};
+use super::opening::Opener;
 use super::stamp::Stamp;
 use crate::Entry;
 
@@ -22,17 +25,32 @@ pub(super) enum Found<'a> {
     Gone,
 }
 
-/// What reading a listed file came to.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Reading {
-    /// It was read.
-    Content(Bytes),
+/// Why a listed file was not read.
+#[derive(Debug)]
+pub(super) enum Unread {
     /// It has more bytes than the limit.
     TooLarge,
     /// It is another file by now, or is being written to.
     Changed,
     /// It is not there any more.
     Gone,
+    /// The file system failed.
+    Failed(io::Error),
+}
+
+impl From<io::Error> for Unread {
+    fn from(error: io::Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// A listed file that is held: it stays this file, whatever its name leads to by then.
+#[derive(Debug)]
+pub(super) struct Held {
+    folder: Folder,
+    name: String,
+    stamp: Stamp,
+    handle: OwnedFd,
 }
 
 /// Looks for a listed file.
@@ -45,30 +63,63 @@ pub(super) fn find<'a>(folder: &Folder, entry: &'a Entry) -> io::Result<Found<'a
     let Some(stat) = folder.stat(name.as_ref())? else {
         return Ok(Found::Gone);
     };
-    let stamp = Stamp::of(&stat);
-    let is_file = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
-    Ok(
-        if is_file && stamp.entry(entry.location.clone()) == *entry {
-            Found::Same(name, stamp)
-        } else {
-            Found::Other
-        },
-    )
+    Ok(match stamp_of(&stat, entry) {
+        Some(stamp) => Found::Same(name, stamp),
+        None => Found::Other,
+    })
 }
 
 /// Reads a listed file of at most `limit` bytes.
-pub(super) fn read(folder: &Folder, entry: &Entry, limit: u64) -> io::Result<Reading> {
-    let (name, stamp) = match find(folder, entry)? {
-        Found::Same(name, stamp) => (name, stamp),
-        Found::Other => return Ok(Reading::Changed),
-        Found::Gone => return Ok(Reading::Gone),
+pub(super) async fn read(
+    opener: &Opener,
+    folder: &Path,
+    entry: &Entry,
+    limit: u64,
+) -> Result<Bytes, Unread> {
+    let (folder, entry) = (folder.to_owned(), entry.clone());
+    let held = blocking(move || hold(Folder::open(&folder)?, &entry, limit)).await?;
+    let file = opener.open(&held).await?;
+    blocking(move || held.read(file)).await
+}
+
+/// Takes hold of a listed file of at most `limit` bytes.
+pub(super) fn hold(folder: Folder, entry: &Entry, limit: u64) -> Result<Held, Unread> {
+    let Name::Bundle(name) = name_of(entry.location.as_str().as_ref()) else {
+        return Err(Unread::Gone);
     };
+    let handle = folder.hold(name)?.ok_or(Unread::Gone)?;
+    let stat = rustix::fs::fstat(&handle).map_err(io::Error::from)?;
+    let stamp = stamp_of(&stat, entry).ok_or(Unread::Changed)?;
     if stamp.size() > limit {
-        return Ok(Reading::TooLarge);
+        return Err(Unread::TooLarge);
     }
-    match open(folder, name, &stamp)? {
-        Some(file) => read_unchanged(&file, &stamp),
-        None => Ok(Reading::Changed),
+    Ok(Held {
+        name: name.to_owned(),
+        folder,
+        stamp,
+        handle,
+    })
+}
+
+impl Held {
+    /// What holds the file, without having it open.
+    pub(super) fn handle(&self) -> &OwnedFd {
+        &self.handle
+    }
+
+    /// Which file it is.
+    pub(super) fn stamp(&self) -> &Stamp {
+        &self.stamp
+    }
+
+    /// Reads the file as it was `opened`, or else as its name opens it now.
+    pub(super) fn read(&self, opened: Option<File>) -> Result<Bytes, Unread> {
+        let file = match opened {
+            Some(file) if is_unchanged(&file, &self.stamp)? => file,
+            Some(_) => return Err(Unread::Changed),
+            None => open(&self.folder, &self.name, &self.stamp)?.ok_or(Unread::Changed)?,
+        };
+        read_unchanged(&file, &self.stamp)
     }
 }
 
@@ -88,15 +139,31 @@ pub(super) fn is_unchanged(file: &File, stamp: &Stamp) -> io::Result<bool> {
 }
 
 /// Reads an open file, if it stays the one of `stamp` all the while.
-pub(super) fn read_unchanged(file: &File, stamp: &Stamp) -> io::Result<Reading> {
-    let Some(content) = read_exactly(file, stamp.size())? else {
-        return Ok(Reading::Changed);
-    };
-    Ok(if is_unchanged(file, stamp)? {
-        Reading::Content(content)
-    } else {
-        Reading::Changed
-    })
+pub(super) fn read_unchanged(file: &File, stamp: &Stamp) -> Result<Bytes, Unread> {
+    match read_exactly(file, stamp.size())? {
+        Some(content) if is_unchanged(file, stamp)? => Ok(content),
+        _ => Err(Unread::Changed),
+    }
+}
+
+/// Runs `work` where blocking is allowed.
+pub(super) async fn blocking<T, E>(
+    work: impl FnOnce() -> Result<T, E> + Send + 'static,
+) -> Result<T, E>
+where
+    T: Send + 'static,
+    E: From<io::Error> + Send + 'static,
+{
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|error| Err(io::Error::other(error).into()))
+}
+
+/// The stamp of what `stat` describes, if that is the file that was listed as `entry`.
+fn stamp_of(stat: &Stat, entry: &Entry) -> Option<Stamp> {
+    let stamp = Stamp::of(stat);
+    let is_file = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
+    (is_file && stamp.entry(entry.location.clone()) == *entry).then_some(stamp)
 }
 
 /// Reads all there is, if that is exactly `size` bytes; never more than one byte beyond.

@@ -14,7 +14,8 @@ use super::error::failed;
 use super::folder::Folder;
 use super::listing::{Listing, list, news};
 use super::names::{Name, name_of};
-use super::reading::{Reading, read};
+use super::opening::Opener;
+use super::reading::{Unread, blocking, read};
 use super::removal::{remove, restore};
 use super::set_aside::{discard, set_aside};
 use crate::{Entry, ReadError, Removal, Source, SourceError};
@@ -33,6 +34,9 @@ const NOT_REJECTED: &str = "it is not in the folder for rejected files";
 /// What may be a bundle is a regular file directly in the folder whose name ends with `.json` and
 /// does not begin with a dot. What is only named so (a link, a directory, a FIFO, a name that is
 /// not UTF-8 or has control characters) is left alone, and said once in the log.
+///
+/// Files are read through `object_store`'s local store. Nothing else is: it does not promise what
+/// [`Source`] does.
 ///
 /// ```
 /// use bundle_source::{LocalSource, Source};
@@ -54,6 +58,7 @@ struct Inner {
     name: String,
     folder: PathBuf,
     rejected: Rejected,
+    opener: Opener,
     /// The oddities of the last listing, which have been said.
     said: Mutex<HashSet<OsString>>,
     /// Whether what an earlier process left half removed was given back.
@@ -88,6 +93,7 @@ impl LocalSource {
             name,
             folder,
             rejected,
+            opener: Opener::new(),
             said: Mutex::default(),
             restored: AtomicBool::new(false),
         };
@@ -104,9 +110,8 @@ impl LocalSource {
         work: impl FnOnce(&Inner) -> io::Result<T> + Send + 'static,
     ) -> Result<T, SourceError> {
         let inner = Arc::clone(&self.inner);
-        tokio::task::spawn_blocking(move || work(&inner))
+        blocking(move || work(&inner))
             .await
-            .unwrap_or_else(|error| Err(io::Error::other(error)))
             .map_err(|error| failed(action, place, error))
     }
 
@@ -127,22 +132,20 @@ impl Source for LocalSource {
     }
 
     async fn read(&self, entry: &Entry, limit: u64) -> Result<Bytes, ReadError> {
+        let Inner { opener, folder, .. } = &*self.inner;
         let (location, size) = (entry.location.clone(), entry.size);
-        let entry = entry.clone();
-        let place = self.place_of(&entry);
-        match self
-            .blocking("read", place, move |inner| inner.read(&entry, limit))
-            .await?
-        {
-            Reading::Content(content) => Ok(content),
-            Reading::TooLarge => Err(ReadError::TooLarge {
-                location,
-                size,
-                limit,
-            }),
-            Reading::Changed => Err(ReadError::Changed { location }),
-            Reading::Gone => Err(ReadError::Gone { location }),
-        }
+        read(opener, folder, entry, limit)
+            .await
+            .map_err(|unread| match unread {
+                Unread::TooLarge => ReadError::TooLarge {
+                    location,
+                    size,
+                    limit,
+                },
+                Unread::Changed => ReadError::Changed { location },
+                Unread::Gone => ReadError::Gone { location },
+                Unread::Failed(error) => failed("read", self.place_of(entry), error).into(),
+            })
     }
 
     async fn remove(&self, entry: &Entry) -> Result<Removal, SourceError> {
@@ -176,10 +179,6 @@ impl Inner {
         let listing = list(&folder)?;
         self.say_oddities(&listing);
         Ok(listing.entries)
-    }
-
-    fn read(&self, entry: &Entry, limit: u64) -> io::Result<Reading> {
-        read(&Folder::open(&self.folder)?, entry, limit)
     }
 
     fn remove(&self, entry: &Entry) -> io::Result<Removal> {

@@ -45,6 +45,11 @@ impl Stamp {
         self.size
     }
 
+    /// Whether the file's modification time is one that a date can tell.
+    pub(super) fn is_dated(&self) -> bool {
+        self.modified.date().is_some()
+    }
+
     /// The entry of the file at `location`.
     pub(super) fn entry(&self, location: Location) -> Entry {
         Entry {
@@ -81,11 +86,15 @@ impl Stamp {
 impl Moment {
     /// The moment as a date, or the nearest one that there is: a file may claim any time.
     fn to_utc(self) -> DateTime<Utc> {
-        DateTime::from_timestamp(self.seconds, self.nanoseconds).unwrap_or(if self.seconds < 0 {
+        self.date().unwrap_or(if self.seconds < 0 {
             DateTime::<Utc>::MIN_UTC
         } else {
             DateTime::<Utc>::MAX_UTC
         })
+    }
+
+    fn date(self) -> Option<DateTime<Utc>> {
+        DateTime::from_timestamp(self.seconds, self.nanoseconds)
     }
 }
 
@@ -148,19 +157,26 @@ mod tests {
 
     #[test]
     fn any_time_is_a_date() {
-        let check = |seconds, expect: DateTime<Utc>| {
-            assert_eq!(
-                Moment {
+        let check = |seconds, expect: DateTime<Utc>, is_dated| {
+            let stamp = Stamp {
+                modified: Moment {
                     seconds,
-                    nanoseconds: 0
-                }
-                .to_utc(),
-                expect,
-                "{seconds}"
-            );
+                    nanoseconds: 0,
+                },
+                ..STAMP
+            };
+            assert_eq!(stamp.modified.to_utc(), expect, "{seconds}");
+            assert_eq!(stamp.is_dated(), is_dated, "{seconds}");
         };
-        check(0, DateTime::UNIX_EPOCH);
-        check(i64::MAX, DateTime::<Utc>::MAX_UTC);
-        check(i64::MIN, DateTime::<Utc>::MIN_UTC);
+        let (first, last) = (DateTime::<Utc>::MIN_UTC, DateTime::<Utc>::MAX_UTC);
+        let last_second = DateTime::from_timestamp(last.timestamp(), 0).unwrap();
+        check(0, DateTime::UNIX_EPOCH, true);
+        check(-1, DateTime::from_timestamp(-1, 0).unwrap(), true);
+        check(last.timestamp(), last_second, true);
+        check(last.timestamp() + 1, last, false);
+        check(i64::MAX, last, false);
+        check(first.timestamp(), first, true);
+        check(first.timestamp() - 1, first, false);
+        check(i64::MIN, first, false);
     }
 }

@@ -2,6 +2,7 @@
 
 mod contract;
 mod listing;
+mod opening;
 mod reading;
 mod removal;
 mod set_aside;
