@@ -75,7 +75,7 @@ fn failed_to_start(error: &StartError) -> Exit {
         StartError::Refused(cause) => {
             tracing::error!("{}", chain(error));
             match cause.class() {
-                ErrorClass::Credentials => Exit::TokenRefused,
+                ErrorClass::Credentials | ErrorClass::Forbidden => Exit::TokenRefused,
                 _ => Exit::Failed,
             }
         }

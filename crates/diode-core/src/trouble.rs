@@ -50,7 +50,9 @@ impl Trouble {
         };
         match self {
             Self::Platform(error) => match error.class() {
-                ErrorClass::Credentials => Reach::Everything(Interruption::Credentials),
+                ErrorClass::Credentials | ErrorClass::Forbidden => {
+                    Reach::Everything(Interruption::Credentials)
+                }
                 ErrorClass::Transient => connector_or(Interruption::Platform),
                 ErrorClass::Contract | ErrorClass::WorkGone => Reach::Connector,
             },
@@ -115,6 +117,7 @@ mod tests {
             (api(ErrorClass::Contract), 5, Connector),
             (api(ErrorClass::WorkGone), 5, Connector),
             (api(ErrorClass::Credentials), 0, Everything(Credentials)),
+            (api(ErrorClass::Forbidden), 0, Everything(Credentials)),
             (queue(DeliveryErrorKind::Unroutable), 5, Connector),
             (queue(DeliveryErrorKind::Contract), 5, Connector),
             (queue(DeliveryErrorKind::Unavailable), 0, Everything(Broker)),

@@ -91,7 +91,7 @@ impl Queue for ApiQueue {
 
 fn failed(error: ApiError, index: usize) -> DeliveryError {
     let kind = match error.class() {
-        ErrorClass::Credentials => DeliveryErrorKind::Denied,
+        ErrorClass::Credentials | ErrorClass::Forbidden => DeliveryErrorKind::Denied,
         ErrorClass::Contract => DeliveryErrorKind::Contract,
         // The platform knows the connector no longer; registering it again mends that.
         ErrorClass::WorkGone => DeliveryErrorKind::Unroutable,

@@ -5,9 +5,10 @@ use std::error::Error;
 /// What a caller can do about a failed call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ErrorClass {
-    /// The token is wrong, lacks a capability, or its account cannot be used. Nobody but an
-    /// operator can mend it.
+    /// The token is wrong, or its account cannot be used. Nobody but an operator can mend it.
     Credentials,
+    /// The account of the token lacks a capability for this operation; others may go well.
+    Forbidden,
     /// The platform does not understand the request, or refuses what it says. The same request
     /// will be refused again.
     Contract,

@@ -2,13 +2,34 @@
 
 use crate::PlatformVersion;
 
-/// What may be asked of a platform.
+/// What came to the platform's interface after 6.0.0, of what we send or ask.
 ///
-/// Only what a version is sure to know is on: an unknown argument fails the whole request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Features {
-    /// How `stixBundlePush` is called.
-    pub(crate) push: PushForm,
+/// A field, an argument or an input's key that a platform does not know makes it refuse the whole
+/// request, so only what a version is sure to know is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Feature {
+    /// `connector.connector_queue_details`
+    QueueDetails,
+    /// `stixBundlePush.work_id`
+    PushToWork,
+    /// `isWorkAlive`
+    WorkAlive,
+}
+
+impl Feature {
+    /// The first version that has it.
+    pub(crate) const fn since(self) -> PlatformVersion {
+        match self {
+            Self::QueueDetails => PlatformVersion::new(6, 1, 12),
+            Self::PushToWork => PlatformVersion::new(6, 5, 7),
+            Self::WorkAlive => PlatformVersion::new(6, 8, 7),
+        }
+    }
+
+    /// Whether a platform is sure to have it; of an unknown version only what 6.0.0 had is sure.
+    pub(crate) fn is_in(self, version: Option<PlatformVersion>) -> bool {
+        version.is_some_and(|version| version >= self.since())
+    }
 }
 
 /// The forms of `stixBundlePush`.
@@ -16,21 +37,20 @@ pub(crate) struct Features {
 pub(crate) enum PushForm {
     /// Without a work: the platform opens its own.
     Bare,
-    /// With the caller's work, which platforms know from 6.5.7 on.
+    /// With the caller's work.
     ToWork,
     /// With the caller's work, and without it where the platform does not know that argument.
     ToWorkOrBare,
 }
 
-impl Features {
-    /// The features of a platform; `None`: its version is unknown.
+impl PushForm {
+    /// The form for a platform; `None`: its version is unknown.
     pub(crate) fn of(version: Option<PlatformVersion>) -> Self {
-        let push = match version {
-            None => PushForm::ToWorkOrBare,
-            Some(version) if version < PlatformVersion::new(6, 5, 7) => PushForm::Bare,
-            Some(_) => PushForm::ToWork,
-        };
-        Self { push }
+        match version {
+            None => Self::ToWorkOrBare,
+            Some(_) if Feature::PushToWork.is_in(version) => Self::ToWork,
+            Some(_) => Self::Bare,
+        }
     }
 }
 
@@ -39,16 +59,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_work_is_pushed_to_from_6_5_7_on() {
-        check(Some("6.0.0"), PushForm::Bare);
-        check(Some("6.5.6"), PushForm::Bare);
-        check(Some("6.5.7"), PushForm::ToWork);
-        check(Some("7.260309.0-lts.2"), PushForm::ToWork);
-        check(None, PushForm::ToWorkOrBare);
+    fn features_are_there_from_their_version_on() {
+        check(Feature::QueueDetails, "6.1.11", false);
+        check(Feature::QueueDetails, "6.1.12", true);
+        check(Feature::WorkAlive, "6.8.6", false);
+        check(Feature::WorkAlive, "6.8.7", true);
+        check(Feature::WorkAlive, "7.260309.0-lts.2", true);
+        check(Feature::WorkAlive, "next", false);
     }
 
-    fn check(version: Option<&str>, push: PushForm) {
-        let parsed = version.map(|text| PlatformVersion::parse(text).unwrap());
-        assert_eq!(Features::of(parsed).push, push, "{version:?}");
+    #[test]
+    fn a_work_is_pushed_to_from_6_5_7_on() {
+        check_push("6.0.0", PushForm::Bare);
+        check_push("6.5.6", PushForm::Bare);
+        check_push("6.5.7", PushForm::ToWork);
+        check_push("7.260309.0-lts1", PushForm::ToWork);
+        check_push("next", PushForm::ToWorkOrBare);
+    }
+
+    fn check(feature: Feature, version: &str, expect: bool) {
+        let found = feature.is_in(PlatformVersion::parse(version));
+        assert_eq!(found, expect, "{feature:?} {version:?}");
+    }
+
+    fn check_push(version: &str, expect: PushForm) {
+        let found = PushForm::of(PlatformVersion::parse(version));
+        assert_eq!(found, expect, "{version:?}");
     }
 }

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod amqp;
+mod answers;
 mod api_queue;
 mod backoff;
 mod client;
@@ -15,6 +16,7 @@ mod tls;
 mod version;
 
 pub use amqp::{AmqpOptions, AmqpQueue};
+pub use answers::{Account, Applicant, QueueDetails, WorkProgress, WorkStatus};
 pub use api_queue::ApiQueue;
 pub use client::{Client, ClientConfig, ClientError, RetryPolicy};
 pub use error::{ApiError, ErrorClass};

@@ -5,7 +5,9 @@ use std::str::FromStr;
 
 use async_trait::async_trait;
 
-use crate::{ApiError, BrokerAddress, PlatformVersion, Route};
+use crate::{
+    Account, ApiError, Applicant, BrokerAddress, PlatformVersion, QueueDetails, Route, WorkProgress,
+};
 
 /// The kinds of connector that the platform knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -195,4 +197,41 @@ pub trait Platform: Send + Sync {
         bundle: &str,
         work: &WorkId,
     ) -> Result<(), ApiError>;
+
+    /// How far a work is; `None` where the platform knows it no longer.
+    ///
+    /// # Errors
+    /// [`ApiError`]; of the class [`Forbidden`](crate::ErrorClass::Forbidden) where our account
+    /// lacks the capability `MODULES`, which sending does not need.
+    async fn work(&self, work: &WorkId) -> Result<Option<WorkProgress>, ApiError>;
+
+    /// Whether the workers still import what belongs to a work; `None` where the platform cannot
+    /// be asked, which it can from 6.8.7 on.
+    ///
+    /// To about 7.2604 a work that was told to be finished, and is, counts as not alive, too.
+    ///
+    /// # Errors
+    /// [`ApiError`]; of the class [`Forbidden`](crate::ErrorClass::Forbidden) as for
+    /// [`work`](Self::work).
+    async fn is_work_alive(&self, work: &WorkId) -> Result<Option<bool>, ApiError>;
+
+    /// What lies in a connector's push queue; `None` where the platform does not know the
+    /// connector, or cannot be asked, which it can from 6.1.12 on.
+    ///
+    /// # Errors
+    /// [`ApiError`]; of the class [`Forbidden`](crate::ErrorClass::Forbidden) as for
+    /// [`work`](Self::work).
+    async fn queue_details(&self, connector_id: &str) -> Result<Option<QueueDetails>, ApiError>;
+
+    /// The account that our token is of.
+    ///
+    /// # Errors
+    /// [`ApiError`]
+    async fn me(&self) -> Result<Account, ApiError>;
+
+    /// Whether there is a user with that id, so that messages can name it as their applicant.
+    ///
+    /// # Errors
+    /// [`ApiError`]
+    async fn applicant(&self, user_id: &str) -> Result<Applicant, ApiError>;
 }

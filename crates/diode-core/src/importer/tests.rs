@@ -10,9 +10,9 @@ use bundle_source::{Entry, LocalSource, ReadError, Removal, Source, SourceError}
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use opencti_client::{
-    ApiError, BrokerAddress, Delivery, DeliveryError, DeliveryErrorKind, DraftId, ErrorClass,
-    Platform, PlatformVersion, Queue, Refused, Registered, Registration, Route, Secret, Shipment,
-    WorkEnd, WorkId,
+    Account, ApiError, Applicant, BrokerAddress, Delivery, DeliveryError, DeliveryErrorKind,
+    DraftId, ErrorClass, Platform, PlatformVersion, Queue, QueueDetails, Refused, Registered,
+    Registration, Route, Secret, Shipment, WorkEnd, WorkId, WorkProgress,
 };
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -99,6 +99,29 @@ impl Platform for FakePlatform {
 
     async fn push_bundle(&self, _: &str, _: &str, _: &WorkId) -> Result<(), ApiError> {
         unreachable!("the queue is another one")
+    }
+
+    async fn work(&self, _: &WorkId) -> Result<Option<WorkProgress>, ApiError> {
+        Ok(None)
+    }
+
+    async fn is_work_alive(&self, _: &WorkId) -> Result<Option<bool>, ApiError> {
+        Ok(None)
+    }
+
+    async fn queue_details(&self, _: &str) -> Result<Option<QueueDetails>, ApiError> {
+        Ok(None)
+    }
+
+    async fn me(&self) -> Result<Account, ApiError> {
+        Ok(Account {
+            id: "me".into(),
+            name: "me".into(),
+        })
+    }
+
+    async fn applicant(&self, _: &str) -> Result<Applicant, ApiError> {
+        Ok(Applicant::CannotTell)
     }
 }
 

@@ -9,9 +9,9 @@ use bundle_source::{Entry, Location, ReadError, Removal, Source, SourceError};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use opencti_client::{
-    ApiError, BrokerAddress, ConnectorType, Delivery, DeliveryError, DeliveryErrorKind, DraftId,
-    Platform, PlatformVersion, Queue, Registered, Registration, Route, Secret, Shipment, WorkEnd,
-    WorkId,
+    Account, ApiError, Applicant, BrokerAddress, ConnectorType, Delivery, DeliveryError,
+    DeliveryErrorKind, DraftId, Platform, PlatformVersion, Queue, QueueDetails, Registered,
+    Registration, Route, Secret, Shipment, WorkEnd, WorkId, WorkProgress,
 };
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -100,6 +100,29 @@ impl Platform for FakePlatform {
 
     async fn push_bundle(&self, _: &str, _: &str, _: &WorkId) -> Result<(), ApiError> {
         unreachable!("the queue is another one")
+    }
+
+    async fn work(&self, _: &WorkId) -> Result<Option<WorkProgress>, ApiError> {
+        Ok(None)
+    }
+
+    async fn is_work_alive(&self, _: &WorkId) -> Result<Option<bool>, ApiError> {
+        Ok(None)
+    }
+
+    async fn queue_details(&self, _: &str) -> Result<Option<QueueDetails>, ApiError> {
+        Ok(None)
+    }
+
+    async fn me(&self) -> Result<Account, ApiError> {
+        Ok(Account {
+            id: "me".into(),
+            name: "me".into(),
+        })
+    }
+
+    async fn applicant(&self, _: &str) -> Result<Applicant, ApiError> {
+        Ok(Applicant::CannotTell)
     }
 }
 

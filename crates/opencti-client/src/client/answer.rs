@@ -103,7 +103,8 @@ fn classify(operation: &str, code: Option<&str>, status: Option<u64>, text: &str
         return ErrorClass::Contract;
     }
     match code.unwrap_or_default() {
-        "AUTH_REQUIRED" | "FORBIDDEN_ACCESS" => ErrorClass::Credentials,
+        "AUTH_REQUIRED" => ErrorClass::Credentials,
+        "FORBIDDEN_ACCESS" => ErrorClass::Forbidden,
         code if ["OTP_", "LTS_", "PASSWORD_"]
             .iter()
             .any(|kind| code.starts_with(kind)) =>
@@ -119,7 +120,8 @@ fn classify(operation: &str, code: Option<&str>, status: Option<u64>, text: &str
         {
             ErrorClass::WorkGone
         }
-        "GRAPHQL_PARSE_FAILED"
+        "FUNCTIONAL_ERROR"
+        | "GRAPHQL_PARSE_FAILED"
         | "GRAPHQL_VALIDATION_FAILED"
         | "BAD_USER_INPUT"
         | "BAD_REQUEST"

@@ -4,7 +4,7 @@ use crate::client::operations as op;
 /// What an answer is to be understood as: class, seen, code, and a piece of the message.
 type Expect<'a> = (ErrorClass, Seen, Option<&'a str>, &'a str);
 
-use ErrorClass::{Contract, Credentials, Transient, WorkGone};
+use ErrorClass::{Contract, Credentials, Forbidden, Transient, WorkGone};
 
 #[test]
 fn data_without_errors_is_handed_on() {
@@ -85,8 +85,9 @@ fn the_status_of_an_unknown_code_is_found_in_both_places() {
 
 #[test]
 fn codes_have_their_class() {
+    check_code(&op::REGISTER_CONNECTOR, "FORBIDDEN_ACCESS", Forbidden);
     for code in [
-        "FORBIDDEN_ACCESS",
+        "AUTH_REQUIRED",
         "OTP_REQUIRED",
         "OTP_REQUIRED_ACTIVATION",
         "LTS_REQUIRED_ACTIVATION",

@@ -5,14 +5,15 @@ use std::sync::{PoisonError, RwLock};
 
 use async_trait::async_trait;
 
-use super::answer;
 use super::config::{ClientConfig, ClientError};
-use super::operations::{self as op, Operation};
+use super::convert;
+use super::operations as op;
+use super::speaker::{self, Speaker};
 use super::transport::Transport;
-use crate::features::{Features, PushForm};
+use crate::features::{Feature, PushForm};
 use crate::{
-    ApiError, BrokerAddress, DraftId, ErrorClass, Platform, PlatformVersion, Registered,
-    Registration, Route, Secret, WorkEnd, WorkId,
+    Account, ApiError, Applicant, DraftId, Platform, PlatformVersion, QueueDetails, Registered,
+    Registration, WorkEnd, WorkId, WorkProgress,
 };
 
 /// The API of one platform, over HTTP.
@@ -50,9 +51,15 @@ impl Client {
         })
     }
 
-    fn features(&self) -> Features {
-        let version = self.version.read().unwrap_or_else(PoisonError::into_inner);
-        Features::of(*version)
+    fn known_version(&self) -> Option<PlatformVersion> {
+        *self.version.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn me_as(&self, speaker: Speaker) -> Result<op::me::MeMe, ApiError> {
+        let call = self
+            .transport
+            .call_as::<op::Me>(&op::ME, op::me::Variables, speaker);
+        Ok(call.await?.me)
     }
 
     async fn push_to_work(
@@ -109,13 +116,13 @@ impl Platform for Client {
         registration: &Registration,
     ) -> Result<Registered, ApiError> {
         let variables = op::register_connector::Variables {
-            input: Some(registration_input(registration)),
+            input: Some(convert::registration_input(registration)),
         };
         let call = self
             .transport
             .call::<op::RegisterConnector>(&op::REGISTER_CONNECTOR, variables);
         let answer = call.await?.register_connector;
-        registered(answer.ok_or_else(|| missing(&op::REGISTER_CONNECTOR))?)
+        convert::registered(answer.ok_or_else(|| convert::missing(&op::REGISTER_CONNECTOR))?)
     }
 
     async fn ping_connector(
@@ -132,7 +139,7 @@ impl Platform for Client {
             .call::<op::PingConnector>(&op::PING_CONNECTOR, variables);
         let answer = call.await?.ping_connector;
         Ok(answer
-            .ok_or_else(|| missing(&op::PING_CONNECTOR))?
+            .ok_or_else(|| convert::missing(&op::PING_CONNECTOR))?
             .connector_state)
     }
 
@@ -156,7 +163,7 @@ impl Platform for Client {
         let call = self
             .transport
             .call::<op::AddExpectations>(&op::ADD_EXPECTATIONS, variables);
-        done(call.await?.work_edit, &op::ADD_EXPECTATIONS)
+        convert::done(call.await?.work_edit, &op::ADD_EXPECTATIONS)
     }
 
     async fn report_expectation(&self, work: &WorkId, error: Option<&str>) -> Result<(), ApiError> {
@@ -171,7 +178,7 @@ impl Platform for Client {
         let call = self
             .transport
             .call::<op::ReportExpectation>(&op::REPORT_EXPECTATION, variables);
-        done(call.await?.work_edit, &op::REPORT_EXPECTATION)
+        convert::done(call.await?.work_edit, &op::REPORT_EXPECTATION)
     }
 
     async fn finish_work(
@@ -188,7 +195,7 @@ impl Platform for Client {
         let call = self
             .transport
             .call::<op::ToProcessed>(&op::TO_PROCESSED, variables);
-        done(call.await?.work_edit, &op::TO_PROCESSED)
+        convert::done(call.await?.work_edit, &op::TO_PROCESSED)
     }
 
     async fn add_draft(&self, name: &str) -> Result<DraftId, ApiError> {
@@ -202,7 +209,9 @@ impl Platform for Client {
             .call::<op::DraftWorkspaceAdd>(&op::DRAFT_WORKSPACE_ADD, variables);
         let answer = call.await?.draft_workspace_add;
         Ok(DraftId(
-            answer.ok_or_else(|| missing(&op::DRAFT_WORKSPACE_ADD))?.id,
+            answer
+                .ok_or_else(|| convert::missing(&op::DRAFT_WORKSPACE_ADD))?
+                .id,
         ))
     }
 
@@ -214,7 +223,7 @@ impl Platform for Client {
         let call = self
             .transport
             .call::<op::AddDraftContext>(&op::ADD_DRAFT_CONTEXT, variables);
-        done(call.await?.work_edit, &op::ADD_DRAFT_CONTEXT)
+        convert::done(call.await?.work_edit, &op::ADD_DRAFT_CONTEXT)
     }
 
     async fn push_bundle(
@@ -223,7 +232,7 @@ impl Platform for Client {
         bundle: &str,
         work: &WorkId,
     ) -> Result<(), ApiError> {
-        let pushed = match self.features().push {
+        let pushed = match PushForm::of(self.known_version()) {
             PushForm::Bare => self.push_bare(connector_id, bundle).await?,
             PushForm::ToWork => self.push_to_work(connector_id, bundle, work).await?,
             PushForm::ToWorkOrBare => match self.push_to_work(connector_id, bundle, work).await {
@@ -233,69 +242,66 @@ impl Platform for Client {
                 answer => answer?,
             },
         };
-        match pushed {
-            Some(true) => Ok(()),
-            Some(false) => Err(not_pushed()),
-            None => Err(missing(&op::STIX_BUNDLE_PUSH)),
+        convert::pushed(pushed)
+    }
+
+    async fn work(&self, work: &WorkId) -> Result<Option<WorkProgress>, ApiError> {
+        let variables = op::work::Variables { id: work.0.clone() };
+        let answer = self
+            .transport
+            .call::<op::Work>(&op::WORK, variables)
+            .await?;
+        Ok(answer.work.map(convert::progress))
+    }
+
+    async fn is_work_alive(&self, work: &WorkId) -> Result<Option<bool>, ApiError> {
+        if !Feature::WorkAlive.is_in(self.known_version()) {
+            return Ok(None);
+        }
+        let variables = op::is_work_alive::Variables { id: work.0.clone() };
+        let call = self
+            .transport
+            .call::<op::IsWorkAlive>(&op::IS_WORK_ALIVE, variables);
+        Ok(call.await?.is_work_alive)
+    }
+
+    async fn queue_details(&self, connector_id: &str) -> Result<Option<QueueDetails>, ApiError> {
+        if !Feature::QueueDetails.is_in(self.known_version()) {
+            return Ok(None);
+        }
+        let variables = op::queue_details::Variables {
+            id: connector_id.to_owned(),
+        };
+        let call = self
+            .transport
+            .call::<op::QueueDetails>(&op::QUEUE_DETAILS, variables);
+        let connector = call.await?.connector;
+        connector.as_ref().map(convert::queue_details).transpose()
+    }
+
+    async fn me(&self) -> Result<Account, ApiError> {
+        let me = self.me_as(Speaker::Ourselves).await?;
+        Ok(speaker::account(&me))
+    }
+
+    async fn applicant(&self, user_id: &str) -> Result<Applicant, ApiError> {
+        // What no header can carry is no id of a user.
+        let Some(user) = Speaker::user(user_id) else {
+            return Ok(Applicant::Unknown);
+        };
+        let answer = self.me_as(user).await;
+        if let Some(applicant) = speaker::judge(user_id, &answer) {
+            return Ok(applicant);
+        }
+        match answer {
+            Err(error) if !speaker::is_about_someone(&error) => Err(error),
+            // Refused: if we are let in ourselves, it is the user who is not.
+            _ if speaker::may_impersonate(&self.me_as(Speaker::Ourselves).await?) => {
+                Ok(Applicant::Unknown)
+            }
+            _ => Ok(Applicant::CannotTell),
         }
     }
-}
-
-fn registration_input(
-    registration: &Registration,
-) -> op::register_connector::RegisterConnectorInput {
-    op::register_connector::RegisterConnectorInput {
-        id: registration.id.clone(),
-        name: registration.name.clone(),
-        type_: registration.connector_type.into(),
-        scope: Some(registration.scope.clone()),
-        auto: Some(false),
-        only_contextual: Some(false),
-        playbook_compatible: Some(false),
-    }
-}
-
-fn registered(
-    connector: op::register_connector::RegisterConnectorRegisterConnector,
-) -> Result<Registered, ApiError> {
-    let config = connector
-        .config
-        .ok_or_else(|| missing(&op::REGISTER_CONNECTOR))?;
-    let broker = config.connection;
-    let port = u16::try_from(broker.port).map_err(|error| {
-        let message = format!("the platform gives {} as its broker's port", broker.port);
-        ApiError::new(op::REGISTER_CONNECTOR.name, ErrorClass::Contract, message).with_source(error)
-    })?;
-    Ok(Registered {
-        state: connector.connector_state,
-        route: Route {
-            exchange: config.push_exchange,
-            routing_key: config.push_routing,
-        },
-        broker: BrokerAddress {
-            host: broker.host,
-            port,
-            vhost: broker.vhost,
-            use_ssl: broker.use_ssl,
-            user: broker.user,
-            password: Secret::new(broker.pass),
-        },
-    })
-}
-
-/// An edit of a work that the platform answered; without an error, `null` means that it did
-/// nothing.
-fn done<T>(work_edit: Option<T>, operation: &Operation) -> Result<(), ApiError> {
-    work_edit.map(drop).ok_or_else(|| missing(operation))
-}
-
-fn missing(operation: &Operation) -> ApiError {
-    answer::without_data(operation).error
-}
-
-fn not_pushed() -> ApiError {
-    let message = "the platform did not take the bundle";
-    ApiError::new(op::STIX_BUNDLE_PUSH.name, ErrorClass::Contract, message)
 }
 
 /// The platform does not know what the request names; it has done nothing.

@@ -3,7 +3,9 @@
 mod answer;
 mod api;
 mod config;
+mod convert;
 mod operations;
+mod speaker;
 mod transport;
 
 pub use api::Client;

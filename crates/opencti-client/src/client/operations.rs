@@ -32,6 +32,10 @@ pub(super) const TO_PROCESSED: Operation = harmless("toProcessed");
 pub(super) const ADD_DRAFT_CONTEXT: Operation = harmless("addDraftContext");
 pub(super) const DRAFT_WORKSPACE_ADD: Operation = once("draftWorkspaceAdd");
 pub(super) const STIX_BUNDLE_PUSH: Operation = once("stixBundlePush");
+pub(super) const WORK: Operation = harmless("work");
+pub(super) const IS_WORK_ALIVE: Operation = harmless("isWorkAlive");
+pub(super) const QUEUE_DETAILS: Operation = harmless("connector");
+pub(super) const ME: Operation = harmless("me");
 
 const fn harmless(name: &'static str) -> Operation {
     Operation {
@@ -70,6 +74,10 @@ operation!(
     StixBundlePushToWork,
     "graphql/stix_bundle_push_to_work.graphql"
 );
+operation!(Work, "graphql/work.graphql");
+operation!(IsWorkAlive, "graphql/is_work_alive.graphql");
+operation!(QueueDetails, "graphql/queue_details.graphql");
+operation!(Me, "graphql/me.graphql");
 
 impl From<ConnectorType> for WireType {
     fn from(kind: ConnectorType) -> Self {

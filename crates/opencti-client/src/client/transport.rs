@@ -14,11 +14,15 @@ use url::Url;
 use super::answer::{self, Answer, Failure, Seen};
 use super::config::{self, ClientConfig, ClientError, RetryPolicy};
 use super::operations::{Operation, Repeat};
+use super::speaker::Speaker;
 use crate::{ApiError, ErrorClass, Secret, tls};
 
 /// How long an idle connection is kept. Node.js closes one after five seconds; a request that meets
 /// the closing cannot be told from one that was acted on.
 const POOL_IDLE: Duration = Duration::from_secs(3);
+
+/// The header that names the user in whose name a request is made.
+const APPLICANT: &str = "opencti-applicant-id";
 
 /// A connection pool to one GraphQL endpoint.
 pub(super) struct Transport {
@@ -57,7 +61,7 @@ impl Transport {
         host(&self.endpoint)
     }
 
-    /// Calls an operation, as often as it takes and may be.
+    /// Calls an operation in our own name, as often as it takes and may be.
     ///
     /// # Errors
     /// [`ApiError`]
@@ -66,10 +70,24 @@ impl Transport {
         operation: &Operation,
         variables: Q::Variables,
     ) -> Result<Q::ResponseData, ApiError> {
+        self.call_as::<Q>(operation, variables, Speaker::Ourselves)
+            .await
+    }
+
+    /// The same in anybody's name.
+    ///
+    /// # Errors
+    /// [`ApiError`]
+    pub(super) async fn call_as<Q: GraphQLQuery>(
+        &self,
+        operation: &Operation,
+        variables: Q::Variables,
+        speaker: Speaker,
+    ) -> Result<Q::ResponseData, ApiError> {
         let body = encode(operation, &Q::build_query(variables))?;
         let mut attempt = 1;
         loop {
-            let failure = match self.once(operation, &body).await {
+            let failure = match self.once(operation, &body, &speaker).await {
                 Ok(data) => return decode::<Q>(operation, data),
                 Err(failure) => failure,
             };
@@ -85,8 +103,16 @@ impl Transport {
         }
     }
 
-    async fn once(&self, operation: &Operation, body: &[u8]) -> Result<Value, Failure> {
-        let request = self.http.post(self.endpoint.clone()).body(body.to_vec());
+    async fn once(
+        &self,
+        operation: &Operation,
+        body: &[u8],
+        speaker: &Speaker,
+    ) -> Result<Value, Failure> {
+        let mut request = self.http.post(self.endpoint.clone()).body(body.to_vec());
+        if let Speaker::User(id) = speaker {
+            request = request.header(APPLICANT, id);
+        }
         let sent = request.send().await;
         let mut response = sent.map_err(|error| self.unreachable(operation, error))?;
         let status = response.status().as_u16();

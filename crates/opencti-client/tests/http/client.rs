@@ -415,14 +415,14 @@ async fn check_push(replies: &[Reply], operations: &[&str]) {
     }
 }
 
-fn check_asked(server: &Server, operation: &str, variables: &Value) {
+pub(crate) fn check_asked(server: &Server, operation: &str, variables: &Value) {
     let asked = server.asked();
     assert_eq!(asked.len(), 1);
     assert_eq!(asked[0].body["operationName"], operation);
     assert_eq!(&asked[0].body["variables"], variables);
 }
 
-fn check(error: &ApiError, class: ErrorClass, text: &str) {
+pub(crate) fn check(error: &ApiError, class: ErrorClass, text: &str) {
     assert_eq!(error.class(), class, "{}", chain(error));
     assert!(error.to_string().contains(text), "{error}");
 }
@@ -437,7 +437,7 @@ fn chain(error: &ApiError) -> String {
     text
 }
 
-fn client(server: &Server) -> Client {
+pub(crate) fn client(server: &Server) -> Client {
     Client::new(config(&server.url)).unwrap()
 }
 
@@ -480,7 +480,7 @@ fn registered(port: i64) -> Value {
     }})
 }
 
-fn about(version: &str) -> Reply {
+pub(crate) fn about(version: &str) -> Reply {
     data(&json!({ "about": { "version": version } }))
 }
 
@@ -488,11 +488,11 @@ fn edited(field: &str) -> Reply {
     data(&json!({ "workEdit": { field: "work_1" } }))
 }
 
-fn data(data: &Value) -> Reply {
+pub(crate) fn data(data: &Value) -> Reply {
     Reply::Answer(200, json!({ "data": data }).to_string())
 }
 
-fn graphql_error(message: &str, code: &str) -> Reply {
+pub(crate) fn graphql_error(message: &str, code: &str) -> Reply {
     let error = json!({ "message": message, "extensions": { "code": code }, "name": code });
     Reply::Answer(200, json!({ "errors": [error], "data": null }).to_string())
 }

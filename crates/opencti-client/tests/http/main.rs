@@ -6,5 +6,6 @@
 )]
 
 mod client;
+mod questions;
 mod queue;
 mod server;

@@ -1,0 +1,148 @@
+//! From our values to what the platform is sent, and back.
+
+use super::answer;
+use super::operations::{self as op, Operation};
+use crate::{
+    ApiError, BrokerAddress, ErrorClass, QueueDetails, Registered, Registration, Route, Secret,
+    WorkProgress, WorkStatus,
+};
+
+pub(super) fn registration_input(
+    registration: &Registration,
+) -> op::register_connector::RegisterConnectorInput {
+    op::register_connector::RegisterConnectorInput {
+        id: registration.id.clone(),
+        name: registration.name.clone(),
+        type_: registration.connector_type.into(),
+        scope: Some(registration.scope.clone()),
+        auto: Some(false),
+        only_contextual: Some(false),
+        playbook_compatible: Some(false),
+    }
+}
+
+pub(super) fn registered(
+    connector: op::register_connector::RegisterConnectorRegisterConnector,
+) -> Result<Registered, ApiError> {
+    let config = connector
+        .config
+        .ok_or_else(|| missing(&op::REGISTER_CONNECTOR))?;
+    let broker = config.connection;
+    let port = u16::try_from(broker.port).map_err(|error| {
+        let message = format!("the platform gives {} as its broker's port", broker.port);
+        ApiError::new(op::REGISTER_CONNECTOR.name, ErrorClass::Contract, message).with_source(error)
+    })?;
+    Ok(Registered {
+        state: connector.connector_state,
+        route: Route {
+            exchange: config.push_exchange,
+            routing_key: config.push_routing,
+        },
+        broker: BrokerAddress {
+            host: broker.host,
+            port,
+            vhost: broker.vhost,
+            use_ssl: broker.use_ssl,
+            user: broker.user,
+            password: Secret::new(broker.pass),
+        },
+    })
+}
+
+pub(super) fn progress(work: op::work::WorkWork) -> WorkProgress {
+    let status = match work.status {
+        op::work::State::wait => WorkStatus::Wait,
+        op::work::State::progress => WorkStatus::Progress,
+        op::work::State::complete => WorkStatus::Complete,
+        op::work::State::timeout => WorkStatus::Timeout,
+        op::work::State::Other(_) => WorkStatus::Other,
+    };
+    let tracking = work.tracking.as_ref();
+    WorkProgress {
+        status,
+        expected: tracking
+            .and_then(|tracking| tracking.import_expected_number)
+            .unwrap_or(0),
+        processed: tracking
+            .and_then(|tracking| tracking.import_processed_number)
+            .unwrap_or(0),
+    }
+}
+
+pub(super) fn queue_details(
+    connector: &op::queue_details::QueueDetailsConnector,
+) -> Result<QueueDetails, ApiError> {
+    let details = &connector.connector_queue_details;
+    Ok(QueueDetails {
+        messages: whole(details.messages_number)?,
+        bytes: whole(details.messages_size)?,
+    })
+}
+
+/// A count that the platform writes as a number of any kind. It counts what a queue holds, so a
+/// number that is none, negative, or beyond what a number of JSON holds exactly makes no sense.
+fn whole(number: f64) -> Result<u64, ApiError> {
+    const MOST: f64 = 9_007_199_254_740_992.0;
+    if !(0.0..=MOST).contains(&number) {
+        let message = format!("the platform counts {number} in a queue");
+        return Err(ApiError::new(
+            op::QUEUE_DETAILS.name,
+            ErrorClass::Contract,
+            message,
+        ));
+    }
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "within the range just checked; a fraction of a byte is of no interest"
+    )]
+    let whole = number as u64;
+    Ok(whole)
+}
+
+/// An edit of a work that the platform answered; without an error, `null` means that it did
+/// nothing.
+pub(super) fn done<T>(work_edit: Option<T>, operation: &Operation) -> Result<(), ApiError> {
+    work_edit.map(drop).ok_or_else(|| missing(operation))
+}
+
+/// Whether the platform took a bundle; `None` where it does not say.
+pub(super) fn pushed(answer: Option<bool>) -> Result<(), ApiError> {
+    match answer {
+        Some(true) => Ok(()),
+        Some(false) => {
+            let message = "the platform did not take the bundle";
+            Err(ApiError::new(
+                op::STIX_BUNDLE_PUSH.name,
+                ErrorClass::Contract,
+                message,
+            ))
+        }
+        None => Err(missing(&op::STIX_BUNDLE_PUSH)),
+    }
+}
+
+/// The platform answered, but not with what was asked for.
+pub(super) fn missing(operation: &Operation) -> ApiError {
+    answer::without_data(operation).error
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_are_whole_and_possible() {
+        check(0.0, Some(0));
+        check(12.0, Some(12));
+        check(12.9, Some(12));
+        check(9_007_199_254_740_992.0, Some(1 << 53));
+        check(1e300, None);
+        check(-1.0, None);
+        check(f64::NAN, None);
+    }
+
+    fn check(number: f64, expect: Option<u64>) {
+        assert_eq!(whole(number).ok(), expect, "{number}");
+    }
+}
