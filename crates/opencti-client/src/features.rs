@@ -14,6 +14,8 @@ pub(crate) enum Feature {
     PushToWork,
     /// `isWorkAlive`
     WorkAlive,
+    /// `registerConnector.config.s3`
+    S3Connection,
 }
 
 impl Feature {
@@ -23,6 +25,7 @@ impl Feature {
             Self::QueueDetails => PlatformVersion::new(6, 1, 12),
             Self::PushToWork => PlatformVersion::new(6, 5, 7),
             Self::WorkAlive => PlatformVersion::new(6, 8, 7),
+            Self::S3Connection => PlatformVersion::new(6, 9, 10),
         }
     }
 
@@ -64,6 +67,8 @@ mod tests {
         check(Feature::QueueDetails, "6.1.12", true);
         check(Feature::WorkAlive, "6.8.6", false);
         check(Feature::WorkAlive, "6.8.7", true);
+        check(Feature::S3Connection, "6.9.9", false);
+        check(Feature::S3Connection, "6.9.10", true);
         check(Feature::WorkAlive, "7.260309.0-lts.2", true);
         check(Feature::WorkAlive, "next", false);
     }

@@ -21,8 +21,8 @@ pub use api_queue::ApiQueue;
 pub use client::{Client, ClientConfig, ClientError, RetryPolicy};
 pub use error::{ApiError, ErrorClass};
 pub use platform::{
-    ConnectorType, DraftId, Platform, Registered, Registration, UnknownConnectorType, WorkEnd,
-    WorkId,
+    ConnectorType, DraftId, Platform, Registered, Registration, S3Connection, UnknownConnectorType,
+    WorkEnd, WorkId,
 };
 pub use queue::{
     BrokerAddress, Delivery, DeliveryError, DeliveryErrorKind, MessageHeader, Parts, Queue,

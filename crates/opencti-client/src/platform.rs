@@ -6,7 +6,8 @@ use std::str::FromStr;
 use async_trait::async_trait;
 
 use crate::{
-    Account, ApiError, Applicant, BrokerAddress, PlatformVersion, QueueDetails, Route, WorkProgress,
+    Account, ApiError, Applicant, BrokerAddress, PlatformVersion, QueueDetails, Route, Secret,
+    WorkProgress,
 };
 
 /// The kinds of connector that the platform knows.
@@ -97,6 +98,25 @@ pub struct Registered {
     pub broker: BrokerAddress,
 }
 
+/// The platform's own S3 storage, with the keys to it.
+#[derive(Clone, Debug)]
+pub struct S3Connection {
+    /// A host, without scheme and port.
+    pub endpoint: String,
+    /// Its port.
+    pub port: u16,
+    /// Whether it speaks TLS.
+    pub use_ssl: bool,
+    /// The bucket.
+    pub bucket_name: String,
+    /// The bucket's region.
+    pub bucket_region: String,
+    /// The id of the key.
+    pub access_key: Secret,
+    /// The key.
+    pub secret_key: Secret,
+}
+
 /// The id of a work.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct WorkId(pub String);
@@ -138,6 +158,20 @@ pub trait Platform: Send + Sync {
     /// [`ApiError`]
     async fn register_connector(&self, registration: &Registration)
     -> Result<Registered, ApiError>;
+
+    /// The platform's own storage, which it tells a connector that it registers; `None` where the
+    /// platform does not tell it, which it does from 6.9.10 on.
+    ///
+    /// It is a registration of its own, so the connector is registered (again) when this succeeds.
+    /// [`register_connector`](Self::register_connector) does not ask for it, because a platform
+    /// that is let into its storage without keys fails the whole answer.
+    ///
+    /// # Errors
+    /// [`ApiError`]
+    async fn platform_storage(
+        &self,
+        registration: &Registration,
+    ) -> Result<Option<S3Connection>, ApiError>;
 
     /// Says that a connector is alive, and hands in its state. Returns the state that the platform
     /// holds afterwards: another one if it was reset meanwhile.

@@ -12,7 +12,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use opencti_client::{
     Account, ApiError, Applicant, BrokerAddress, Delivery, DeliveryError, DeliveryErrorKind,
     DraftId, ErrorClass, Platform, PlatformVersion, Queue, QueueDetails, Refused, Registered,
-    Registration, Route, Secret, Shipment, WorkEnd, WorkId, WorkProgress,
+    Registration, Route, S3Connection, Secret, Shipment, WorkEnd, WorkId, WorkProgress,
 };
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -65,6 +65,10 @@ impl Platform for FakePlatform {
                 password: Secret::new("p"),
             },
         })
+    }
+
+    async fn platform_storage(&self, _: &Registration) -> Result<Option<S3Connection>, ApiError> {
+        Ok(None)
     }
 
     async fn ping_connector(&self, _: &str, state: &str) -> Result<Option<String>, ApiError> {

@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use opencti_client::{
     Account, ApiError, Applicant, BrokerAddress, ConnectorType, Delivery, DeliveryError,
     DeliveryErrorKind, DraftId, Platform, PlatformVersion, Queue, QueueDetails, Registered,
-    Registration, Route, Secret, Shipment, WorkEnd, WorkId, WorkProgress,
+    Registration, Route, S3Connection, Secret, Shipment, WorkEnd, WorkId, WorkProgress,
 };
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -67,6 +67,10 @@ impl Platform for FakePlatform {
                 password: Secret::new("p"),
             },
         })
+    }
+
+    async fn platform_storage(&self, _: &Registration) -> Result<Option<S3Connection>, ApiError> {
+        Ok(None)
     }
 
     async fn ping_connector(&self, id: &str, state: &str) -> Result<Option<String>, ApiError> {

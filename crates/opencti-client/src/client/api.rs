@@ -13,7 +13,7 @@ use super::transport::Transport;
 use crate::features::{Feature, PushForm};
 use crate::{
     Account, ApiError, Applicant, DraftId, Platform, PlatformVersion, QueueDetails, Registered,
-    Registration, WorkEnd, WorkId, WorkProgress,
+    Registration, S3Connection, WorkEnd, WorkId, WorkProgress,
 };
 
 /// The API of one platform, over HTTP.
@@ -123,6 +123,25 @@ impl Platform for Client {
             .call::<op::RegisterConnector>(&op::REGISTER_CONNECTOR, variables);
         let answer = call.await?.register_connector;
         convert::registered(answer.ok_or_else(|| convert::missing(&op::REGISTER_CONNECTOR))?)
+    }
+
+    async fn platform_storage(
+        &self,
+        registration: &Registration,
+    ) -> Result<Option<S3Connection>, ApiError> {
+        if !Feature::S3Connection.is_in(self.known_version()) {
+            return Ok(None);
+        }
+        let variables = op::platform_storage::Variables {
+            input: Some(convert::registration_input(registration)),
+        };
+        let call = self
+            .transport
+            .call::<op::PlatformStorage>(&op::REGISTER_CONNECTOR, variables);
+        let connector = call.await?.register_connector;
+        let config = connector.and_then(|connector| connector.config);
+        let config = config.ok_or_else(|| convert::missing(&op::REGISTER_CONNECTOR))?;
+        convert::storage(config.s3).map(Some)
     }
 
     async fn ping_connector(
@@ -251,7 +270,7 @@ impl Platform for Client {
             .transport
             .call::<op::Work>(&op::WORK, variables)
             .await?;
-        Ok(answer.work.map(convert::progress))
+        Ok(answer.work.as_ref().map(convert::progress))
     }
 
     async fn is_work_alive(&self, work: &WorkId) -> Result<Option<bool>, ApiError> {

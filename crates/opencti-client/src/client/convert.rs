@@ -3,8 +3,8 @@
 use super::answer;
 use super::operations::{self as op, Operation};
 use crate::{
-    ApiError, BrokerAddress, ErrorClass, QueueDetails, Registered, Registration, Route, Secret,
-    WorkProgress, WorkStatus,
+    ApiError, BrokerAddress, ErrorClass, QueueDetails, Registered, Registration, Route,
+    S3Connection, Secret, WorkProgress, WorkStatus,
 };
 
 pub(super) fn registration_input(
@@ -28,10 +28,7 @@ pub(super) fn registered(
         .config
         .ok_or_else(|| missing(&op::REGISTER_CONNECTOR))?;
     let broker = config.connection;
-    let port = u16::try_from(broker.port).map_err(|error| {
-        let message = format!("the platform gives {} as its broker's port", broker.port);
-        ApiError::new(op::REGISTER_CONNECTOR.name, ErrorClass::Contract, message).with_source(error)
-    })?;
+    let port = port(broker.port, "broker")?;
     Ok(Registered {
         state: connector.connector_state,
         route: Route {
@@ -49,7 +46,28 @@ pub(super) fn registered(
     })
 }
 
-pub(super) fn progress(work: op::work::WorkWork) -> WorkProgress {
+pub(super) fn storage(
+    s3: op::platform_storage::PlatformStorageRegisterConnectorConfigS3,
+) -> Result<S3Connection, ApiError> {
+    Ok(S3Connection {
+        port: port(s3.port, "storage")?,
+        endpoint: s3.endpoint,
+        use_ssl: s3.use_ssl,
+        bucket_name: s3.bucket_name,
+        bucket_region: s3.bucket_region,
+        access_key: Secret::new(s3.access_key),
+        secret_key: Secret::new(s3.secret_key),
+    })
+}
+
+fn port(number: i64, whose: &str) -> Result<u16, ApiError> {
+    u16::try_from(number).map_err(|error| {
+        let message = format!("the platform gives {number} as its {whose}'s port");
+        ApiError::new(op::REGISTER_CONNECTOR.name, ErrorClass::Contract, message).with_source(error)
+    })
+}
+
+pub(super) fn progress(work: &op::work::WorkWork) -> WorkProgress {
     let status = match work.status {
         op::work::State::wait => WorkStatus::Wait,
         op::work::State::progress => WorkStatus::Progress,

@@ -79,6 +79,15 @@ operation!(IsWorkAlive, "graphql/is_work_alive.graphql");
 operation!(QueueDetails, "graphql/queue_details.graphql");
 operation!(Me, "graphql/me.graphql");
 
+/// The same registration, with another question.
+#[derive(GraphQLQuery)]
+#[graphql(
+    schema_path = "graphql/schema.graphql",
+    query_path = "graphql/platform_storage.graphql",
+    variable_types("super::register_connector::RegisterConnectorInput")
+)]
+pub(super) struct PlatformStorage;
+
 impl From<ConnectorType> for WireType {
     fn from(kind: ConnectorType) -> Self {
         match kind {

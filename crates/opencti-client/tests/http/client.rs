@@ -451,7 +451,7 @@ fn config(url: &str) -> ClientConfig {
     config
 }
 
-fn registration() -> Registration {
+pub(crate) fn registration() -> Registration {
     Registration {
         id: "c1".to_owned(),
         name: "MITRE".to_owned(),

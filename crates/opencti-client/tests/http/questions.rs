@@ -5,7 +5,7 @@ use opencti_client::{
 };
 use serde_json::{Value, json};
 
-use crate::client::{about, check, check_asked, client, data, graphql_error};
+use crate::client::{about, check, check_asked, client, data, graphql_error, registration};
 use crate::server::{Reply, Server};
 
 #[tokio::test]
@@ -122,6 +122,47 @@ async fn we_are_the_account_of_our_token() {
             .headers
             .contains_key("opencti-applicant-id")
     );
+}
+
+#[tokio::test]
+async fn the_platform_s_storage_is_asked_where_it_tells_it() {
+    check_storage("6.9.9", &storage(9000), Ok(None)).await;
+    check_storage("next", &storage(9000), Ok(None)).await;
+    check_storage("6.9.10", &storage(9000), Ok(Some(9000))).await;
+    check_storage(
+        "6.9.10",
+        &storage(-1),
+        Err("gives -1 as its storage's port"),
+    )
+    .await;
+    let null = json!({ "registerConnector": null });
+    check_storage("6.9.10", &null, Err("without the data")).await;
+}
+
+async fn check_storage(version: &str, answer: &Value, expect: Result<Option<u16>, &str>) {
+    let server = Server::start([about(version), data(answer)]).await;
+    let client = client(&server);
+    client.version().await.unwrap();
+    server.asked();
+    match (client.platform_storage(&registration()).await, expect) {
+        (Err(error), Err(text)) => check(&error, ErrorClass::Contract, text),
+        (found, expect) => {
+            let found = found.unwrap();
+            assert!(!format!("{found:?}").contains("s3-secret"), "{version}");
+            let port = found.map(|s3| {
+                assert_eq!(s3.secret_key.expose(), "s3-secret");
+                s3.port
+            });
+            assert_eq!(Ok(port), expect, "{version} {answer}");
+        }
+    }
+}
+
+fn storage(port: i64) -> Value {
+    json!({ "registerConnector": { "config": { "s3": {
+        "endpoint": "minio", "port": port, "use_ssl": false, "bucket_name": "opencti-bucket",
+        "bucket_region": "us-east-1", "access_key": "s3-key", "secret_key": "s3-secret",
+    }}}})
 }
 
 async fn check_work(work: &Value, expect: Option<(WorkStatus, i64, i64)>) {
