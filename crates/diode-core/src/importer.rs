@@ -2,6 +2,7 @@
 
 mod aside;
 mod file;
+mod inherit;
 #[cfg(test)]
 mod tests;
 
@@ -18,12 +19,12 @@ use tokio_util::sync::CancellationToken;
 use crate::connectors::Connectors;
 use crate::delivery::Courier;
 use crate::ledger::Known;
-use crate::plan::{Policy, Step, plan};
+use crate::plan::{Policy, Step, kept, plan};
 use crate::report::{FileReport, Interruption, PassReport};
 use crate::state::StateKey;
 use crate::trouble::{Fatal, Reach, Trouble, chain};
 use crate::works::Works;
-use crate::{Applicants, Ledger, Outcome};
+use crate::{Applicants, Ledger, LedgerError, Outcome};
 
 /// Tells the time. The program's one clock is handed in by the binary.
 pub type Clock = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
@@ -125,13 +126,37 @@ impl Importer {
         self.state_key
     }
 
+    /// How many files are in their place although they were imported.
+    ///
+    /// # Errors
+    /// [`LedgerError::Access`]
+    pub fn kept_files(&self) -> Result<usize, LedgerError> {
+        let known = self.ledger.known(self.source.name())?;
+        let kept = known
+            .values()
+            .filter(|row| row.outcome == Outcome::Imported);
+        Ok(kept.count())
+    }
+
+    /// Forgets what became of the files that are in their place, so that the next pass imports
+    /// them again. Returns how many there were.
+    ///
+    /// # Errors
+    /// [`LedgerError::Access`]
+    pub fn forget(&self) -> Result<usize, LedgerError> {
+        self.ledger.forget(self.source.name(), (self.clock)())
+    }
+
     /// Goes over all files once. What happened is in the log, line by line, and in the report.
-    pub async fn pass(&mut self) -> PassReport {
+    ///
+    /// `watermark` is the source's in the connector's state. It counts only in the first pass of
+    /// all, for what the peer has imported before us.
+    pub async fn pass(&mut self, watermark: Option<f64>) -> PassReport {
         let mut course = Course {
             report: PassReport::new(self.source.name()),
             ..Course::default()
         };
-        if let Err(fatal) = self.walk(&mut course).await {
+        if let Err(fatal) = self.walk(watermark, &mut course).await {
             tracing::error!(
                 error = chain(&fatal),
                 "nothing is imported without the ledger"
@@ -141,7 +166,7 @@ impl Importer {
         course.report
     }
 
-    async fn walk(&mut self, course: &mut Course) -> Result<(), Fatal> {
+    async fn walk(&mut self, watermark: Option<f64>, course: &mut Course) -> Result<(), Fatal> {
         let listing = match self.source.list().await {
             Ok(listing) => listing,
             Err(error) => {
@@ -154,8 +179,10 @@ impl Importer {
                 return Ok(());
             }
         };
+        self.inherit(&listing, watermark).await?;
         let known = self.ledger.known(self.source.name())?;
         self.note_missing(&listing, &known)?;
+        course.report.done = kept(&listing, &known);
         let steps = plan(listing, &known, &self.rules.policy, (self.clock)());
         let mut steps = steps.into_iter();
         while course.report.interruption.is_none() {

@@ -1,8 +1,9 @@
 //! The ledger: what is known of every file, in SQLite, so that a restart forgets nothing.
 //!
 //! One row is one stay of one file in one place. While the file is there, the row is the only one
-//! of its location; once it has left (deleted, or set aside), the row stays as history and a file
-//! that comes later under the same name gets a row of its own.
+//! of its location; once it has left (deleted, or set aside), or was forgotten because the
+//! connector's state was reset, the row stays as history and a file that comes later under the
+//! same name gets a row of its own.
 
 mod schema;
 
@@ -190,29 +191,66 @@ impl Ledger {
         record: &Record<'_>,
         now: DateTime<Utc>,
     ) -> Result<(), LedgerError> {
+        insert(&self.lock(), source, entry, outcome, record, now).map_err(write)
+    }
+
+    /// Whether [`Ledger::take_over`] was done for a source.
+    ///
+    /// # Errors
+    /// [`LedgerError::Access`]
+    pub fn is_taken_over(&self, source: &str) -> Result<bool, LedgerError> {
         self.lock()
-            .prepare_cached(schema::RECORD)
-            .and_then(|mut statement| {
-                statement.execute(named_params! {
-                    ":source": source,
-                    ":location": entry.location.as_str(),
-                    ":size": entry.size.cast_signed(),
-                    ":modified_ns": nanoseconds(entry.modified),
-                    ":etag": entry.etag,
-                    ":fingerprint": record.fingerprint,
-                    ":outcome": outcome.as_str(),
-                    ":code": record.code.map(Code::as_str),
-                    ":reason": record.reason,
-                    ":connector_id": record.connector_id,
-                    ":connector_name": record.connector_name,
-                    ":applicant_id": record.applicant_id,
-                    ":work_id": record.work_id,
-                    ":messages": i64::try_from(record.messages).unwrap_or(i64::MAX),
-                    ":not_sent": i64::try_from(record.not_sent).unwrap_or(i64::MAX),
-                    ":now": now.timestamp_millis(),
-                })
-            })
-            .map(drop)
+            .query_row(
+                "SELECT EXISTS (SELECT 1 FROM sources WHERE source = ?1)",
+                [source],
+                |row| row.get(0),
+            )
+            .map_err(read)
+    }
+
+    /// Notes that a source is ours from now on, and that these files in it, given with their
+    /// fingerprints, were imported before.
+    ///
+    /// # Errors
+    /// [`LedgerError::Access`]; nothing is noted then.
+    pub fn take_over(
+        &self,
+        source: &str,
+        imported: &[(Entry, String)],
+        now: DateTime<Utc>,
+    ) -> Result<(), LedgerError> {
+        let mut connection = self.lock();
+        let transaction = connection.transaction().map_err(write)?;
+        for (entry, fingerprint) in imported {
+            let record = Record {
+                fingerprint: Some(fingerprint),
+                code: Some(Code::ImportedBefore),
+                ..Record::default()
+            };
+            insert(&transaction, source, entry, Outcome::Imported, &record, now).map_err(write)?;
+        }
+        transaction
+            .execute(
+                "INSERT OR IGNORE INTO sources (source, since_ms) VALUES (?1, ?2)",
+                (source, now.timestamp_millis()),
+            )
+            .map_err(write)?;
+        transaction.commit().map_err(write)
+    }
+
+    /// Forgets what became of the files of a source that are in their place, so that they are
+    /// looked at as if they were new. What merely waits, waits on; what was set aside stays so.
+    /// Returns how many were forgotten.
+    ///
+    /// # Errors
+    /// [`LedgerError::Access`]; what was known before still is.
+    pub fn forget(&self, source: &str, now: DateTime<Utc>) -> Result<usize, LedgerError> {
+        self.lock()
+            .execute(
+                "UPDATE files SET gone_at_ms = ?2, reason = NULL
+                 WHERE source = ?1 AND gone_at_ms IS NULL AND outcome <> ?3",
+                (source, now.timestamp_millis(), Outcome::Waiting.as_str()),
+            )
             .map_err(write)
     }
 
@@ -353,6 +391,37 @@ impl Ledger {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn insert(
+    connection: &Connection,
+    source: &str,
+    entry: &Entry,
+    outcome: Outcome,
+    record: &Record<'_>,
+    now: DateTime<Utc>,
+) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(schema::RECORD)?
+        .execute(named_params! {
+            ":source": source,
+            ":location": entry.location.as_str(),
+            ":size": entry.size.cast_signed(),
+            ":modified_ns": nanoseconds(entry.modified),
+            ":etag": entry.etag,
+            ":fingerprint": record.fingerprint,
+            ":outcome": outcome.as_str(),
+            ":code": record.code.map(Code::as_str),
+            ":reason": record.reason,
+            ":connector_id": record.connector_id,
+            ":connector_name": record.connector_name,
+            ":applicant_id": record.applicant_id,
+            ":work_id": record.work_id,
+            ":messages": i64::try_from(record.messages).unwrap_or(i64::MAX),
+            ":not_sent": i64::try_from(record.not_sent).unwrap_or(i64::MAX),
+            ":now": now.timestamp_millis(),
+        })
+        .map(drop)
 }
 
 /// The rows in place whose file went missing since they were last looked at, or came back.

@@ -25,10 +25,10 @@ pub use examine::{Examined, Import, LeftOut, examine, findings, fingerprint, lef
 pub use importer::{Clock, Importer, Parts, Rules};
 pub use ledger::{FILE_NAME, Known, Ledger, LedgerError, Record, SetAside};
 pub use outcome::{Code, Outcome};
-pub use plan::{AfterImport, Policy, Step, is_settled, must_wait, plan};
+pub use plan::{AfterImport, Policy, Step, counted_as_imported, is_settled, must_wait, plan};
 pub use refusal::{Finding, FindingLevel, Reason, Refusal};
 pub use report::{FileReport, Interruption, PassReport};
 pub use service::{Greeting, Patience, Schedule, Service, StartError, greet};
-pub use state::{ConnectorState, SharedState, StateKey, watermark};
+pub use state::{ConnectorState, SharedState, StateKey, peer_skips, watermark};
 pub use trouble::chain;
 pub use works::{WorkPerFile, Works, work_name};

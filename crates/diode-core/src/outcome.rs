@@ -56,7 +56,7 @@ impl FromStr for Outcome {
     }
 }
 
-/// Why a file was not imported whole.
+/// Why a file was not imported whole, or not by us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Code {
     /// The text is no JSON.
@@ -87,10 +87,12 @@ pub enum Code {
     Queue,
     /// The envelope asks for validation, which this platform's version cannot do yet.
     ValidationUnavailable,
+    /// The peer imported it before us, as far as its watermark tells; we sent nothing.
+    ImportedBefore,
 }
 
 impl Code {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 15] = [
         Self::InvalidJson,
         Self::InvalidUtf8,
         Self::TooLarge,
@@ -105,6 +107,7 @@ impl Code {
         Self::Platform,
         Self::Queue,
         Self::ValidationUnavailable,
+        Self::ImportedBefore,
     ];
 
     /// The stable name, as logs, reports, reason files and the ledger have it.
@@ -124,6 +127,7 @@ impl Code {
             Self::Platform => "platform",
             Self::Queue => "queue",
             Self::ValidationUnavailable => "validation-unavailable",
+            Self::ImportedBefore => "imported-before",
         }
     }
 

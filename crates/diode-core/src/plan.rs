@@ -8,6 +8,7 @@ use bundle_source::{Entry, Location};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::ledger::Known;
+use crate::state::peer_skips;
 use crate::{Code, Outcome};
 
 /// What becomes of a file that was imported whole.
@@ -57,6 +58,40 @@ pub fn plan<S: BuildHasher>(
             Some(row) if row.is(&entry) => step_for_known(entry, row, policy, now),
             _ => Some(Step::Examine(entry)),
         })
+        .collect()
+}
+
+/// Those files of a listing that the peer has imported, as far as its watermark tells: where they
+/// are kept, it takes every file that is no newer for imported.
+///
+/// Where files are deleted after their import, one that is there was not imported.
+pub fn counted_as_imported(
+    listing: &[Entry],
+    watermark: Option<f64>,
+    after_import: AfterImport,
+) -> impl Iterator<Item = &Entry> {
+    let watermark = match after_import {
+        AfterImport::Delete => None,
+        AfterImport::Keep => watermark,
+    };
+    listing
+        .iter()
+        .filter(move |entry| watermark.is_some_and(|mark| peer_skips(mark, entry.modified)))
+}
+
+/// The times of the files that are still in their place although they were imported.
+pub(crate) fn kept<S: BuildHasher>(
+    listing: &[Entry],
+    known: &HashMap<Location, Known, S>,
+) -> Vec<DateTime<Utc>> {
+    listing
+        .iter()
+        .filter(|entry| {
+            known
+                .get(&entry.location)
+                .is_some_and(|row| row.is(entry) && row.outcome == Outcome::Imported)
+        })
+        .map(|entry| entry.modified)
         .collect()
 }
 
@@ -201,6 +236,22 @@ mod tests {
         for changed in [replaced, touched] {
             let steps = plan(vec![changed.clone()], &rows, &policy, at(300));
             assert_eq!(steps, [Step::Examine(changed)]);
+        }
+    }
+
+    #[test]
+    fn the_peer_s_watermark_counts_where_files_are_kept() {
+        use AfterImport::{Delete, Keep};
+        let listing = [entry("a", 100), entry("b", 200), entry("c", 201)];
+        for (watermark, after_import, expect) in [
+            (None, Keep, 0),
+            (Some(99.9), Keep, 0),
+            (Some(200.0), Keep, 2),
+            (Some(1e300), Keep, 3),
+            (Some(200.0), Delete, 0),
+        ] {
+            let count = counted_as_imported(&listing, watermark, after_import).count();
+            assert_eq!(count, expect, "{watermark:?} {after_import:?}");
         }
     }
 

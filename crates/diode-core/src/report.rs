@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 
 use crate::examine::LeftOut;
 use crate::plan::Step;
+use crate::state::watermark;
 use crate::{Code, Outcome};
 
 /// What became of one file in one pass.
@@ -92,7 +93,7 @@ pub struct PassReport {
     pub untried: usize,
     /// Why it ended early, if it did.
     pub interruption: Option<Interruption>,
-    /// Times of the files that were imported or set aside.
+    /// Times of the files that were imported or set aside, now or earlier.
     pub(crate) done: Vec<DateTime<Utc>>,
     /// Times of the files that wait.
     pub(crate) waiting: Vec<DateTime<Utc>>,
@@ -135,6 +136,19 @@ impl PassReport {
                 self.untried += 1;
                 self.waiting.push(entry.modified);
             }
+        }
+    }
+
+    /// The source's watermark after the pass, where it was `before`.
+    pub(crate) fn watermark(&self, before: Option<f64>) -> Option<f64> {
+        match self.interruption {
+            // What the pass did not get to was not counted: the watermark could pass it.
+            Some(Interruption::Ledger) => before,
+            _ => watermark(
+                before,
+                self.done.iter().copied(),
+                self.waiting.iter().copied(),
+            ),
         }
     }
 

@@ -1,5 +1,7 @@
 //! The program's life: greet the platform, go over the files again and again, stay alive, leave.
 
+mod heart;
+mod tell;
 #[cfg(test)]
 mod tests;
 
@@ -10,10 +12,11 @@ use opencti_client::{ApiError, ErrorClass, Platform, PlatformVersion, Registered
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::report::{Interruption, PassReport};
-use crate::state::{ConnectorState, SharedState, time, watermark};
+use self::heart::Heart;
+use crate::Importer;
+use crate::report::PassReport;
+use crate::state::{ConnectorState, SharedState};
 use crate::trouble::chain;
-use crate::{Importer, Outcome};
 
 /// How long a farewell ping may take.
 const FAREWELL: Duration = Duration::from_secs(3);
@@ -139,13 +142,14 @@ impl Service {
         stop: CancellationToken,
     ) -> Self {
         let state = ConnectorState::read(greeting.registered.state.as_deref());
+        if !state.is_reset() {
+            for importer in &importers {
+                tell::without_watermark(importer, &state);
+            }
+        }
         Self {
             importers,
-            heart: Heart {
-                platform,
-                own,
-                state: SharedState::new(state),
-            },
+            heart: Heart::new(platform, own, SharedState::new(state)),
             schedule,
             stop,
         }
@@ -154,46 +158,57 @@ impl Service {
     /// One pass over each source.
     pub async fn run_once(&mut self) -> Vec<PassReport> {
         let beating = self.heart.clone().beat(self.schedule.ping_every);
-        let reports = tokio::select! {
-            reports = self.round() => reports,
-            never = beating => match never {},
+        let working = async {
+            let reports = self.round().await;
+            self.farewell().await;
+            reports
         };
-        self.farewell().await;
-        reports
+        tokio::select! {
+            reports = working => reports,
+            never = beating => match never {},
+        }
     }
 
     /// Round after round of passes, until we are stopped.
     pub async fn run(&mut self) {
         let beating = self.heart.clone().beat(self.schedule.ping_every);
-        tokio::pin!(beating);
-        while !self.stop.is_cancelled() {
-            let next = Instant::now() + self.schedule.pass_every;
-            let passing = async {
-                let reports = self.round().await;
-                if !self.stop.is_cancelled() && reports.iter().any(PassReport::is_eventful) {
-                    self.heart.ping().await;
-                }
+        let working = async {
+            while !self.stop.is_cancelled() {
+                let next = Instant::now() + self.schedule.pass_every;
+                self.round_with_news().await;
                 tokio::select! {
                     () = sleep_until(next) => {}
                     () = self.stop.cancelled() => {}
                 }
-            };
-            tokio::select! {
-                () = passing => {}
-                never = &mut beating => match never {},
             }
+            self.farewell().await;
+        };
+        tokio::select! {
+            () = working => {}
+            never = beating => match never {},
         }
-        self.farewell().await;
+    }
+
+    /// A round, and a sign of life at once where it changed anything.
+    async fn round_with_news(&mut self) {
+        let before = self.heart.state.get();
+        let reports = self.round().await;
+        let is_news =
+            reports.iter().any(PassReport::is_eventful) || self.heart.state.get() != before;
+        if is_news && !self.stop.is_cancelled() {
+            self.heart.ping().await;
+        }
     }
 
     /// A pass over each source, one after the other. A source that fails does not keep us from the
     /// next; what reaches all of them does.
     async fn round(&mut self) -> Vec<PassReport> {
+        self.follow_reset().await;
         let mut reports = Vec::with_capacity(self.importers.len());
         let mut cut_short_by = None;
         for importer in &mut self.importers {
             if let Some(interruption) = cut_short_by {
-                tell_passed_over(importer.source(), interruption);
+                tell::passed_over(importer.source(), interruption);
                 continue;
             }
             let report = pass(importer, &self.heart.state).await;
@@ -203,6 +218,36 @@ impl Service {
         reports
     }
 
+    /// Has everything that is there imported again, where the connector's state was reset.
+    ///
+    /// Until the ledger has forgotten, we hand in the empty text of a reset and nothing else: so
+    /// the platform holds it, and whoever starts after us follows the reset in our place.
+    async fn follow_reset(&self) {
+        if !self.heart.state.get().is_reset() {
+            return;
+        }
+        let turn = self.heart.turn().await;
+        // The platform's own mark of a reset goes with the first sign of life after it. With the
+        // mark still there, the state that we hand in next would be answered as reset once more.
+        if !self.heart.hand_in(&turn).await {
+            return;
+        }
+        match self.importers.iter().map(Importer::forget).sum() {
+            Ok(files) => tell::reset(files),
+            Err(error) => {
+                tracing::error!(
+                    error = chain(&error),
+                    "the reset of the connector's state is not followed for now"
+                );
+                return;
+            }
+        }
+        self.heart
+            .state
+            .replace(&ConnectorState::reset(), ConnectorState::default());
+        self.heart.hand_in(&turn).await;
+    }
+
     async fn farewell(&self) {
         if timeout(FAREWELL, self.heart.ping()).await.is_err() {
             tracing::warn!("the platform did not take the last sign of life in time");
@@ -210,128 +255,17 @@ impl Service {
     }
 }
 
-/// What keeps the platform knowing that we are there.
-#[derive(Clone)]
-struct Heart {
-    platform: Arc<dyn Platform>,
-    own: Registration,
-    state: SharedState,
-}
-
-enum Never {}
-
-impl Heart {
-    async fn beat(self, every: Duration) -> Never {
-        loop {
-            tokio::time::sleep(every).await;
-            self.ping().await;
-        }
-    }
-
-    /// A ping hands our state in; what comes back differs where the state was reset meanwhile.
-    async fn ping(&self) {
-        let sent = self.state.get();
-        match self
-            .platform
-            .ping_connector(&self.own.id, &sent.to_text())
-            .await
-        {
-            Ok(held) => {
-                let held = ConnectorState::read(held.as_deref());
-                if held != sent {
-                    tracing::info!("the connector's state was reset in the platform");
-                    self.state.replace(&sent, held);
-                }
-            }
-            Err(error) if error.class() == ErrorClass::WorkGone => {
-                self.register_again(&error).await;
-            }
-            Err(error) => {
-                tracing::warn!(
-                    error = chain(&error),
-                    "the platform did not take a sign of life"
-                );
-            }
-        }
-    }
-
-    /// A connector that was deleted in the platform's interface is unknown to a ping.
-    async fn register_again(&self, unknown: &ApiError) {
-        tracing::warn!(error = chain(unknown), "registering again");
-        if let Err(error) = self.platform.register_connector(&self.own).await {
-            tracing::warn!(
-                error = chain(&error),
-                "the platform does not register us again"
-            );
-        }
-    }
-}
-
 async fn pass(importer: &mut Importer, state: &SharedState) -> PassReport {
     let before = state.get();
-    let report = importer.pass().await;
-    let mark = watermark(
-        before.last_run(importer.state_key()).and_then(time),
-        report.done.iter().copied(),
-        report.waiting.iter().copied(),
-    );
-    if let Some(mark) = mark {
+    let key = importer.state_key();
+    let report = importer.pass(before.last_run(key)).await;
+    if let Some(watermark) = report.watermark(before.last_run(key))
+        && !before.is_reset()
+    {
         let mut after = before.clone();
-        after.set_last_run(importer.state_key(), mark);
+        after.set_last_run(key, watermark);
         state.replace(&before, after);
     }
-    tell(&report);
+    tell::pass(&report);
     report
-}
-
-fn tell(report: &PassReport) {
-    for (applicant, files) in &report.unmapped {
-        tell_unmapped(applicant, *files);
-    }
-    if !report.is_eventful() {
-        return;
-    }
-    tracing::info!(
-        source = report.source,
-        imported = report.count(Outcome::Imported),
-        partial = report.count(Outcome::Partial),
-        rejected = report.count(Outcome::Rejected),
-        ignored = report.count(Outcome::Ignored),
-        waiting = report.count(Outcome::Waiting),
-        untried = report.untried,
-        removed = report.removed,
-        messages = report.messages,
-        objects_not_sent = report.not_sent,
-        interrupted_by = report.interruption.map(Interruption::as_str),
-        "pass done"
-    );
-}
-
-fn tell_passed_over(source: &str, interruption: Interruption) {
-    if interruption != Interruption::Stopped {
-        tracing::warn!(
-            source,
-            because_of = interruption.as_str(),
-            "source passed over: the pass before it was cut short by what would cut this one \
-             short, too"
-        );
-    }
-}
-
-fn tell_unmapped(applicant: &str, files: usize) {
-    if applicant.is_empty() {
-        tracing::warn!(
-            files,
-            "files without an applicant_id were imported as the platform worker's own user; let \
-             the sending connector set one"
-        );
-    } else {
-        tracing::warn!(
-            applicant_id = applicant,
-            files,
-            "no mapping for this applicant: its files were imported as the platform worker's own \
-             user; add {applicant}:<id of a user of this platform> to \
-             DIODE_IMPORT_APPLICANT_MAPPINGS"
-        );
-    }
 }

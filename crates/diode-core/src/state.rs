@@ -1,9 +1,12 @@
 //! The connector's state on the platform, as the peer keeps it, so that going back stays possible.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
+
+/// Where the peer kept its watermark before it knew of a second source.
+const LEGACY_KEY: &str = "last_run";
 
 /// Where in the connector's state a source's watermark is kept: the peer has one of each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -24,34 +27,96 @@ impl StateKey {
     }
 }
 
-/// The state as the platform holds it: a JSON object, of which only our keys are ours.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct ConnectorState(Map<String, Value>);
+/// The state as the platform holds it.
+///
+/// ```
+/// use diode_core::{ConnectorState, StateKey};
+///
+/// let mut state = ConnectorState::read(Some(r#"{"last_run": 5.5}"#));
+/// assert_eq!(state.last_run(StateKey::Directory), Some(5.5));
+/// state.set_last_run(StateKey::Directory, 7.0);
+/// assert_eq!(state.to_text(), r#"{"last_run_directory":7.0}"#);
+///
+/// assert!(ConnectorState::read(Some("")).is_reset());
+/// assert!(!ConnectorState::read(None).is_reset());
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct ConnectorState(Form);
+
+#[derive(Clone, Debug, PartialEq)]
+enum Form {
+    /// The empty text, which only a reset in the platform's interface leaves there.
+    Reset,
+    /// A JSON object, of which only our keys are ours.
+    Members(Map<String, Value>),
+}
+
+impl Default for ConnectorState {
+    /// No watermark, and nothing of anybody else's.
+    fn default() -> Self {
+        Self(Form::Members(Map::new()))
+    }
+}
 
 impl ConnectorState {
-    /// Reads what the platform holds; nothing, an empty text, `null` or anything foreign is an
-    /// empty state.
+    /// A state that was reset in the platform's interface, which nobody has followed yet.
+    pub fn reset() -> Self {
+        Self(Form::Reset)
+    }
+
+    /// Reads what the platform holds. An empty text is a reset; a connector that never handed in
+    /// a state has none, and the peer's text for no state is `null`: these and anything foreign
+    /// are an empty state.
     pub fn read(text: Option<&str>) -> Self {
-        let value = text.and_then(|text| serde_json::from_str(text).ok());
-        match value {
-            Some(Value::Object(members)) => Self(members),
-            _ => Self::default(),
+        match text {
+            Some("") => Self::reset(),
+            Some(text) => match serde_json::from_str(text) {
+                Ok(Value::Object(members)) => Self(Form::Members(members)),
+                _ => Self::default(),
+            },
+            None => Self::default(),
         }
     }
 
-    /// The state as the platform stores it.
+    /// The state as the platform stores it. A reset that was not followed stays one there, too.
     pub fn to_text(&self) -> String {
-        Value::Object(self.0.clone()).to_string()
+        match &self.0 {
+            Form::Reset => String::new(),
+            Form::Members(members) => serde_json::to_string(members).unwrap_or_default(),
+        }
+    }
+
+    /// Whether it was reset, and that has not been followed.
+    pub fn is_reset(&self) -> bool {
+        self.0 == Form::Reset
     }
 
     /// The time of a source's newest file that counts as imported, in seconds since the epoch.
+    ///
+    /// An old peer's only source was the directory, and its only key another one.
     pub fn last_run(&self, key: StateKey) -> Option<f64> {
-        self.0.get(key.as_str()).and_then(Value::as_f64)
+        let number = |name: &str| self.members()?.get(name)?.as_f64();
+        match key {
+            StateKey::Directory => number(key.as_str()).or_else(|| number(LEGACY_KEY)),
+            StateKey::S3 => number(key.as_str()),
+        }
     }
 
-    /// Sets that time.
-    pub fn set_last_run(&mut self, key: StateKey, time: DateTime<Utc>) {
-        self.0.insert(key.as_str().to_owned(), json!(seconds(time)));
+    /// Sets that time; of a state that was reset, nothing is kept.
+    pub fn set_last_run(&mut self, key: StateKey, seconds: f64) {
+        let mut members = self.members().cloned().unwrap_or_default();
+        if key == StateKey::Directory {
+            members.remove(LEGACY_KEY);
+        }
+        members.insert(key.as_str().to_owned(), json!(seconds));
+        self.0 = Form::Members(members);
+    }
+
+    fn members(&self) -> Option<&Map<String, Value>> {
+        match &self.0 {
+            Form::Reset => None,
+            Form::Members(members) => Some(members),
+        }
     }
 }
 
@@ -67,51 +132,53 @@ impl SharedState {
 
     /// The state now.
     pub fn get(&self) -> ConnectorState {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.lock().clone()
     }
 
     /// Replaces the state, if it is still `before`.
     pub fn replace(&self, before: &ConnectorState, after: ConnectorState) {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.lock();
         if *state == *before {
             *state = after;
         }
+    }
+
+    /// Notes that the state was reset, whatever it is now.
+    pub fn reset(&self) {
+        *self.lock() = ConnectorState::reset();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, ConnectorState> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// The watermark after a pass: the newest imported time, yet below every file that still waits.
 ///
-/// The peer skips every file that is older than its watermark, so one that is too high would make
-/// it lose files after a return to it; one that is too low costs it a second import at worst.
+/// The peer skips every file that is no newer than its watermark, so one that is too high would
+/// make it lose files after a return to it; one that is too low costs it a second import at worst.
 pub fn watermark(
-    before: Option<DateTime<Utc>>,
+    before: Option<f64>,
     imported: impl IntoIterator<Item = DateTime<Utc>>,
     waiting: impl IntoIterator<Item = DateTime<Utc>>,
-) -> Option<DateTime<Utc>> {
-    let newest = imported.into_iter().chain(before).max()?;
-    let bound = waiting
-        .into_iter()
-        .min()
-        .map(|oldest| oldest - TimeDelta::milliseconds(1));
-    Some(bound.map_or(newest, |bound| newest.min(bound)))
+) -> Option<f64> {
+    let imported = imported.into_iter().map(seconds);
+    let newest = imported.chain(before).reduce(f64::max)?;
+    let oldest_waiting = waiting.into_iter().map(seconds).reduce(f64::min);
+    Some(oldest_waiting.map_or(newest, |oldest| newest.min(oldest.next_down())))
 }
 
-/// A time from the seconds that a state holds.
-pub(crate) fn time(seconds: f64) -> Option<DateTime<Utc>> {
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "saturates far outside of any file's time"
-    )]
-    DateTime::from_timestamp_micros((seconds * 1e6) as i64)
+/// Whether the peer, with that watermark, takes a file of that time for one it has imported.
+pub fn peer_skips(watermark: f64, modified: DateTime<Utc>) -> bool {
+    watermark >= seconds(modified)
 }
 
+/// A file's time as the peer has it: what Python's `os.path.getmtime` makes of the nanoseconds, to
+/// the last bit, for the peer compares without any tolerance.
 fn seconds(time: DateTime<Utc>) -> f64 {
-    #[expect(clippy::cast_precision_loss, reason = "exact for centuries around now")]
-    let microseconds = time.timestamp_micros() as f64;
-    microseconds / 1e6
+    #[expect(clippy::cast_precision_loss, reason = "exact for any file's time")]
+    let whole = time.timestamp() as f64;
+    whole + 1e-9 * f64::from(time.timestamp_subsec_nanos())
 }
 
 #[cfg(test)]
@@ -124,64 +191,117 @@ mod tests {
 
     #[test]
     fn reads_whatever_the_platform_holds() {
-        for (text, expect) in [
-            (None, None),
-            (Some(""), None),
-            (Some("null"), None),
-            (Some("\"null\""), None),
-            (Some("[1]"), None),
+        let both = r#"{"last_run": 5, "last_run_directory": 7, "last_run_s3": 9.5}"#;
+        for (text, directory, s3) in [
+            (None, None, None),
+            (Some(""), None, None),
+            (Some("null"), None, None),
+            (Some("\"null\""), None, None),
+            (Some("[1]"), None, None),
+            (Some("{"), None, None),
+            (Some(r#"{"last_run_directory": "x"}"#), None, None),
             (
-                Some("{\"last_run_directory\": 1767225600.5}"),
-                Some(1_767_225_600.5),
+                Some(r#"{"last_run_directory": null, "last_run": 5}"#),
+                Some(5.0),
+                None,
             ),
-            (Some("{\"last_run_directory\": \"x\"}"), None),
+            (
+                Some(r#"{"last_run": 1767225600.5}"#),
+                Some(1_767_225_600.5),
+                None,
+            ),
+            (Some(r#"{"last_run_s3": 0}"#), None, Some(0.0)),
+            (Some(both), Some(7.0), Some(9.5)),
         ] {
-            let got = ConnectorState::read(text).last_run(StateKey::Directory);
-            assert_eq!(got, expect, "{text:?}");
+            let state = ConnectorState::read(text);
+            assert_eq!(state.last_run(StateKey::Directory), directory, "{text:?}");
+            assert_eq!(state.last_run(StateKey::S3), s3, "{text:?}");
+            assert_eq!(state.is_reset(), text == Some(""), "{text:?}");
         }
     }
 
     #[test]
-    fn keeps_what_is_not_ours() {
-        let mut state = ConnectorState::read(Some("{\"other\": 5}"));
-        state.set_last_run(StateKey::Directory, at(1500));
-        state.set_last_run(StateKey::S3, at(2000));
-        let value: Value = serde_json::from_str(&state.to_text()).unwrap();
-        assert_eq!(
-            value,
-            json!({"other": 5, "last_run_directory": 1.5, "last_run_s3": 2.0})
-        );
-        assert_eq!(time(1.5), Some(at(1500)));
+    fn writes_what_the_peer_would() {
+        let directory = StateKey::Directory;
+        for (text, key, expect) in [
+            ("", directory, r#"{"last_run_directory":7.25}"#),
+            ("null", directory, r#"{"last_run_directory":7.25}"#),
+            (
+                r#"{"last_run":5}"#,
+                directory,
+                r#"{"last_run_directory":7.25}"#,
+            ),
+            // The directory's pass, which comes first, still has to find its watermark.
+            (
+                r#"{"last_run":5}"#,
+                StateKey::S3,
+                r#"{"last_run":5,"last_run_s3":7.25}"#,
+            ),
+            (
+                r#"{"other":[1]}"#,
+                StateKey::S3,
+                r#"{"last_run_s3":7.25,"other":[1]}"#,
+            ),
+        ] {
+            let mut state = ConnectorState::read(Some(text));
+            state.set_last_run(key, 7.25);
+            assert_eq!(state.to_text(), expect, "{text:?}");
+        }
+        assert_eq!(ConnectorState::default().to_text(), "{}");
+        assert_eq!(ConnectorState::reset().to_text(), "");
+    }
+
+    #[test]
+    fn times_are_the_peer_s_to_the_last_bit() {
+        for (nanoseconds, expect) in [
+            (1_767_225_600_000_000_000, "1767225600.0"),
+            (1_767_225_600_123_456_789, "1767225600.1234567"),
+            (1_767_225_601_999_999_999, "1767225602.0"),
+            (-500_000_000, "-0.5"),
+        ] {
+            let time = DateTime::from_timestamp_nanos(nanoseconds);
+            let mut state = ConnectorState::default();
+            state.set_last_run(StateKey::S3, seconds(time));
+            let text = state.to_text();
+            assert_eq!(text, format!("{{\"last_run_s3\":{expect}}}"));
+            let back = ConnectorState::read(Some(&text)).last_run(StateKey::S3);
+            assert!(peer_skips(back.unwrap(), time), "{text}");
+        }
     }
 
     #[test]
     fn watermark_stays_below_what_waits() {
+        let oldest = |milliseconds: i64| seconds(at(milliseconds)).next_down();
         for (before, imported, waiting, expect) in [
             (None, vec![], vec![], None),
             (None, vec![], vec![5], None),
-            (Some(10), vec![], vec![], Some(10)),
-            (Some(10), vec![7, 20], vec![], Some(20)),
-            (Some(10), vec![20], vec![30], Some(20)),
-            (Some(10), vec![20], vec![15, 30], Some(14)),
-            (Some(10), vec![], vec![3], Some(2)),
+            (Some(10), vec![], vec![], Some(0.01)),
+            (Some(10), vec![7, 20], vec![], Some(0.02)),
+            (Some(10), vec![20], vec![30], Some(0.02)),
+            (Some(10), vec![20], vec![15, 30], Some(oldest(15))),
+            (Some(10), vec![], vec![3], Some(oldest(3))),
+            (Some(10), vec![20], vec![20], Some(oldest(20))),
         ] {
             let got = watermark(
-                before.map(at),
+                before.map(at).map(seconds),
                 imported.iter().copied().map(at),
                 waiting.iter().copied().map(at),
             );
-            assert_eq!(got, expect.map(at), "{before:?} {imported:?} {waiting:?}");
+            assert_eq!(got, expect, "{before:?} {imported:?} {waiting:?}");
+            for waiting in waiting {
+                assert!(got.is_none_or(|mark| !peer_skips(mark, at(waiting))));
+            }
         }
     }
 
     #[test]
     fn a_reset_in_between_is_not_overwritten() {
-        let shared = SharedState::new(ConnectorState::read(Some("{\"last_run_directory\": 1}")));
+        let shared = SharedState::new(ConnectorState::read(Some(r#"{"last_run_directory": 1}"#)));
         let before = shared.get();
         let mut after = before.clone();
-        after.set_last_run(StateKey::Directory, at(9000));
-        shared.replace(&before, ConnectorState::default());
+        after.set_last_run(StateKey::Directory, 9.0);
+        shared.reset();
         shared.replace(&before, after);
-        assert_eq!(shared.get(), ConnectorState::default());
+        assert!(shared.get().is_reset());
     }
 }

@@ -346,7 +346,7 @@ impl Bench {
     }
 
     async fn pass(&self) -> PassReport {
-        self.importer().pass().await
+        self.importer().pass(None).await
     }
 
     /// Writes a file that is `age` seconds old.
@@ -749,6 +749,42 @@ async fn retention_counts_from_the_decision_and_spares_what_is_not_ours() {
         &bench.folder.path().join("rejected/c.json.reason.json")
     ));
     assert!(exists(&foreign) && exists(&stray));
+}
+
+#[tokio::test]
+async fn what_the_peer_imported_is_kept_and_its_retention_counts_from_now() {
+    let mut bench = Bench::new();
+    bench.after_import = AfterImport::Keep;
+    let old = 30 * 86_400;
+    let content = envelope("c", &[identity("a")]);
+    let imported = bench.put("a.json", &content, old);
+    let foreign = bench.put("b.json", "{}", old);
+    bench.put("c.json", "{", old);
+    bench.importer().pass(Some(1e12)).await;
+    assert_eq!(bench.published(), Vec::<String>::new());
+    assert_eq!(bench.reason("c.json.reason.json")["code"], "invalid-json");
+
+    bench.later(TimeDelta::days(6));
+    bench.put("a.json", &content, old - 1);
+    bench.pass().await;
+    assert!(exists(&imported));
+    bench.later(TimeDelta::days(2));
+    bench.pass().await;
+    assert!(!exists(&imported) && exists(&foreign));
+    assert_eq!(bench.published(), Vec::<String>::new(), "written anew");
+}
+
+#[tokio::test]
+async fn stopped_while_taking_over_the_next_run_takes_over() {
+    let mut bench = Bench::new();
+    bench.after_import = AfterImport::Keep;
+    bench.put("a.json", &envelope("c", &[identity("a")]), 60);
+    bench.stop.cancel();
+    let report = bench.importer().pass(Some(1e12)).await;
+    assert_eq!(report.interruption, Some(Interruption::Stopped));
+    bench.stop = CancellationToken::new();
+    bench.importer().pass(Some(1e12)).await;
+    assert_eq!(bench.published(), Vec::<String>::new());
 }
 
 #[tokio::test]

@@ -3,10 +3,11 @@
 use rusqlite::Connection;
 
 /// The newest schema, as `PRAGMA user_version` has it.
-pub(super) const VERSION: i64 = 1;
+pub(super) const VERSION: i64 = 2;
 
 /// `MIGRATIONS[n]` takes schema `n` to schema `n + 1`.
-const MIGRATIONS: [&str; 1] = ["
+const MIGRATIONS: [&str; 2] = [
+    "
     CREATE TABLE files (
         id             INTEGER PRIMARY KEY,
         source         TEXT NOT NULL,
@@ -32,7 +33,16 @@ const MIGRATIONS: [&str; 1] = ["
     ) STRICT;
     CREATE UNIQUE INDEX files_in_place ON files (source, location) WHERE gone_at_ms IS NULL;
     CREATE INDEX files_set_aside ON files (source, gone_at_ms) WHERE moved_to IS NOT NULL;
-"];
+",
+    // The sources that we have gone over: what another program's watermark says of them is over.
+    "
+    CREATE TABLE sources (
+        source   TEXT PRIMARY KEY,
+        since_ms INTEGER NOT NULL
+    ) STRICT;
+    INSERT INTO sources SELECT source, MIN(seen_since_ms) FROM files GROUP BY source;
+",
+];
 
 /// `seen_since_ms` moves only when the file itself changed.
 pub(super) const RECORD: &str = "
@@ -64,14 +74,16 @@ pub(super) fn prepare(connection: &Connection) -> rusqlite::Result<i64> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     // A commit is on disk before it returns: only then may a file be deleted.
     connection.pragma_update(None, "synchronous", "FULL")?;
-    for (from, migration) in (0_i64..)
-        .zip(MIGRATIONS)
-        .skip_while(|(from, _)| *from < found)
-    {
+    migrate(connection, found, VERSION)?;
+    Ok(found)
+}
+
+pub(super) fn migrate(connection: &Connection, from: i64, to: i64) -> rusqlite::Result<()> {
+    for (step, migration) in (0..to).zip(MIGRATIONS).skip_while(|(step, _)| *step < from) {
         connection.execute_batch(&format!(
             "BEGIN IMMEDIATE; {migration} PRAGMA user_version = {}; COMMIT;",
-            from + 1
+            step + 1
         ))?;
     }
-    Ok(found)
+    Ok(())
 }

@@ -132,6 +132,64 @@ fn notes_files_that_went_missing() {
 }
 
 #[test]
+fn forgets_what_was_decided_about_files_in_their_place() {
+    let (_folder, ledger) = open();
+    let record = Record::default();
+    for (name, outcome) in [
+        ("imported", Outcome::Imported),
+        ("ignored", Outcome::Ignored),
+        ("rejected", Outcome::Rejected),
+        ("waiting", Outcome::Waiting),
+        ("aside", Outcome::Rejected),
+    ] {
+        let file = entry(name, 3);
+        ledger.record("s", &file, outcome, &record, at(1)).unwrap();
+        ledger.record("t", &file, outcome, &record, at(1)).unwrap();
+    }
+    let aside = Location::new("aside");
+    ledger.left("s", &aside, Some("aside"), at(2)).unwrap();
+    assert_eq!(ledger.forget("s", at(3)).unwrap(), 3);
+    assert_eq!(only(&ledger).entry.location, Location::new("waiting"));
+    assert_eq!(ledger.set_aside_before("s", at(9)).unwrap().len(), 1);
+    assert_eq!(ledger.known("t").unwrap().len(), 5);
+    assert_eq!(ledger.forget("s", at(4)).unwrap(), 0);
+}
+
+#[test]
+fn a_source_is_taken_over_once() {
+    let (_folder, ledger) = open();
+    assert!(!ledger.is_taken_over("s").unwrap());
+    let imported = [(entry("a.json", 3), "abc".to_owned())];
+    ledger.take_over("s", &imported, at(5)).unwrap();
+    assert!(ledger.is_taken_over("s").unwrap());
+    assert!(!ledger.is_taken_over("other").unwrap());
+    let row = only(&ledger);
+    assert_eq!(
+        (row.outcome, row.code, row.decided_at),
+        (Outcome::Imported, Some(Code::ImportedBefore), at(5))
+    );
+}
+
+#[test]
+fn sources_of_an_older_ledger_are_ours_already() {
+    let folder = tempfile::tempdir().unwrap();
+    let connection = Connection::open(folder.path().join(FILE_NAME)).unwrap();
+    schema::migrate(&connection, 0, 1).unwrap();
+    connection
+        .execute(
+            "INSERT INTO files (source, location, size, modified_ns, outcome, seen_since_ms,
+                                decided_at_ms)
+             VALUES ('s', 'a.json', 1, 2, 'imported', 3, 4)",
+            [],
+        )
+        .unwrap();
+    drop(connection);
+    let ledger = Ledger::open(folder.path()).unwrap();
+    assert!(ledger.is_taken_over("s").unwrap());
+    assert_eq!(only(&ledger).outcome, Outcome::Imported);
+}
+
+#[test]
 fn refuses_what_it_does_not_understand() {
     let (folder, ledger) = open();
     ledger

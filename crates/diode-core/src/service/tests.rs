@@ -1,5 +1,6 @@
 //! Rounds over sources in memory, on a platform that keeps a connector's state as the real one does.
 
+use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -10,8 +11,8 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use opencti_client::{
     Account, ApiError, Applicant, BrokerAddress, ConnectorType, Delivery, DeliveryError,
-    DeliveryErrorKind, DraftId, Platform, PlatformVersion, Queue, QueueDetails, Registered,
-    Registration, Route, S3Connection, Secret, Shipment, WorkEnd, WorkId, WorkProgress,
+    DeliveryErrorKind, DraftId, ErrorClass, Platform, PlatformVersion, Queue, QueueDetails,
+    Registered, Registration, Route, S3Connection, Secret, Shipment, WorkEnd, WorkId, WorkProgress,
 };
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -29,11 +30,56 @@ const OWN: &str = "own";
 struct FakePlatform {
     /// Everything that was asked for, in order.
     diary: Mutex<Vec<String>>,
+    /// Our connector, while the platform knows it.
+    own: Mutex<Option<Held>>,
+    /// How many signs of life are taken before they fail.
+    pings_left: Mutex<Option<usize>>,
+}
+
+/// What the platform keeps of a connector.
+#[derive(Clone, Debug, Default)]
+struct Held {
+    state: Option<String>,
+    /// Whether the state was reset since the last sign of life.
+    was_reset: bool,
 }
 
 impl FakePlatform {
     fn note(&self, call: String) {
         self.diary.lock().unwrap().push(call);
+    }
+
+    /// Lets our connector have handed in that state.
+    fn hold(&self, state: Option<&str>) {
+        *self.own.lock().unwrap() = Some(Held {
+            state: state.map(str::to_owned),
+            was_reset: state == Some(""),
+        });
+    }
+
+    fn delete(&self) {
+        *self.own.lock().unwrap() = None;
+    }
+
+    fn held(&self) -> Option<String> {
+        self.own.lock().unwrap().clone().and_then(|own| own.state)
+    }
+
+    fn was_reset(&self) -> bool {
+        let own = self.own.lock().unwrap();
+        own.as_ref().is_some_and(|own| own.was_reset)
+    }
+
+    /// Counts a sign of life down, where their number is limited.
+    fn may_ping(&self) -> bool {
+        match &mut *self.pings_left.lock().unwrap() {
+            Some(0) => false,
+            Some(left) => {
+                *left -= 1;
+                true
+            }
+            None => true,
+        }
     }
 
     /// The calls so far that begin so, taken out with all others.
@@ -52,8 +98,11 @@ impl Platform for FakePlatform {
 
     async fn register_connector(&self, connector: &Registration) -> Result<Registered, ApiError> {
         self.note(format!("register {}", connector.id));
+        let is_own = connector.id == OWN;
         Ok(Registered {
-            state: None,
+            state: is_own
+                .then(|| self.own.lock().unwrap().get_or_insert_default().clone())
+                .and_then(|own| own.state),
             route: Route {
                 exchange: "x".into(),
                 routing_key: format!("push_{}", connector.id),
@@ -75,7 +124,21 @@ impl Platform for FakePlatform {
 
     async fn ping_connector(&self, id: &str, state: &str) -> Result<Option<String>, ApiError> {
         self.note(format!("ping {id} {state}"));
-        Ok(Some(state.to_owned()))
+        if !self.may_ping() {
+            let error = ApiError::new("pingConnector", ErrorClass::Transient, "made to fail");
+            return Err(error);
+        }
+        let mut own = self.own.lock().unwrap();
+        let Some(held) = own.as_mut() else {
+            let error = ApiError::new("pingConnector", ErrorClass::WorkGone, "no connector");
+            return Err(error);
+        };
+        if held.was_reset {
+            held.was_reset = false;
+        } else {
+            held.state = Some(state.to_owned());
+        }
+        Ok(held.state.clone())
     }
 
     async fn add_work(&self, connector_id: &str, _: &str) -> Result<WorkId, ApiError> {
@@ -167,11 +230,18 @@ impl Queue for FakeQueue {
 }
 
 /// Files in memory.
-#[derive(Debug)]
 struct Shelf {
     name: &'static str,
     files: Mutex<Vec<(Entry, Bytes)>>,
     is_closed: AtomicBool,
+    /// The platform that is to reset the state, and tell us, while the next file is read.
+    resets_during_read: Mutex<Option<Arc<FakePlatform>>>,
+}
+
+impl fmt::Debug for Shelf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
 }
 
 impl Shelf {
@@ -180,6 +250,7 @@ impl Shelf {
             name,
             files: Mutex::default(),
             is_closed: AtomicBool::new(false),
+            resets_during_read: Mutex::default(),
         })
     }
 
@@ -231,6 +302,13 @@ impl Source for Shelf {
     }
 
     async fn read(&self, entry: &Entry, _: u64) -> Result<Bytes, ReadError> {
+        let platform = self.resets_during_read.lock().unwrap().take();
+        if let Some(platform) = platform {
+            platform.hold(Some(""));
+            while platform.was_reset() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        }
         let files = self.files.lock().unwrap();
         let found = files.iter().find(|(other, _)| other == entry);
         found
@@ -291,6 +369,7 @@ struct Bench {
     folder: Arc<Shelf>,
     bucket: Arc<Shelf>,
     after_import: AfterImport,
+    ping_every: Duration,
     stop: CancellationToken,
 }
 
@@ -303,6 +382,7 @@ impl Bench {
             folder: Shelf::new("directory:/in"),
             bucket: Shelf::new("s3:in"),
             after_import,
+            ping_every: Duration::from_hours(1),
             stop: CancellationToken::new(),
         }
     }
@@ -336,7 +416,7 @@ impl Bench {
         });
         let schedule = Schedule {
             pass_every: Duration::from_millis(1),
-            ping_every: Duration::from_hours(1),
+            ping_every: self.ping_every,
         };
         let stop = self.stop.clone();
         Service::new(importers.into(), platform, own(), &greeting, schedule, stop)
@@ -353,6 +433,12 @@ impl Bench {
             profile: stix_bundle::Profile::opencti(),
             applicants: Applicants::default(),
         }
+    }
+
+    /// A run of the program over all sources. Returns the connectors whose files were published.
+    async fn run(&self) -> Vec<String> {
+        self.service().await.run_once().await;
+        self.published()
     }
 
     /// The connectors whose files were published since this was last asked.
@@ -419,4 +505,133 @@ async fn what_reaches_all_sources_is_not_tried_twice() {
         [("directory:/in", 0, Some(Interruption::Broker))]
     );
     assert_eq!(bench.bucket.files.lock().unwrap().len(), 1);
+}
+
+/// A bench whose files are kept: two in the folder, one in the bucket, all imported once.
+async fn with_kept_files() -> Bench {
+    let bench = Bench::new(AfterImport::Keep);
+    bench.folder.put("a.json", 10, "a");
+    bench.folder.put("b.json", 20, "b");
+    bench.bucket.put("c.json", 30, "c");
+    assert_eq!(bench.run().await, ["a", "b", "c"]);
+    assert_eq!(bench.run().await, NOTHING);
+    assert_eq!(bench.platform.held().as_deref(), Some(ALL_IMPORTED));
+    bench
+}
+
+const NOTHING: [&str; 0] = [];
+const ALL_IMPORTED: &str = r#"{"last_run_directory":20.0,"last_run_s3":30.0}"#;
+
+#[tokio::test]
+async fn a_reset_before_the_start_imports_everything_again_once() {
+    let bench = with_kept_files().await;
+    bench.platform.hold(Some(""));
+    assert_eq!(bench.run().await, ["a", "b", "c"]);
+    assert_eq!(bench.platform.held().as_deref(), Some(ALL_IMPORTED));
+    assert_eq!(bench.run().await, NOTHING);
+}
+
+#[tokio::test]
+async fn a_reset_in_the_middle_of_a_pass_takes_effect_in_the_next() {
+    let mut bench = with_kept_files().await;
+    bench.ping_every = Duration::from_millis(1);
+    bench.folder.put("late.json", 5, "late");
+    *bench.folder.resets_during_read.lock().unwrap() = Some(Arc::clone(&bench.platform));
+    let mut service = bench.service().await;
+    service.run_once().await;
+    assert_eq!(bench.published(), ["late"]);
+    // The pass has set a watermark, which must not take the reset's place.
+    assert_eq!(bench.platform.held().as_deref(), Some(""));
+    service.run_once().await;
+    assert_eq!(bench.published(), ["late", "a", "b", "c"]);
+    assert_eq!(bench.platform.held().as_deref(), Some(ALL_IMPORTED));
+    service.run_once().await;
+    assert_eq!(bench.published(), NOTHING);
+}
+
+#[tokio::test]
+async fn killed_after_a_reset_was_told_the_next_run_follows_it() {
+    let mut bench = with_kept_files().await;
+    bench.ping_every = Duration::from_millis(1);
+    bench.folder.put("late.json", 5, "late");
+    *bench.folder.resets_during_read.lock().unwrap() = Some(Arc::clone(&bench.platform));
+    assert_eq!(bench.run().await, ["late"]);
+    assert!(!bench.platform.was_reset(), "the reset was not told");
+    assert_eq!(bench.run().await, ["late", "a", "b", "c"]);
+    assert_eq!(bench.run().await, NOTHING);
+}
+
+#[tokio::test]
+async fn a_reset_is_followed_only_once_the_platform_knows_that_we_know() {
+    // However many signs of life get through before the run is over, the reset is not forgotten,
+    // and in the end nothing is imported any more.
+    for (pings, during) in [
+        (0, &NOTHING[..]),
+        (1, &["a", "b", "c"]),
+        (2, &["a", "b", "c"]),
+    ] {
+        let bench = with_kept_files().await;
+        bench.platform.hold(Some(""));
+        *bench.platform.pings_left.lock().unwrap() = Some(pings);
+        assert_eq!(bench.run().await, during, "{pings}");
+        *bench.platform.pings_left.lock().unwrap() = None;
+        let again: &[&str] = if pings < 2 { &["a", "b", "c"] } else { &[] };
+        assert_eq!(bench.run().await, again, "{pings}");
+        assert_eq!(bench.run().await, NOTHING, "{pings}");
+        assert_eq!(bench.platform.held().as_deref(), Some(ALL_IMPORTED));
+    }
+}
+
+#[tokio::test]
+async fn a_connector_that_was_deleted_comes_back_with_its_state() {
+    let bench = with_kept_files().await;
+    let mut service = bench.service().await;
+    bench.platform.delete();
+    service.run_once().await;
+    assert_eq!(bench.platform.held().as_deref(), Some(ALL_IMPORTED));
+    assert_eq!(bench.published(), NOTHING);
+}
+
+#[tokio::test]
+async fn a_connector_without_a_state_is_not_one_that_was_reset() {
+    for state in [None, Some("null"), Some("{}"), Some("[1]")] {
+        let bench = with_kept_files().await;
+        bench.platform.hold(state);
+        assert_eq!(bench.run().await, NOTHING, "{state:?}");
+        assert_eq!(bench.platform.held().as_deref(), Some(ALL_IMPORTED));
+    }
+}
+
+#[tokio::test]
+async fn the_peer_s_watermark_counts_in_the_first_pass_only() {
+    use AfterImport::{Delete, Keep};
+    let everything = &["a", "b", "c", "late"][..];
+    for (state, after_import, expect) in [
+        (None, Keep, everything),
+        (Some(""), Keep, everything),
+        (Some("null"), Keep, everything),
+        (Some("{\"last_run_directory\": \"x\"}"), Keep, everything),
+        (
+            Some("{\"last_run_directory\": 10.0}"),
+            Keep,
+            &["b", "c", "late"],
+        ),
+        (Some("{\"last_run_directory\": 9.999}"), Keep, everything),
+        (Some("{\"last_run\": 20}"), Keep, &["c", "late"]),
+        (Some("{\"last_run_s3\": 30}"), Keep, &["a", "b", "late"]),
+        (Some(ALL_IMPORTED), Keep, &["late"]),
+        (Some(ALL_IMPORTED), Delete, everything),
+    ] {
+        let bench = Bench::new(after_import);
+        bench.platform.hold(state);
+        bench.folder.put("a.json", 10, "a");
+        bench.folder.put("b.json", 20, "b");
+        bench.bucket.put("c.json", 30, "c");
+        let mut published = bench.run().await;
+        bench.folder.put("late.json", 5, "late");
+        published.extend(bench.run().await);
+        assert_eq!(published, expect, "{state:?} {after_import:?}");
+        assert_eq!(bench.run().await, NOTHING, "{state:?} {after_import:?}");
+        assert_eq!(bench.platform.held().as_deref(), Some(ALL_IMPORTED));
+    }
 }

@@ -1,0 +1,57 @@
+//! The first pass of all: what the peer has imported before us is not imported again.
+
+use bundle_source::Entry;
+
+use super::{Importer, Rules};
+use crate::examine::{Examined, examine, fingerprint};
+use crate::plan::counted_as_imported;
+use crate::trouble::Fatal;
+
+impl Importer {
+    /// Takes a source over from the peer, once: its watermark says which of the files that it kept
+    /// are imported. From then on the ledger says that.
+    pub(super) async fn inherit(
+        &self,
+        listing: &[Entry],
+        watermark: Option<f64>,
+    ) -> Result<(), Fatal> {
+        let source = self.source.name();
+        if self.ledger.is_taken_over(source)? {
+            return Ok(());
+        }
+        let mut imported = Vec::new();
+        for entry in counted_as_imported(listing, watermark, self.rules.policy.after_import) {
+            if self.stop.is_cancelled() {
+                return Ok(());
+            }
+            if let Some(fingerprint) = self.fingerprint_of_envelope(entry).await {
+                imported.push((entry.clone(), fingerprint));
+            }
+        }
+        self.ledger.take_over(source, &imported, (self.clock)())?;
+        if !imported.is_empty() {
+            tracing::warn!(
+                source,
+                files = imported.len(),
+                watermark,
+                "files that are no newer than the connector's state says count as imported before, \
+                 and are not sent; to import them again, reset the connector's state in the platform"
+            );
+        }
+        Ok(())
+    }
+
+    /// `None` for what the peer cannot have imported. That goes the way of any new file: one that belongs to
+    /// somebody else must not fall to our retention, and a broken one is not to go unnoticed.
+    async fn fingerprint_of_envelope(&self, entry: &Entry) -> Option<String> {
+        let Rules {
+            limits, profile, ..
+        } = &self.rules;
+        let bytes = self.source.read(entry, limits.max_bytes).await.ok()?;
+        let fingerprint = fingerprint(&bytes);
+        match examine(&bytes, &fingerprint, limits, profile) {
+            Examined::Ready(_) => Some(fingerprint),
+            Examined::Foreign(_) | Examined::Refused(_) => None,
+        }
+    }
+}

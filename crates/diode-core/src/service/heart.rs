@@ -1,0 +1,114 @@
+//! Signs of life: they keep the platform knowing that we are there, and what our state is.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use opencti_client::{ApiError, ErrorClass, Platform, Registration};
+
+use crate::state::{ConnectorState, SharedState};
+use crate::trouble::chain;
+
+/// What keeps the platform knowing that we are there.
+#[derive(Clone)]
+pub(super) struct Heart {
+    platform: Arc<dyn Platform>,
+    own: Registration,
+    pub(super) state: SharedState,
+    /// Whose turn it is to hand in the state: of two at once, the older could come last.
+    turn: Arc<tokio::sync::Mutex<()>>,
+}
+
+/// The right to hand in the state.
+pub(super) type Turn<'a> = tokio::sync::MutexGuard<'a, ()>;
+
+pub(super) enum Never {}
+
+impl Heart {
+    pub(super) fn new(platform: Arc<dyn Platform>, own: Registration, state: SharedState) -> Self {
+        Self {
+            platform,
+            own,
+            state,
+            turn: Arc::default(),
+        }
+    }
+
+    /// A sign of life, again and again.
+    pub(super) async fn beat(self, every: Duration) -> Never {
+        loop {
+            tokio::time::sleep(every).await;
+            self.ping().await;
+        }
+    }
+
+    /// A sign of life.
+    pub(super) async fn ping(&self) {
+        let turn = self.turn().await;
+        self.hand_in(&turn).await;
+    }
+
+    /// Waits until no other sign of life is under way.
+    pub(super) async fn turn(&self) -> Turn<'_> {
+        self.turn.lock().await
+    }
+
+    /// Hands our state in. Says whether the platform took it, or told us of another one.
+    pub(super) async fn hand_in(&self, turn: &Turn<'_>) -> bool {
+        let result = match self.exchange(turn).await {
+            Err(unknown) if unknown.class() == ErrorClass::WorkGone => {
+                self.return_from_oblivion(turn, &unknown).await
+            }
+            result => result,
+        };
+        if let Err(error) = &result {
+            tracing::warn!(
+                error = chain(error),
+                "the platform did not take a sign of life"
+            );
+        }
+        result.is_ok()
+    }
+
+    /// A connector that was deleted in the platform's interface is unknown to a ping. It is
+    /// registered again, and comes back with the state that it had.
+    async fn return_from_oblivion(
+        &self,
+        turn: &Turn<'_>,
+        unknown: &ApiError,
+    ) -> Result<(), ApiError> {
+        tracing::warn!(error = chain(unknown), "registering again");
+        self.platform.register_connector(&self.own).await?;
+        self.exchange(turn).await
+    }
+
+    async fn exchange(&self, _: &Turn<'_>) -> Result<(), ApiError> {
+        let sent = self.state.get();
+        let text = sent.to_text();
+        let held = self.platform.ping_connector(&self.own.id, &text).await?;
+        if held.as_deref() != Some(&text) {
+            self.take_over(&sent, ConnectorState::read(held.as_deref()));
+        }
+        Ok(())
+    }
+
+    /// What comes back differs from what we sent where the state was reset meanwhile. That holds
+    /// even if a pass has set the state anew since.
+    fn take_over(&self, sent: &ConnectorState, held: ConnectorState) {
+        if sent.is_reset() || *sent == held {
+            return;
+        }
+        if held.is_reset() {
+            tracing::info!(
+                "the connector's state was reset in the platform; the next pass imports \
+                 everything that is there again"
+            );
+            self.state.reset();
+        } else {
+            tracing::warn!(
+                "the platform holds another state than ours; a second program may be running \
+                 under this connector's id"
+            );
+            self.state.replace(sent, held);
+        }
+    }
+}
