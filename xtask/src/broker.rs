@@ -9,10 +9,16 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 
-use crate::{install, shell};
+use crate::{certificates, install, shell};
 
 /// The variable that holds the broker's address for the tests.
 pub(crate) const VARIABLE: &str = "DIODE_TEST_AMQP";
+
+/// The variable that holds the address at which it speaks TLS and wants a client certificate.
+const TLS_VARIABLE: &str = "DIODE_TEST_AMQPS";
+
+/// The variable that names the folder of certificates for that.
+const CERTIFICATES_VARIABLE: &str = "DIODE_TEST_CERTIFICATES";
 
 const START_TIMEOUT: Duration = Duration::from_secs(90);
 
@@ -41,11 +47,25 @@ impl Broker {
         }
     }
 
-    /// Its address, with user, password and virtual host.
-    pub(crate) fn address(&self) -> String {
+    /// What the tests find it by: variables and their values. Of one that runs anyway, the
+    /// environment tells the rest, or the tests that need it fail.
+    pub(crate) fn variables(&self) -> Vec<(&'static str, String)> {
         match self {
-            Self::Given(address) => address.clone(),
-            Self::Started(server) => format!("amqp://guest:guest@127.0.0.1:{}/%2f", server.port),
+            Self::Given(address) => vec![(VARIABLE, address.clone())],
+            Self::Started(server) => vec![
+                (
+                    VARIABLE,
+                    format!("amqp://guest:guest@127.0.0.1:{}/%2f", server.port),
+                ),
+                (
+                    TLS_VARIABLE,
+                    format!("amqps://guest:guest@localhost:{}/%2f", server.tls_port),
+                ),
+                (
+                    CERTIFICATES_VARIABLE,
+                    certificates_in(&server.folder).display().to_string(),
+                ),
+            ],
         }
     }
 
@@ -73,6 +93,7 @@ pub(crate) struct Server {
     keeper: Child,
     folder: PathBuf,
     port: u16,
+    tls_port: u16,
 }
 
 impl Server {
@@ -81,8 +102,9 @@ impl Server {
         let folder = shell::target()?
             .join("xtask")
             .join(format!("rabbitmq-{}", std::process::id()));
-        let [port, distribution, mapper] = shell::free_ports()?;
-        write_configuration(&folder, port)
+        let [port, tls_port, distribution, mapper] = shell::free_ports()?;
+        certificates::write(&certificates_in(&folder))?;
+        write_configuration(&folder, port, tls_port)
             .with_context(|| format!("cannot write to {}", folder.display()))?;
         let keeper = command(&script, &folder, [port, distribution, mapper])?
             .spawn()
@@ -91,6 +113,7 @@ impl Server {
             keeper,
             folder,
             port,
+            tls_port,
         };
         println!("xtask: starting RabbitMQ on port {port}");
         server.wait_until_it_listens()?;
@@ -99,7 +122,8 @@ impl Server {
 
     fn wait_until_it_listens(&mut self) -> anyhow::Result<()> {
         let deadline = Instant::now() + START_TIMEOUT;
-        while TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_err() {
+        let listens = |port| TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok();
+        while !(listens(self.port) && listens(self.tls_port)) {
             anyhow::ensure!(
                 Instant::now() < deadline,
                 "the broker does not listen after {} s; its log is in {}",
@@ -120,13 +144,24 @@ impl Drop for Server {
     }
 }
 
-fn write_configuration(folder: &Path, port: u16) -> std::io::Result<()> {
-    fs::create_dir_all(folder)?;
+fn certificates_in(folder: &Path) -> PathBuf {
+    folder.join("certificates")
+}
+
+fn write_configuration(folder: &Path, port: u16, tls_port: u16) -> std::io::Result<()> {
+    let certificates = certificates_in(folder);
+    let certificates = certificates.display();
     fs::write(folder.join("enabled_plugins"), "[].\n")?;
     fs::write(
         folder.join("rabbitmq.conf"),
         format!(
             "listeners.tcp.1 = 127.0.0.1:{port}\n\
+             listeners.ssl.1 = 127.0.0.1:{tls_port}\n\
+             ssl_options.cacertfile = {certificates}/ca.pem\n\
+             ssl_options.certfile = {certificates}/server.pem\n\
+             ssl_options.keyfile = {certificates}/server.key\n\
+             ssl_options.verify = verify_peer\n\
+             ssl_options.fail_if_no_peer_cert = true\n\
              loopback_users = none\n\
              max_message_size = 16777216\n\
              log.file.level = info\n"

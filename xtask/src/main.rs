@@ -6,6 +6,7 @@
 )]
 
 mod broker;
+mod certificates;
 mod ci;
 mod deny;
 mod docs;
@@ -38,7 +39,9 @@ commands:
 RabbitMQ and Ceph are installed with apt-get where they are missing and we are root. To use servers
 that run already:
   DIODE_TEST_AMQP  a broker's address, such as amqp://guest:guest@127.0.0.1:5672/%2f; it should have
-                   max_message_size set to 16777216, the limit that one of the tests goes over
+                   max_message_size set to 16777216, the limit that one of the tests goes over;
+                   DIODE_TEST_AMQPS and DIODE_TEST_CERTIFICATES, for the tests of TLS, are as
+                   `services` prints them
   DIODE_TEST_S3    a store's, http://ACCESS:SECRET@HOST:PORT/PREFIX; buckets named PREFIX-... are
                    made there, and left
 ";
@@ -84,7 +87,7 @@ fn test(arguments: &[&str]) -> anyhow::Result<()> {
     let result = Cargo::new(["test", "--workspace", "--no-fail-fast"])
         .args(arguments)
         .env(shell::BIN_VARIABLE, program)
-        .env(broker::VARIABLE, services.broker.address())
+        .envs(services.broker.variables())
         .env(store::VARIABLE, services.store.address())
         .run();
     if result.is_ok() {
@@ -100,7 +103,9 @@ fn test(arguments: &[&str]) -> anyhow::Result<()> {
 
 fn services() -> anyhow::Result<()> {
     let services = Services::start()?;
-    println!("export {}={}", broker::VARIABLE, services.broker.address());
+    for (variable, value) in services.broker.variables() {
+        println!("export {variable}={value}");
+    }
     println!("export {}={}", store::VARIABLE, services.store.address());
     println!("They run until Enter is pressed.");
     std::io::stdin()

@@ -53,6 +53,14 @@ impl Cargo {
         self
     }
 
+    pub(crate) fn envs<'a>(
+        mut self,
+        variables: impl IntoIterator<Item = (&'a str, String)>,
+    ) -> Self {
+        self.0.envs(variables);
+        self
+    }
+
     pub(crate) fn run(mut self) -> anyhow::Result<()> {
         run(&mut self.0)
     }

@@ -209,7 +209,7 @@ fn tls(opencti: &OpenCti) -> TlsOptions {
             SslVerify::NoVerify => Trust::Anyone,
             SslVerify::CaBundle(path) => Trust::Only(Pem::File(path.clone())),
         },
-        extra_roots: Vec::new(),
+        ..TlsOptions::default()
     }
 }
 

@@ -18,7 +18,7 @@ mod version;
 pub use amqp::{AmqpOptions, AmqpQueue};
 pub use answers::{Account, Applicant, QueueDetails, WorkProgress, WorkStatus};
 pub use api_queue::ApiQueue;
-pub use client::{Client, ClientConfig, ClientError, RetryPolicy};
+pub use client::{Client, ClientConfig, ClientError, HttpProxy, ProxyError, RetryPolicy};
 pub use error::{ApiError, ErrorClass};
 pub use platform::{
     ConnectorType, DraftId, Platform, Registered, Registration, S3Connection, UnknownConnectorType,
@@ -29,5 +29,5 @@ pub use queue::{
     Refused, Route, Shipment,
 };
 pub use secret::Secret;
-pub use tls::{Pem, TlsError, TlsOptions, Trust};
+pub use tls::{Identity, Pem, TlsError, TlsOptions, Trust};
 pub use version::PlatformVersion;

@@ -13,8 +13,9 @@ use super::link::{Link, LinkError};
 use super::options::AmqpOptions;
 use super::outage::{Outage, Verdict};
 use super::queue::{AmqpQueue, Broker, Kept, place};
-use crate::DeliveryErrorKind;
 use crate::backoff::Backoff;
+use crate::tls::TlsFault;
+use crate::{DeliveryErrorKind, TlsError};
 
 /// How often a wait looks whether the broker blocks us.
 const TICK: Duration = Duration::from_millis(500);
@@ -92,11 +93,15 @@ impl<'a> Dialer<'a> {
             LinkError::Lapin(cause) if Closed::by(&cause.0) == Closed::Denied => {
                 Err(self.denied().caused_by(error))
             }
-            LinkError::Lapin(_) | LinkError::Timeout(_) => self.retry_later(error.into()).await,
-            LinkError::Vhost | LinkError::Tls(_) => {
-                let message = format!("cannot connect to the broker at {}", place(&broker.address));
-                Err(Failure::new(DeliveryErrorKind::Unavailable, message).caused_by(error))
+            LinkError::Handshake(fault, _) => {
+                let fault = *fault;
+                Err(unusable(broker, &because(fault)).caused_by(error))
             }
+            LinkError::Lapin(_) | LinkError::Timeout(_) => self.retry_later(error.into()).await,
+            LinkError::Tls(TlsError::NoSystemRoots) => {
+                Err(unusable(broker, ", set MQ_USE_SSL_CA").caused_by(error))
+            }
+            LinkError::Vhost | LinkError::Tls(_) => Err(unusable(broker, "").caused_by(error)),
         }
     }
 
@@ -199,6 +204,35 @@ impl<'a> Dialer<'a> {
             () = sleep(delay) => {}
         }
     }
+}
+
+/// The broker cannot be connected to until somebody changes a setting, or the broker.
+fn unusable(broker: &Broker, why: &str) -> Failure {
+    let message = format!(
+        "cannot connect to the broker at {}{why}",
+        place(&broker.address)
+    );
+    Failure::new(DeliveryErrorKind::Unavailable, message)
+}
+
+/// What failed in a TLS handshake, and the setting that mends it.
+fn because(fault: TlsFault) -> String {
+    let advice = match fault {
+        TlsFault::Untrusted => {
+            "give that authority as MQ_USE_SSL_CA \
+             (MQ_USE_SSL_REJECT_UNAUTHORIZED=false would trust anybody)"
+        }
+        TlsFault::OtherName => "check MQ_HOST",
+        TlsFault::Expired | TlsFault::Certificate => {
+            "have it renewed \
+             (MQ_USE_SSL_REJECT_UNAUTHORIZED=false would trust anybody)"
+        }
+        TlsFault::WantsCertificate => "give one as MQ_USE_SSL_CERT and MQ_USE_SSL_KEY",
+        TlsFault::RefusesOurs => "check MQ_USE_SSL_CERT",
+        TlsFault::NotTls => "check MQ_PORT and MQ_USE_SSL",
+        TlsFault::Other => "check MQ_PORT, MQ_USE_SSL and the broker's log",
+    };
+    format!(": {fault}, {advice}")
 }
 
 /// Opens a channel on the connection kept, or a new connection with one.

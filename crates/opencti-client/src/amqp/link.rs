@@ -17,6 +17,7 @@ use lapin::{
 use tokio::time::timeout;
 
 use super::options::AmqpOptions;
+use crate::tls::TlsFault;
 use crate::{BrokerAddress, Route, TlsError};
 
 /// Delivery mode 2: the broker keeps the message over a restart.
@@ -35,6 +36,8 @@ pub(super) enum LinkError {
     Tls(#[source] TlsError),
     #[error("no connection within {0:?}")]
     Timeout(Duration),
+    #[error("the TLS handshake failed")]
+    Handshake(TlsFault, #[source] Told),
     #[error("the broker, or the network, refuses the connection")]
     Lapin(#[source] Told),
 }
@@ -46,7 +49,10 @@ pub(super) struct Told(pub(super) lapin::Error);
 
 impl From<lapin::Error> for LinkError {
     fn from(error: lapin::Error) -> Self {
-        Self::Lapin(Told(error))
+        match TlsFault::in_chain(&error) {
+            Some(fault) => Self::Handshake(fault, Told(error)),
+            None => Self::Lapin(Told(error)),
+        }
     }
 }
 

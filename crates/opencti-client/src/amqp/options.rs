@@ -6,7 +6,7 @@ use crate::TlsOptions;
 use crate::backoff::Backoff;
 
 /// What an [`AmqpQueue`](crate::AmqpQueue) may use, and for how long it keeps trying.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct AmqpOptions {
     /// How many messages may be unconfirmed at a time, at least 1.
     pub window_messages: usize,
@@ -28,7 +28,7 @@ pub struct AmqpOptions {
     pub pause: Duration,
     /// The longest pause.
     pub max_pause: Duration,
-    /// How the broker's certificate is checked, where the connection uses TLS.
+    /// How the broker's certificate is checked and who we are, where the connection uses TLS.
     pub tls: TlsOptions,
     /// The connection's name in the broker's management interface.
     pub connection_name: String,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use url::Url;
 
+use super::proxy::HttpProxy;
 use crate::backoff::Backoff;
 use crate::{Secret, TlsError, TlsOptions};
 
@@ -17,6 +18,8 @@ pub struct ClientConfig {
     pub token: Secret,
     /// How the platform's certificate is checked; of no effect on `http://`.
     pub tls: TlsOptions,
+    /// The proxy to go through, if any; the environment is not asked.
+    pub proxy: Option<HttpProxy>,
     /// The longest time for connecting.
     pub connect_timeout: Duration,
     /// The longest time for one request, from connecting to the last byte of its answer.
@@ -25,7 +28,8 @@ pub struct ClientConfig {
     pub retry: RetryPolicy,
     /// The `User-Agent` header.
     pub user_agent: String,
-    /// Headers that go with every request, by name.
+    /// Headers that go with every request, by name. They win over our own `Authorization` and
+    /// `User-Agent`; of two with the same name, the later one counts.
     pub headers: Vec<(String, Secret)>,
     /// The longest answer that is read, in bytes.
     pub max_answer_bytes: usize,
@@ -38,6 +42,7 @@ impl ClientConfig {
             url: url.into(),
             token,
             tls: TlsOptions::default(),
+            proxy: None,
             connect_timeout: Duration::from_secs(10),
             timeout: Duration::from_mins(1),
             retry: RetryPolicy::default(),

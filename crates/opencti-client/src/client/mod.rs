@@ -5,8 +5,11 @@ mod api;
 mod config;
 mod convert;
 mod operations;
+mod problem;
+mod proxy;
 mod speaker;
 mod transport;
 
 pub use api::Client;
 pub use config::{ClientConfig, ClientError, RetryPolicy};
+pub use proxy::{HttpProxy, ProxyError};

@@ -1,7 +1,6 @@
 //! Sending a request, and sending it again.
 
-use std::error::Error;
-use std::io;
+use std::borrow::Cow;
 use std::time::Duration;
 
 use graphql_client::{GraphQLQuery, QueryBody};
@@ -14,6 +13,8 @@ use url::Url;
 use super::answer::{self, Answer, Failure, Seen};
 use super::config::{self, ClientConfig, ClientError, RetryPolicy};
 use super::operations::{Operation, Repeat};
+use super::problem::{Problem, tls_advice};
+use super::proxy::HttpProxy;
 use super::speaker::Speaker;
 use crate::{ApiError, ErrorClass, Secret, tls};
 
@@ -28,7 +29,8 @@ const APPLICANT: &str = "opencti-applicant-id";
 pub(super) struct Transport {
     http: reqwest::Client,
     endpoint: Url,
-    token: Secret,
+    proxy: Option<HttpProxy>,
+    secrets: Vec<Secret>,
     timeout: Duration,
     retry: RetryPolicy,
     max_answer_bytes: usize,
@@ -37,7 +39,12 @@ pub(super) struct Transport {
 impl Transport {
     pub(super) fn new(config: ClientConfig) -> Result<Self, ClientError> {
         let endpoint = config::endpoint(&config.url)?;
-        let http = reqwest::Client::builder()
+        let mut builder = reqwest::Client::builder().no_proxy();
+        if let Some(proxy) = &config.proxy {
+            let proxy = reqwest::Proxy::all(proxy.url()).map_err(ClientError::Http)?;
+            builder = builder.proxy(proxy);
+        }
+        let http = builder
             .tls_backend_preconfigured(tls_config(&endpoint, &config)?)
             .default_headers(headers(&config)?)
             .redirect(Policy::none())
@@ -49,7 +56,13 @@ impl Transport {
         Ok(Self {
             http,
             endpoint,
-            token: config.token,
+            proxy: config.proxy,
+            secrets: config
+                .headers
+                .into_iter()
+                .map(|(_, value)| value)
+                .chain([config.token])
+                .collect(),
             timeout: config.timeout,
             retry: config.retry,
             max_answer_bytes: config.max_answer_bytes,
@@ -118,9 +131,9 @@ impl Transport {
         let status = response.status().as_u16();
         let location = response.headers().get(header::LOCATION).cloned();
         let location = location.as_ref().and_then(|value| value.to_str().ok());
-        let location = location.map(|location| redacted(location.into(), &self.token));
+        let location = location.map(|location| redacted(location.into(), &self.secrets));
         let body = self.read_body(operation, &mut response).await?;
-        let body = redacted(body, &self.token);
+        let body = redacted(body, &self.secrets);
         let answer = Answer {
             status,
             location: location
@@ -168,14 +181,26 @@ impl Transport {
 
     fn describe(&self, error: &reqwest::Error) -> String {
         let host = self.host();
-        let hint = "check OPENCTI_URL and the network";
         if error.is_timeout() && !error.is_connect() {
+            let hint = "check OPENCTI_URL and the network";
             return format!("no answer from {host} within {:?}, {hint}", self.timeout);
         }
-        match connect_problem(error) {
-            Some(problem) => format!("cannot connect to {host}: {problem}, {hint}"),
-            None if error.is_connect() => format!("cannot connect to {host}, {hint}"),
-            None => format!("the connection to {host} broke"),
+        match (Problem::of(error), &self.proxy) {
+            (Problem::Broken, _) => format!("the connection to {host} broke"),
+            (Problem::Proxy(what), Some(proxy)) => {
+                format!("cannot connect to {host} through the proxy {proxy}: {what}")
+            }
+            (Problem::Network(what), Some(proxy)) => format!(
+                "cannot connect to {host} through the proxy {proxy}{what}, check OPENCTI_URL, \
+                 HTTPS_PROXY, HTTP_PROXY and NO_PROXY"
+            ),
+            (Problem::Proxy(what), None) => format!("cannot connect to {host}: {what}"),
+            (Problem::Network(what), None) => {
+                format!("cannot connect to {host}{what}, check OPENCTI_URL and the network")
+            }
+            (Problem::Tls(fault), _) => {
+                format!("cannot connect to {host}: {fault}, {}", tls_advice(fault))
+            }
         }
     }
 }
@@ -189,40 +214,23 @@ fn may_repeat(repeat: Repeat, seen: Seen) -> bool {
     }
 }
 
-/// `text` without our token: an echo of it, from whatever answered, must not reach a log.
-fn redacted(text: Vec<u8>, token: &Secret) -> Vec<u8> {
-    let token = token.expose();
-    // A shorter one is no token of a platform, and would be found in innocent places.
-    if token.len() < 8 {
+/// `text` without our token and without the values of custom headers: an echo of them, from
+/// whatever answered, must not reach a log.
+fn redacted(text: Vec<u8>, secrets: &[Secret]) -> Vec<u8> {
+    let Ok(readable) = str::from_utf8(&text) else {
         return text;
-    }
-    match str::from_utf8(&text) {
-        Ok(readable) if readable.contains(token) => readable.replace(token, "[redacted]").into(),
-        _ => text,
-    }
-}
-
-/// What went wrong while connecting, where the chain of causes tells.
-fn connect_problem(error: &reqwest::Error) -> Option<&'static str> {
-    let mut cause: Option<&(dyn Error + 'static)> = Some(error);
-    while let Some(error) = cause {
-        if error.is::<rustls::Error>() {
-            return Some("TLS failed");
+    };
+    let mut clean = Cow::Borrowed(readable);
+    for secret in secrets.iter().map(Secret::expose) {
+        // A shorter one is no token of a platform, and would be found in innocent places.
+        if secret.len() >= 8 && clean.contains(secret) {
+            clean = clean.replace(secret, "[redacted]").into();
         }
-        let io = error.downcast_ref::<io::Error>();
-        if io.is_some_and(|io| io.kind() == io::ErrorKind::ConnectionRefused) {
-            return Some("connection refused");
-        }
-        if error.to_string() == "dns error" {
-            return Some("the host name is unknown");
-        }
-        // An io error that wraps another one does not give it as its source.
-        cause = match io.and_then(io::Error::get_ref) {
-            Some(wrapped) => Some(wrapped),
-            None => error.source(),
-        };
     }
-    error.is_timeout().then_some("no connection in time")
+    match clean {
+        Cow::Borrowed(_) => text,
+        Cow::Owned(clean) => clean.into(),
+    }
 }
 
 fn encode<V: Serialize>(operation: &Operation, body: &QueryBody<V>) -> Result<Vec<u8>, ApiError> {
@@ -242,12 +250,14 @@ fn decode<Q: GraphQLQuery>(
     })
 }
 
-/// The configuration for TLS. Over `http://` nothing is verified, so nothing is loaded: a machine
-/// without certificates can do without.
+/// The configuration for TLS. Where none is spoken nothing is verified, so nothing is loaded: a
+/// machine without certificates can do without.
 fn tls_config(endpoint: &Url, config: &ClientConfig) -> Result<rustls::ClientConfig, ClientError> {
-    let built = match endpoint.scheme() {
-        "https" => config.tls.config(),
-        _ => tls::unused_config(),
+    let through_tls = config.proxy.as_ref().is_some_and(HttpProxy::speaks_tls);
+    let built = if endpoint.scheme() == "https" || through_tls {
+        config.tls.config()
+    } else {
+        tls::unused_config()
     };
     built.map_err(|source| ClientError::Tls {
         host: host(endpoint),
@@ -257,20 +267,20 @@ fn tls_config(endpoint: &Url, config: &ClientConfig) -> Result<rustls::ClientCon
 
 fn headers(config: &ClientConfig) -> Result<HeaderMap, ClientError> {
     let mut headers = HeaderMap::new();
+    let bearer = secret_header(&format!("Bearer {}", config.token.expose()));
+    headers.insert(header::AUTHORIZATION, bearer.ok_or(ClientError::Token)?);
+    let agent = HeaderValue::from_str(&config.user_agent).map_err(|_| ClientError::Header {
+        name: header::USER_AGENT.to_string(),
+    })?;
+    headers.insert(header::USER_AGENT, agent);
     for (name, value) in &config.headers {
         let failed = || ClientError::Header { name: name.clone() };
         let key = HeaderName::from_bytes(name.as_bytes()).map_err(|_| failed())?;
         headers.insert(key, secret_header(value.expose()).ok_or_else(failed)?);
     }
-    let bearer = secret_header(&format!("Bearer {}", config.token.expose()));
-    headers.insert(header::AUTHORIZATION, bearer.ok_or(ClientError::Token)?);
     let json = HeaderValue::from_static("application/json");
     headers.insert(header::ACCEPT, json.clone());
     headers.insert(header::CONTENT_TYPE, json);
-    let agent = HeaderValue::from_str(&config.user_agent).map_err(|_| ClientError::Header {
-        name: header::USER_AGENT.to_string(),
-    })?;
-    headers.insert(header::USER_AGENT, agent);
     Ok(headers)
 }
 

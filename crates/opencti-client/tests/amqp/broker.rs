@@ -1,5 +1,6 @@
 //! The real broker, from the environment.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use base64::Engine;
@@ -9,12 +10,18 @@ use lapin::options::{
 };
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties, ExchangeKind};
-use opencti_client::{BrokerAddress, Route, Secret};
+use opencti_client::{BrokerAddress, Pem, Route, Secret};
 use serde_json::Value;
 use url::Url;
 
 /// The variable that names the broker.
 const VARIABLE: &str = "DIODE_TEST_AMQP";
+
+/// The variable that names the same broker where it speaks TLS.
+const TLS_VARIABLE: &str = "DIODE_TEST_AMQPS";
+
+/// The variable that names the folder of certificates for that.
+const CERTIFICATES_VARIABLE: &str = "DIODE_TEST_CERTIFICATES";
 
 /// The address of the broker to test with.
 pub(crate) fn address() -> BrokerAddress {
@@ -29,14 +36,40 @@ pub(crate) fn address() -> BrokerAddress {
     }
 }
 
+/// The address at which the same broker speaks TLS, with certificates for `localhost`, and wants
+/// one of the client.
+pub(crate) fn tls_address() -> BrokerAddress {
+    let url = parsed(TLS_VARIABLE, "amqps://guest:guest@localhost:5671/%2f");
+    BrokerAddress {
+        host: url.host_str().unwrap().to_owned(),
+        port: url.port().unwrap_or(5671),
+        use_ssl: true,
+        ..address()
+    }
+}
+
+/// A file of the certificates that go with that address.
+pub(crate) fn certificate(name: &str) -> Pem {
+    let folder = variable(CERTIFICATES_VARIABLE, "a folder");
+    Pem::File(Path::new(&folder).join(name))
+}
+
 fn url() -> Url {
-    let text = std::env::var(VARIABLE).unwrap_or_else(|_| {
+    parsed(VARIABLE, "amqp://guest:guest@127.0.0.1:5672/%2f")
+}
+
+fn parsed(name: &str, example: &str) -> Url {
+    let text = variable(name, example);
+    Url::parse(&text).unwrap_or_else(|error| panic!("{name} is not a URL: {error}"))
+}
+
+fn variable(name: &str, example: &str) -> String {
+    std::env::var(name).unwrap_or_else(|_| {
         panic!(
-            "{VARIABLE} is not set: it names the RabbitMQ to test with, such as \
-             amqp://guest:guest@127.0.0.1:5672/%2f, with max_message_size = 16777216"
+            "{name} is not set: these tests need a RabbitMQ. `cargo xtask test` starts one and \
+             runs them; to use your own, set the variable to {example}"
         )
-    });
-    Url::parse(&text).unwrap_or_else(|error| panic!("{VARIABLE} is not a URL: {error}"))
+    })
 }
 
 /// An exchange and a queue of a test's own, seen from the worker's side.

@@ -9,6 +9,7 @@
 mod broker;
 mod parts;
 mod proxy;
+mod tls;
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};

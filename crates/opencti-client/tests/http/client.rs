@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use opencti_client::{
-    ApiError, Client, ClientConfig, ConnectorType, DraftId, ErrorClass, Platform, PlatformVersion,
-    Registration, RetryPolicy, Secret, WorkEnd, WorkId,
+    ApiError, Client, ClientConfig, ConnectorType, DraftId, ErrorClass, HttpProxy, Platform,
+    PlatformVersion, Registration, RetryPolicy, Secret, WorkEnd, WorkId,
 };
 use serde_json::{Value, json};
 
@@ -29,6 +29,24 @@ async fn a_request_carries_token_agent_and_headers() {
     );
     assert_eq!(asked[0].headers["x-proxy-key"], "k");
     assert_eq!(asked[0].body["operationName"], "About");
+}
+
+#[tokio::test]
+async fn headers_given_win_over_ours_and_are_never_shown() {
+    const BASIC: &str = "Basic bWU6c2VjcmV0";
+    let echo = graphql_error(&format!("bad header: {BASIC}"), "FUNCTIONAL_ERROR");
+    let server = Server::start([echo]).await;
+    let mut config = config(&server.url);
+    let headers = [("authorization", BASIC), ("USER-AGENT", "front/1")];
+    config.headers = headers
+        .map(|(name, value)| (name.to_owned(), Secret::new(value)))
+        .into();
+    assert!(!format!("{config:?}").contains(BASIC));
+    let error = Client::new(config).unwrap().version().await.unwrap_err();
+    let asked = server.asked();
+    assert_eq!(asked[0].headers["authorization"], BASIC);
+    assert_eq!(asked[0].headers["user-agent"], "front/1");
+    assert!(!chain(&error).contains(BASIC), "{}", chain(&error));
 }
 
 #[tokio::test]
@@ -345,12 +363,39 @@ async fn a_platform_that_is_not_there_is_told_with_its_place() {
 }
 
 #[tokio::test]
+async fn what_fails_at_a_proxy_is_told_with_the_proxy_and_without_its_user() {
+    let refuses = Server::start([Reply::Answer(407, String::new())]).await;
+    let address = refuses.url.replace("http://", "");
+    for (url, proxy, text) in [
+        (
+            "http://opencti.invalid",
+            "me:hunter2@127.0.0.1:1",
+            "opencti.invalid:80 through the proxy 127.0.0.1:1: connection refused, check OPENCTI_URL",
+        ),
+        (
+            "https://opencti.invalid",
+            address.as_str(),
+            "it asks for a user and a password",
+        ),
+    ] {
+        let mut config = config(url);
+        config.tls.trust = opencti_client::Trust::Anyone;
+        config.proxy = Some(HttpProxy::parse(proxy).unwrap());
+        assert!(!format!("{config:?}").contains("hunter2"));
+        let error = Client::new(config).unwrap().version().await.unwrap_err();
+        check(&error, ErrorClass::Transient, text);
+        assert!(!chain(&error).contains("hunter2"), "{}", chain(&error));
+    }
+}
+
+#[tokio::test]
 async fn tls_with_a_server_that_does_not_speak_it_fails_as_tls() {
     let server = Server::start([about("6.9.29")]).await;
     let mut config = config(&server.url.replace("http://", "https://"));
     config.tls.trust = opencti_client::Trust::Anyone;
     let error = Client::new(config).unwrap().version().await.unwrap_err();
-    check(&error, ErrorClass::Transient, "TLS failed");
+    let text = "it does not speak TLS, check OPENCTI_URL";
+    check(&error, ErrorClass::Transient, text);
 }
 
 #[tokio::test]
