@@ -166,3 +166,25 @@ impl PassReport {
             || self.count(Outcome::Rejected) > 0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_watermark_stays_where_the_pass_lost_count() {
+        let at = |seconds| DateTime::from_timestamp(seconds, 0).unwrap();
+        for (interruption, expect) in [
+            (None, 20.0),
+            (Some(Interruption::Platform), 20.0),
+            (Some(Interruption::Ledger), 10.0),
+        ] {
+            let report = PassReport {
+                interruption,
+                done: vec![at(20)],
+                ..PassReport::new("source")
+            };
+            assert_eq!(report.watermark(Some(10.0)), Some(expect));
+        }
+    }
+}

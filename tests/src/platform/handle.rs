@@ -110,6 +110,22 @@ impl Platform {
         result.map_err(|refusal| anyhow::anyhow!("{}", refusal.message))
     }
 
+    /// Lets a connector have handed in a state before the test began.
+    pub fn hold_state(&self, connector_id: &str, state: &str) {
+        self.server.backend.state().hold(connector_id, state);
+    }
+
+    /// The state that is held of a connector.
+    pub fn state_of(&self, connector_id: &str) -> Option<String> {
+        let state = self.server.backend.state();
+        state.connectors.get(connector_id)?.state.clone()
+    }
+
+    /// Deletes a connector, as the platform's user interface does.
+    pub fn delete_connector(&self, connector_id: &str) {
+        self.server.backend.state().connectors.remove(connector_id);
+    }
+
     /// Deletes a connector's push queue, with what is in it.
     ///
     /// # Errors

@@ -120,6 +120,13 @@ impl State {
         connector.clone()
     }
 
+    /// Remembers a connector that handed in a state.
+    pub(super) fn hold(&mut self, id: &str, state: &str) {
+        let connector = self.connectors.entry(id.to_owned()).or_default();
+        connector.id = id.to_owned();
+        connector.state = Some(state.to_owned());
+    }
+
     /// Keeps a connector's state, or tells it that it was reset.
     pub(super) fn ping(&mut self, id: &str, state: Option<String>) -> Result<Connector, Refusal> {
         let connector = self.connector_mut(id)?;

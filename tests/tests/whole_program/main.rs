@@ -7,3 +7,4 @@ mod conformance;
 mod failures;
 mod lifecycle;
 mod site;
+mod state;

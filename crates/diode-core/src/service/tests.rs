@@ -20,8 +20,8 @@ use tokio_util::sync::CancellationToken;
 use super::{Patience, Schedule, Service, greet};
 use crate::report::{Interruption, PassReport};
 use crate::{
-    AfterImport, Applicants, Connectors, Importer, Ledger, Outcome, Parts, Policy, Rules, StateKey,
-    WorkPerFile,
+    AfterImport, Applicants, Connectors, Importer, Ledger, Outcome, Parts, Policy, Rules,
+    SharedState, StateKey, WorkPerFile,
 };
 
 const OWN: &str = "own";
@@ -32,6 +32,8 @@ struct FakePlatform {
     diary: Mutex<Vec<String>>,
     /// Our connector, while the platform knows it.
     own: Mutex<Option<Held>>,
+    /// The state that a pass sets while a sign of life is under way.
+    overtaken: Mutex<Option<SharedState>>,
     /// How many signs of life are taken before they fail.
     pings_left: Mutex<Option<usize>>,
 }
@@ -127,6 +129,11 @@ impl Platform for FakePlatform {
         if !self.may_ping() {
             let error = ApiError::new("pingConnector", ErrorClass::Transient, "made to fail");
             return Err(error);
+        }
+        if let Some(state) = self.overtaken.lock().unwrap().take() {
+            let mut newer = state.get();
+            newer.set_last_run(StateKey::S3, 99.0);
+            state.replace(&state.get(), newer);
         }
         let mut own = self.own.lock().unwrap();
         let Some(held) = own.as_mut() else {
@@ -547,6 +554,25 @@ async fn a_reset_in_the_middle_of_a_pass_takes_effect_in_the_next() {
     assert_eq!(bench.platform.held().as_deref(), Some(ALL_IMPORTED));
     service.run_once().await;
     assert_eq!(bench.published(), NOTHING);
+}
+
+#[tokio::test]
+async fn a_reset_wins_over_a_state_set_while_it_was_told() {
+    let bench = with_kept_files().await;
+    let service = bench.service().await;
+    bench.platform.hold(Some(""));
+    *bench.platform.overtaken.lock().unwrap() = Some(service.heart.state.clone());
+    service.heart.ping().await;
+    assert!(service.heart.state.get().is_reset());
+}
+
+#[tokio::test]
+async fn a_state_set_while_an_older_one_was_handed_in_is_kept() {
+    let bench = with_kept_files().await;
+    let service = bench.service().await;
+    *bench.platform.overtaken.lock().unwrap() = Some(service.heart.state.clone());
+    service.heart.ping().await;
+    assert_eq!(service.heart.state.get().last_run(StateKey::S3), Some(99.0));
 }
 
 #[tokio::test]
