@@ -609,6 +609,29 @@ async fn a_reset_is_followed_only_once_the_platform_knows_that_we_know() {
 }
 
 #[tokio::test]
+async fn a_reset_that_the_ledger_cannot_follow_stays_one() {
+    let bench = with_kept_files().await;
+    bench.platform.hold(Some(""));
+    let mut service = bench.service().await;
+    let ledger = rusqlite::Connection::open(bench.state.path().join(crate::FILE_NAME)).unwrap();
+    ledger
+        .execute_batch("ALTER TABLE files RENAME TO away")
+        .unwrap();
+    let reports = service.run_once().await;
+    assert_eq!(
+        told(&reports),
+        [("directory:/in", 0, Some(Interruption::Ledger))]
+    );
+    assert_eq!(bench.platform.held().as_deref(), Some(""));
+    ledger
+        .execute_batch("ALTER TABLE away RENAME TO files")
+        .unwrap();
+    service.run_once().await;
+    assert_eq!(bench.published(), ["a", "b", "c"]);
+    assert_eq!(bench.platform.held().as_deref(), Some(ALL_IMPORTED));
+}
+
+#[tokio::test]
 async fn a_connector_that_was_deleted_comes_back_with_its_state() {
     let bench = with_kept_files().await;
     let mut service = bench.service().await;
