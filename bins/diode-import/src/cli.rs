@@ -178,7 +178,7 @@ mod tests {
           0  done
           1  a check found something, or the program failed while it ran
           2  the configuration or the arguments are wrong; nothing was done
-          3  the platform refuses the token
+          3  the platform refuses the token, or its account lacks a capability
           4  the platform cannot be reached (with run_and_terminate)
         "#);
     }
@@ -221,7 +221,7 @@ mod tests {
           0  done
           1  a check found something, or the program failed while it ran
           2  the configuration or the arguments are wrong; nothing was done
-          3  the platform refuses the token
+          3  the platform refuses the token, or its account lacks a capability
           4  the platform cannot be reached (with run_and_terminate)
         "#);
     }

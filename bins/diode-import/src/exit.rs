@@ -11,7 +11,7 @@ pub(crate) enum Exit {
     Failed,
     /// The configuration or the arguments are wrong; nothing was done.
     Misconfigured,
-    /// The platform refuses the token.
+    /// The platform refuses the token, or its account lacks a capability.
     TokenRefused,
     /// The platform cannot be reached, and this was the only pass.
     Unreachable,
@@ -44,7 +44,9 @@ impl Exit {
             Self::Done => "done",
             Self::Failed => "a check found something, or the program failed while it ran",
             Self::Misconfigured => "the configuration or the arguments are wrong; nothing was done",
-            Self::TokenRefused => "the platform refuses the token",
+            Self::TokenRefused => {
+                "the platform refuses the token, or its account lacks a capability"
+            }
             Self::Unreachable => "the platform cannot be reached (with run_and_terminate)",
         }
     }

@@ -39,7 +39,7 @@ pub enum Interruption {
     Source,
     /// The ledger could not be read or written.
     Ledger,
-    /// The platform refused our token.
+    /// The platform refused our token, or its account lacks a capability that importing needs.
     Credentials,
     /// The platform did not answer.
     Platform,

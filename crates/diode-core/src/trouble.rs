@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use opencti_client::{ApiError, DeliveryError, DeliveryErrorKind, ErrorClass};
+use opencti_client::{ApiError, Capability, DeliveryError, DeliveryErrorKind, ErrorClass};
 
 use crate::report::Interruption;
 use crate::{Code, LedgerError};
@@ -50,9 +50,8 @@ impl Trouble {
         };
         match self {
             Self::Platform(error) => match error.class() {
-                ErrorClass::Credentials | ErrorClass::Forbidden => {
-                    Reach::Everything(Interruption::Credentials)
-                }
+                ErrorClass::Credentials => Reach::Everything(Interruption::Credentials),
+                ErrorClass::Forbidden => forbidden(error.capability()),
                 ErrorClass::Transient => connector_or(Interruption::Platform),
                 ErrorClass::Contract | ErrorClass::WorkGone => Reach::Connector,
             },
@@ -63,6 +62,16 @@ impl Trouble {
                 }
                 DeliveryErrorKind::Unroutable | DeliveryErrorKind::Contract => Reach::Connector,
             },
+        }
+    }
+}
+
+/// Without some capabilities only what one file asks for cannot be done.
+fn forbidden(lacking: Option<Capability>) -> Reach {
+    match lacking {
+        Some(Capability::Knowledge | Capability::Modules) => Reach::Connector,
+        Some(Capability::ConnectorApi | Capability::AskImport) | None => {
+            Reach::Everything(Interruption::Credentials)
         }
     }
 }
@@ -98,6 +107,11 @@ mod tests {
         Trouble::Platform(ApiError::new("workAdd", class, "no"))
     }
 
+    fn lack(capability: Capability) -> Trouble {
+        let error = ApiError::new("workAdd", ErrorClass::Forbidden, "no");
+        Trouble::Platform(error.for_lack_of(capability))
+    }
+
     fn queue(kind: DeliveryErrorKind) -> Trouble {
         Trouble::Queue(DeliveryError {
             kind,
@@ -118,6 +132,10 @@ mod tests {
             (api(ErrorClass::WorkGone), 5, Connector),
             (api(ErrorClass::Credentials), 0, Everything(Credentials)),
             (api(ErrorClass::Forbidden), 0, Everything(Credentials)),
+            (lack(Capability::AskImport), 0, Everything(Credentials)),
+            (lack(Capability::ConnectorApi), 0, Everything(Credentials)),
+            (lack(Capability::Knowledge), 5, Connector),
+            (lack(Capability::Modules), 5, Connector),
             (queue(DeliveryErrorKind::Unroutable), 5, Connector),
             (queue(DeliveryErrorKind::Contract), 5, Connector),
             (queue(DeliveryErrorKind::Unavailable), 0, Everything(Broker)),

@@ -2,6 +2,8 @@
 
 use std::error::Error;
 
+use crate::Capability;
+
 /// What a caller can do about a failed call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ErrorClass {
@@ -36,6 +38,7 @@ pub struct ApiError {
     operation: &'static str,
     class: ErrorClass,
     code: Option<String>,
+    capability: Option<Capability>,
     message: String,
     #[source]
     source: Option<Box<dyn Error + Send + Sync>>,
@@ -48,6 +51,7 @@ impl ApiError {
             operation,
             class,
             code: None,
+            capability: None,
             message: message.into(),
             source: None,
         }
@@ -57,6 +61,19 @@ impl ApiError {
     #[must_use]
     pub fn with_code(mut self, code: impl Into<String>) -> Self {
         self.code = Some(code.into());
+        self
+    }
+
+    /// The same error, for the lack of a capability, which it then names.
+    #[must_use]
+    pub fn for_lack_of(mut self, capability: Capability) -> Self {
+        self.capability = Some(capability);
+        self.message = format!(
+            "the account of OPENCTI_TOKEN lacks the capability {}; without it, {} ({})",
+            capability.as_str(),
+            capability.consequence(),
+            self.message
+        );
         self
     }
 
@@ -80,6 +97,11 @@ impl ApiError {
     /// The platform's own code, such as `AUTH_REQUIRED`, where it gave one.
     pub fn code(&self) -> Option<&str> {
         self.code.as_deref()
+    }
+
+    /// The capability that our account lacks, where it is one that we know of.
+    pub fn capability(&self) -> Option<Capability> {
+        self.capability
     }
 
     /// The GraphQL operation that was called.

@@ -8,12 +8,18 @@ use crate::PlatformVersion;
 /// request, so only what a version is sure to know is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Feature {
+    /// `workAdd` and `workEdit` for accounts that may be a connector and no more.
+    WorksOfConnectors,
     /// `connector.connector_queue_details`
     QueueDetails,
+    /// `stixBundlePush`
+    Push,
     /// `stixBundlePush.work_id`
     PushToWork,
     /// `isWorkAlive`
     WorkAlive,
+    /// `RegisterConnectorInput.auto_update`
+    AutoUpdate,
     /// `registerConnector.config.s3`
     S3Connection,
 }
@@ -22,9 +28,12 @@ impl Feature {
     /// The first version that has it.
     pub(crate) const fn since(self) -> PlatformVersion {
         match self {
+            Self::WorksOfConnectors => PlatformVersion::new(6, 0, 9),
             Self::QueueDetails => PlatformVersion::new(6, 1, 12),
+            Self::Push => PlatformVersion::new(6, 2, 6),
             Self::PushToWork => PlatformVersion::new(6, 5, 7),
             Self::WorkAlive => PlatformVersion::new(6, 8, 7),
+            Self::AutoUpdate => PlatformVersion::new(6, 8, 9),
             Self::S3Connection => PlatformVersion::new(6, 9, 10),
         }
     }
@@ -38,6 +47,8 @@ impl Feature {
 /// The forms of `stixBundlePush`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PushForm {
+    /// Not at all: this version does not have it.
+    Impossible(PlatformVersion),
     /// Without a work: the platform opens its own.
     Bare,
     /// With the caller's work.
@@ -52,7 +63,8 @@ impl PushForm {
         match version {
             None => Self::ToWorkOrBare,
             Some(_) if Feature::PushToWork.is_in(version) => Self::ToWork,
-            Some(_) => Self::Bare,
+            Some(_) if Feature::Push.is_in(version) => Self::Bare,
+            Some(version) => Self::Impossible(version),
         }
     }
 }
@@ -74,8 +86,10 @@ mod tests {
     }
 
     #[test]
-    fn a_work_is_pushed_to_from_6_5_7_on() {
-        check_push("6.0.0", PushForm::Bare);
+    fn bundles_are_pushed_from_6_2_6_on_and_to_a_work_from_6_5_7_on() {
+        let before = PlatformVersion::new(6, 2, 5);
+        check_push("6.2.5", PushForm::Impossible(before));
+        check_push("6.2.6", PushForm::Bare);
         check_push("6.5.6", PushForm::Bare);
         check_push("6.5.7", PushForm::ToWork);
         check_push("7.260309.0-lts1", PushForm::ToWork);

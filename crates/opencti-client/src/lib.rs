@@ -4,6 +4,7 @@ mod amqp;
 mod answers;
 mod api_queue;
 mod backoff;
+mod capability;
 mod client;
 mod error;
 mod features;
@@ -18,6 +19,7 @@ mod version;
 pub use amqp::{AmqpOptions, AmqpQueue};
 pub use answers::{Account, Applicant, QueueDetails, WorkProgress, WorkStatus};
 pub use api_queue::ApiQueue;
+pub use capability::Capability;
 pub use client::{Client, ClientConfig, ClientError, HttpProxy, ProxyError, RetryPolicy};
 pub use error::{ApiError, ErrorClass};
 pub use platform::{

@@ -163,9 +163,6 @@ fn message(code: Option<&str>, text: &str) -> String {
         Some("AUTH_REQUIRED") => {
             format!("the platform does not know our token, check OPENCTI_TOKEN ({text})")
         }
-        Some("FORBIDDEN_ACCESS") => format!(
-            "the account of OPENCTI_TOKEN lacks a capability, such as the one for connectors ({text})"
-        ),
         Some("INTERNAL_SERVER_ERROR") => format!("the platform failed ({text})"),
         Some(code) => format!("{text} ({})", shown(code)),
         None => text,

@@ -1,12 +1,14 @@
 //! The platform's API, operation by operation.
 
 use std::fmt;
-use std::sync::{PoisonError, RwLock};
+use std::future::ready;
+use std::sync::RwLock;
 
 use async_trait::async_trait;
 
 use super::config::{ClientConfig, ClientError};
 use super::convert;
+use super::forms::not_understood;
 use super::operations as op;
 use super::speaker::{self, Speaker};
 use super::transport::Transport;
@@ -35,8 +37,8 @@ use crate::{
 ///
 /// [`RetryPolicy`]: crate::RetryPolicy
 pub struct Client {
-    transport: Transport,
-    version: RwLock<Option<PlatformVersion>>,
+    pub(super) transport: Transport,
+    pub(super) version: RwLock<Option<PlatformVersion>>,
 }
 
 impl Client {
@@ -49,45 +51,6 @@ impl Client {
             transport: Transport::new(config)?,
             version: RwLock::new(None),
         })
-    }
-
-    fn known_version(&self) -> Option<PlatformVersion> {
-        *self.version.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    async fn me_as(&self, speaker: Speaker) -> Result<op::me::MeMe, ApiError> {
-        let call = self
-            .transport
-            .call_as::<op::Me>(&op::ME, op::me::Variables, speaker);
-        Ok(call.await?.me)
-    }
-
-    async fn push_to_work(
-        &self,
-        connector_id: &str,
-        bundle: &str,
-        work: &WorkId,
-    ) -> Result<Option<bool>, ApiError> {
-        let variables = op::stix_bundle_push_to_work::Variables {
-            connector_id: connector_id.to_owned(),
-            bundle: bundle.to_owned(),
-            work_id: Some(work.0.clone()),
-        };
-        let call = self
-            .transport
-            .call::<op::StixBundlePushToWork>(&op::STIX_BUNDLE_PUSH, variables);
-        Ok(call.await?.stix_bundle_push)
-    }
-
-    async fn push_bare(&self, connector_id: &str, bundle: &str) -> Result<Option<bool>, ApiError> {
-        let variables = op::stix_bundle_push::Variables {
-            connector_id: connector_id.to_owned(),
-            bundle: bundle.to_owned(),
-        };
-        let call = self
-            .transport
-            .call::<op::StixBundlePush>(&op::STIX_BUNDLE_PUSH, variables);
-        Ok(call.await?.stix_bundle_push)
     }
 }
 
@@ -102,12 +65,10 @@ impl fmt::Debug for Client {
 #[async_trait]
 impl Platform for Client {
     async fn version(&self) -> Result<Option<PlatformVersion>, ApiError> {
-        let call = self
-            .transport
-            .call::<op::About>(&op::ABOUT, op::about::Variables);
+        let call = self.call::<op::About>(&op::ABOUT, op::about::Variables);
         let about = call.await?.about;
         let version = about.and_then(|about| PlatformVersion::parse(&about.version));
-        *self.version.write().unwrap_or_else(PoisonError::into_inner) = version;
+        self.learn_version(version);
         Ok(version)
     }
 
@@ -115,13 +76,18 @@ impl Platform for Client {
         &self,
         registration: &Registration,
     ) -> Result<Registered, ApiError> {
-        let variables = op::register_connector::Variables {
-            input: Some(convert::registration_input(registration)),
+        let input = || convert::registration_input(registration);
+        let newer = op::register_connector::RegisterConnectorInput {
+            auto_update: Some(false),
+            ..input()
         };
-        let call = self
-            .transport
-            .call::<op::RegisterConnector>(&op::REGISTER_CONNECTOR, variables);
-        let answer = call.await?.register_connector;
+        let answer = self
+            .newer_or_first(
+                Feature::AutoUpdate,
+                self.register(newer),
+                self.register(input()),
+            )
+            .await?;
         convert::registered(answer.ok_or_else(|| convert::missing(&op::REGISTER_CONNECTOR))?)
     }
 
@@ -135,9 +101,7 @@ impl Platform for Client {
         let variables = op::platform_storage::Variables {
             input: Some(convert::registration_input(registration)),
         };
-        let call = self
-            .transport
-            .call::<op::PlatformStorage>(&op::REGISTER_CONNECTOR, variables);
+        let call = self.call::<op::PlatformStorage>(&op::REGISTER_CONNECTOR, variables);
         let connector = call.await?.register_connector;
         let config = connector.and_then(|connector| connector.config);
         let config = config.ok_or_else(|| convert::missing(&op::REGISTER_CONNECTOR))?;
@@ -153,9 +117,7 @@ impl Platform for Client {
             id: connector_id.to_owned(),
             state: Some(state.to_owned()),
         };
-        let call = self
-            .transport
-            .call::<op::PingConnector>(&op::PING_CONNECTOR, variables);
+        let call = self.call::<op::PingConnector>(&op::PING_CONNECTOR, variables);
         let answer = call.await?.ping_connector;
         Ok(answer
             .ok_or_else(|| convert::missing(&op::PING_CONNECTOR))?
@@ -167,10 +129,7 @@ impl Platform for Client {
             connector_id: connector_id.to_owned(),
             friendly_name: Some(name.to_owned()),
         };
-        let answer = self
-            .transport
-            .call::<op::WorkAdd>(&op::WORK_ADD, variables)
-            .await?;
+        let answer = self.call::<op::WorkAdd>(&op::WORK_ADD, variables).await?;
         Ok(WorkId(answer.work_add.id))
     }
 
@@ -179,9 +138,7 @@ impl Platform for Client {
             id: work.0.clone(),
             expectations: Some(count.into()),
         };
-        let call = self
-            .transport
-            .call::<op::AddExpectations>(&op::ADD_EXPECTATIONS, variables);
+        let call = self.call::<op::AddExpectations>(&op::ADD_EXPECTATIONS, variables);
         convert::done(call.await?.work_edit, &op::ADD_EXPECTATIONS)
     }
 
@@ -194,9 +151,7 @@ impl Platform for Client {
             id: work.0.clone(),
             error,
         };
-        let call = self
-            .transport
-            .call::<op::ReportExpectation>(&op::REPORT_EXPECTATION, variables);
+        let call = self.call::<op::ReportExpectation>(&op::REPORT_EXPECTATION, variables);
         convert::done(call.await?.work_edit, &op::REPORT_EXPECTATION)
     }
 
@@ -211,9 +166,7 @@ impl Platform for Client {
             message: Some(message.to_owned()),
             in_error: Some(end == WorkEnd::InError),
         };
-        let call = self
-            .transport
-            .call::<op::ToProcessed>(&op::TO_PROCESSED, variables);
+        let call = self.call::<op::ToProcessed>(&op::TO_PROCESSED, variables);
         convert::done(call.await?.work_edit, &op::TO_PROCESSED)
     }
 
@@ -223,9 +176,7 @@ impl Platform for Client {
                 name: name.to_owned(),
             },
         };
-        let call = self
-            .transport
-            .call::<op::DraftWorkspaceAdd>(&op::DRAFT_WORKSPACE_ADD, variables);
+        let call = self.call::<op::DraftWorkspaceAdd>(&op::DRAFT_WORKSPACE_ADD, variables);
         let answer = call.await?.draft_workspace_add;
         Ok(DraftId(
             answer
@@ -239,9 +190,7 @@ impl Platform for Client {
             id: work.0.clone(),
             draft_context: Some(draft.0.clone()),
         };
-        let call = self
-            .transport
-            .call::<op::AddDraftContext>(&op::ADD_DRAFT_CONTEXT, variables);
+        let call = self.call::<op::AddDraftContext>(&op::ADD_DRAFT_CONTEXT, variables);
         convert::done(call.await?.work_edit, &op::ADD_DRAFT_CONTEXT)
     }
 
@@ -252,6 +201,7 @@ impl Platform for Client {
         work: &WorkId,
     ) -> Result<(), ApiError> {
         let pushed = match PushForm::of(self.known_version()) {
+            PushForm::Impossible(version) => return Err(convert::no_push(version)),
             PushForm::Bare => self.push_bare(connector_id, bundle).await?,
             PushForm::ToWork => self.push_to_work(connector_id, bundle, work).await?,
             PushForm::ToWorkOrBare => match self.push_to_work(connector_id, bundle, work).await {
@@ -266,36 +216,31 @@ impl Platform for Client {
 
     async fn work(&self, work: &WorkId) -> Result<Option<WorkProgress>, ApiError> {
         let variables = op::work::Variables { id: work.0.clone() };
-        let answer = self
-            .transport
-            .call::<op::Work>(&op::WORK, variables)
-            .await?;
+        let answer = self.call::<op::Work>(&op::WORK, variables).await?;
         Ok(answer.work.as_ref().map(convert::progress))
     }
 
     async fn is_work_alive(&self, work: &WorkId) -> Result<Option<bool>, ApiError> {
-        if !Feature::WorkAlive.is_in(self.known_version()) {
-            return Ok(None);
-        }
         let variables = op::is_work_alive::Variables { id: work.0.clone() };
-        let call = self
-            .transport
-            .call::<op::IsWorkAlive>(&op::IS_WORK_ALIVE, variables);
-        Ok(call.await?.is_work_alive)
+        let newer = async {
+            let answer = self.call::<op::IsWorkAlive>(&op::IS_WORK_ALIVE, variables);
+            Ok(answer.await?.is_work_alive)
+        };
+        self.newer_or_first(Feature::WorkAlive, newer, ready(Ok(None)))
+            .await
     }
 
     async fn queue_details(&self, connector_id: &str) -> Result<Option<QueueDetails>, ApiError> {
-        if !Feature::QueueDetails.is_in(self.known_version()) {
-            return Ok(None);
-        }
         let variables = op::queue_details::Variables {
             id: connector_id.to_owned(),
         };
-        let call = self
-            .transport
-            .call::<op::QueueDetails>(&op::QUEUE_DETAILS, variables);
-        let connector = call.await?.connector;
-        connector.as_ref().map(convert::queue_details).transpose()
+        let newer = async {
+            let answer = self.call::<op::QueueDetails>(&op::QUEUE_DETAILS, variables);
+            let connector = answer.await?.connector;
+            connector.as_ref().map(convert::queue_details).transpose()
+        };
+        self.newer_or_first(Feature::QueueDetails, newer, ready(Ok(None)))
+            .await
     }
 
     async fn me(&self) -> Result<Account, ApiError> {
@@ -321,14 +266,4 @@ impl Platform for Client {
             _ => Ok(Applicant::CannotTell),
         }
     }
-}
-
-/// The platform does not know what the request names; it has done nothing.
-fn not_understood(error: &ApiError) -> bool {
-    let codes = [
-        "GRAPHQL_VALIDATION_FAILED",
-        "BAD_USER_INPUT",
-        "VALIDATION_ERROR",
-    ];
-    error.code().is_some_and(|code| codes.contains(&code))
 }

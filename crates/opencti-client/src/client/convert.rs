@@ -2,11 +2,13 @@
 
 use super::answer;
 use super::operations::{self as op, Operation};
+use crate::features::Feature;
 use crate::{
-    ApiError, BrokerAddress, ErrorClass, QueueDetails, Registered, Registration, Route,
-    S3Connection, Secret, WorkProgress, WorkStatus,
+    ApiError, BrokerAddress, ErrorClass, PlatformVersion, QueueDetails, Registered, Registration,
+    Route, S3Connection, Secret, WorkProgress, WorkStatus,
 };
 
+/// A registration with the keys that every platform knows.
 pub(super) fn registration_input(
     registration: &Registration,
 ) -> op::register_connector::RegisterConnectorInput {
@@ -18,6 +20,7 @@ pub(super) fn registration_input(
         auto: Some(false),
         only_contextual: Some(false),
         playbook_compatible: Some(false),
+        auto_update: None,
     }
 }
 
@@ -138,6 +141,16 @@ pub(super) fn pushed(answer: Option<bool>) -> Result<(), ApiError> {
         }
         None => Err(missing(&op::STIX_BUNDLE_PUSH)),
     }
+}
+
+/// A platform of that version cannot be pushed to.
+pub(super) fn no_push(version: PlatformVersion) -> ApiError {
+    let since = Feature::Push.since();
+    let message = format!(
+        "this platform is {version}, and takes bundles over its API from {since} on; \
+         set CONNECTOR_QUEUE_PROTOCOL=amqp"
+    );
+    ApiError::new(op::STIX_BUNDLE_PUSH.name, ErrorClass::Contract, message)
 }
 
 /// The platform answered, but not with what was asked for.

@@ -4,6 +4,7 @@ mod answer;
 mod api;
 mod config;
 mod convert;
+mod forms;
 mod operations;
 mod problem;
 mod proxy;

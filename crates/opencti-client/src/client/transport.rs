@@ -74,24 +74,11 @@ impl Transport {
         host(&self.endpoint)
     }
 
-    /// Calls an operation in our own name, as often as it takes and may be.
+    /// Calls an operation, as often as it takes and may be.
     ///
     /// # Errors
     /// [`ApiError`]
     pub(super) async fn call<Q: GraphQLQuery>(
-        &self,
-        operation: &Operation,
-        variables: Q::Variables,
-    ) -> Result<Q::ResponseData, ApiError> {
-        self.call_as::<Q>(operation, variables, Speaker::Ourselves)
-            .await
-    }
-
-    /// The same in anybody's name.
-    ///
-    /// # Errors
-    /// [`ApiError`]
-    pub(super) async fn call_as<Q: GraphQLQuery>(
         &self,
         operation: &Operation,
         variables: Q::Variables,

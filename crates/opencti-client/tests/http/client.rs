@@ -505,7 +505,7 @@ pub(crate) fn registration() -> Registration {
     }
 }
 
-fn registered(port: i64) -> Value {
+pub(crate) fn registered(port: i64) -> Value {
     json!({ "registerConnector": {
         "id": "c1",
         "connector_state": "{\"last\":1}",
@@ -529,7 +529,7 @@ pub(crate) fn about(version: &str) -> Reply {
     data(&json!({ "about": { "version": version } }))
 }
 
-fn edited(field: &str) -> Reply {
+pub(crate) fn edited(field: &str) -> Reply {
     data(&json!({ "workEdit": { field: "work_1" } }))
 }
 

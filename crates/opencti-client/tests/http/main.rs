@@ -6,6 +6,7 @@
 )]
 
 mod client;
+mod forms;
 mod questions;
 mod queue;
 mod server;

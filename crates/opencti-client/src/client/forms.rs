@@ -1,0 +1,134 @@
+//! Asking in the form that the platform's version knows.
+
+use std::future::Future;
+use std::sync::PoisonError;
+
+use graphql_client::GraphQLQuery;
+
+use super::api::Client;
+use super::operations::{self as op, Operation};
+use super::speaker::Speaker;
+use crate::capability::Capability;
+use crate::features::Feature;
+use crate::{ApiError, ErrorClass, PlatformVersion, WorkId};
+
+impl Client {
+    /// Calls an operation in our own name.
+    pub(super) async fn call<Q: GraphQLQuery>(
+        &self,
+        operation: &Operation,
+        variables: Q::Variables,
+    ) -> Result<Q::ResponseData, ApiError> {
+        self.call_as::<Q>(operation, variables, Speaker::Ourselves)
+            .await
+    }
+
+    async fn call_as<Q: GraphQLQuery>(
+        &self,
+        operation: &Operation,
+        variables: Q::Variables,
+        speaker: Speaker,
+    ) -> Result<Q::ResponseData, ApiError> {
+        let answer = self.transport.call::<Q>(operation, variables, speaker);
+        answer.await.map_err(|error| self.explain(error))
+    }
+
+    /// Names the capability that is missing, where one is.
+    fn explain(&self, error: ApiError) -> ApiError {
+        if error.class() != ErrorClass::Forbidden {
+            return error;
+        }
+        match Capability::of(error.operation(), self.known_version()) {
+            Some(capability) => error.for_lack_of(capability),
+            None => error,
+        }
+    }
+
+    /// The version that the platform last told, if what it knows can be told from it.
+    pub(super) fn known_version(&self) -> Option<PlatformVersion> {
+        *self.version.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn learn_version(&self, version: Option<PlatformVersion>) {
+        *self.version.write().unwrap_or_else(PoisonError::into_inner) = version;
+    }
+
+    /// Asks in a newer form where the platform should know it, and in the form of 6.0.0 where it
+    /// should not, or does not after all. A platform that knows less than its version says is
+    /// asked in the forms of 6.0.0 from then on.
+    pub(super) async fn newer_or_first<T>(
+        &self,
+        feature: Feature,
+        newer: impl Future<Output = Result<T, ApiError>> + Send,
+        first: impl Future<Output = Result<T, ApiError>> + Send,
+    ) -> Result<T, ApiError> {
+        if !feature.is_in(self.known_version()) {
+            return first.await;
+        }
+        match newer.await {
+            Err(error) if not_understood(&error) => {
+                let answer = first.await?;
+                tracing::warn!(
+                    error = %error,
+                    "the platform does not know what its version should; it is asked as 6.0.0 \
+                     from now on"
+                );
+                self.learn_version(None);
+                Ok(answer)
+            }
+            answer => answer,
+        }
+    }
+
+    pub(super) async fn me_as(&self, speaker: Speaker) -> Result<op::me::MeMe, ApiError> {
+        let answer = self.call_as::<op::Me>(&op::ME, op::me::Variables, speaker);
+        Ok(answer.await?.me)
+    }
+
+    pub(super) async fn register(
+        &self,
+        input: op::register_connector::RegisterConnectorInput,
+    ) -> Result<Option<op::register_connector::RegisterConnectorRegisterConnector>, ApiError> {
+        let variables = op::register_connector::Variables { input: Some(input) };
+        let answer = self.call::<op::RegisterConnector>(&op::REGISTER_CONNECTOR, variables);
+        Ok(answer.await?.register_connector)
+    }
+
+    pub(super) async fn push_to_work(
+        &self,
+        connector_id: &str,
+        bundle: &str,
+        work: &WorkId,
+    ) -> Result<Option<bool>, ApiError> {
+        let variables = op::stix_bundle_push_to_work::Variables {
+            connector_id: connector_id.to_owned(),
+            bundle: bundle.to_owned(),
+            work_id: Some(work.0.clone()),
+        };
+        let answer = self.call::<op::StixBundlePushToWork>(&op::STIX_BUNDLE_PUSH, variables);
+        Ok(answer.await?.stix_bundle_push)
+    }
+
+    pub(super) async fn push_bare(
+        &self,
+        connector_id: &str,
+        bundle: &str,
+    ) -> Result<Option<bool>, ApiError> {
+        let variables = op::stix_bundle_push::Variables {
+            connector_id: connector_id.to_owned(),
+            bundle: bundle.to_owned(),
+        };
+        let answer = self.call::<op::StixBundlePush>(&op::STIX_BUNDLE_PUSH, variables);
+        Ok(answer.await?.stix_bundle_push)
+    }
+}
+
+/// Whether the platform does not know what the request names; then it has done nothing.
+pub(super) fn not_understood(error: &ApiError) -> bool {
+    let codes = [
+        "GRAPHQL_VALIDATION_FAILED",
+        "BAD_USER_INPUT",
+        "VALIDATION_ERROR",
+    ];
+    error.code().is_some_and(|code| codes.contains(&code))
+}
