@@ -158,6 +158,32 @@ impl Broker {
         Ok(())
     }
 
+    /// How many messages are in a connector's push queue, and how many bytes they have; a broker
+    /// does not tell the bytes.
+    pub(super) async fn load(&self, connector_id: &str) -> anyhow::Result<(usize, usize)> {
+        let (queue, _) = self.queue(Push, connector_id);
+        match &self.kind {
+            Kind::Memory(queues) => {
+                let queues = lock(queues);
+                let messages = queues.get(&queue).map_or(&[][..], Vec::as_slice);
+                let bytes = messages.iter().map(|message| message.body.len()).sum();
+                Ok((messages.len(), bytes))
+            }
+            Kind::Amqp(amqp) => {
+                let options = QueueDeclareOptions {
+                    passive: true,
+                    ..QueueDeclareOptions::default()
+                };
+                let declared = amqp.channel.queue_declare(
+                    queue.as_str().into(),
+                    options,
+                    FieldTable::default(),
+                );
+                Ok((usize::try_from(declared.await?.message_count())?, 0))
+            }
+        }
+    }
+
     /// Takes all messages out of a connector's push queue.
     pub(super) async fn drain(&self, connector_id: &str) -> anyhow::Result<Vec<Message>> {
         let (queue, _) = self.queue(Push, connector_id);

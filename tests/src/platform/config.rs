@@ -1,5 +1,9 @@
 //! How a double is set up.
 
+use serde_json::Value;
+
+use super::schema::SCHEMA;
+
 /// Where the double's queues are.
 #[derive(Clone, Debug)]
 pub enum BrokerKind {
@@ -14,11 +18,19 @@ pub enum BrokerKind {
 pub struct Config {
     /// The only token that is let in.
     pub token: String,
-    /// The version that `about` tells; it also decides the shape of errors.
+    /// The version that `about` tells. It also decides what of the schema is there, the shape of
+    /// errors, and what becomes of works.
     pub version: String,
+    /// What the token's account may do; `BYPASS` is everything.
+    pub capabilities: Vec<String>,
+    /// The ids of users in whose name a token that may bypass can speak.
+    pub users: Vec<String>,
+    /// What a registration tells of the platform's storage (`config.s3`); null where it has no
+    /// keys to tell, which fails the answer.
+    pub storage: Value,
     /// What stands before `/graphql` in the path, such as `/cti`.
     pub base_path: String,
-    /// The schema that requests are validated against.
+    /// The schema that requests are validated against: what `@since` says of the version.
     pub schema: String,
     /// Where the queues are.
     pub broker: BrokerKind,
@@ -32,10 +44,31 @@ impl Config {
         Self {
             token: "4ae1c5b0-7f8e-4c21-9d35-token-of-the-double".to_owned(),
             version: "6.6.0".to_owned(),
+            capabilities: vec!["BYPASS".to_owned()],
+            users: vec!["dst-user-1".to_owned(), "dst-user-2".to_owned()],
+            storage: Value::Null,
             base_path: String::new(),
-            schema: include_str!("../../fixtures/schema.graphql").to_owned(),
+            schema: SCHEMA.to_owned(),
             broker: BrokerKind::Memory,
             max_body_bytes: 50 * 1024 * 1024,
+        }
+    }
+
+    /// The same platform in another version.
+    #[must_use]
+    pub fn in_version(self, version: &str) -> Self {
+        Self {
+            version: version.to_owned(),
+            ..self
+        }
+    }
+
+    /// The same platform with a token whose account has these capabilities only.
+    #[must_use]
+    pub fn allowing(self, capabilities: &[&str]) -> Self {
+        Self {
+            capabilities: capabilities.iter().map(ToString::to_string).collect(),
+            ..self
         }
     }
 

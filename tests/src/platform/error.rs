@@ -2,24 +2,31 @@
 
 use serde_json::{Value, json};
 
-/// The two shapes in which platforms write errors.
+use super::version::Version;
+
+/// The shapes in which platforms write errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Shape {
     /// Up to 6.2.12: code and data at the top of the error.
     Old,
-    /// From 6.2.13 on: code and data under `extensions`, the code again as `name`.
+    /// 6.2.13 only: code, name and data under `extensions`.
+    Inner,
+    /// From 6.2.14 on: code and data under `extensions`, the code again as `name`, and
+    /// `BAD_USER_INPUT` told as `VALIDATION_ERROR`.
+    Renamed,
+    /// From 6.4.7 on: the same, with every code as it is.
     New,
 }
 
 impl Shape {
     /// The shape that a platform of `version` uses.
-    pub(super) fn of(version: &str) -> Self {
-        let mut numbers = version
-            .split(['.', '-'])
-            .map(|part| part.parse().unwrap_or(0));
-        let mut next = || numbers.next().unwrap_or(0_u32);
-        if (next(), next(), next()) < (6, 2, 13) {
+    pub(super) fn of(version: Version) -> Self {
+        if version < Version(6, 2, 13) {
             Self::Old
+        } else if version < Version(6, 2, 14) {
+            Self::Inner
+        } else if version < Version(6, 4, 7) {
+            Self::Renamed
         } else {
             Self::New
         }
@@ -38,6 +45,10 @@ pub(super) struct Refusal {
 impl Refusal {
     pub(super) fn auth_required() -> Self {
         Self::platform("AUTH_REQUIRED", 401, "You must be logged in to do this.")
+    }
+
+    pub(super) fn forbidden() -> Self {
+        Self::platform("FORBIDDEN_ACCESS", 403, "You are not allowed to do this.")
     }
 
     pub(super) fn functional(message: &str) -> Self {
@@ -81,32 +92,38 @@ impl Refusal {
     }
 
     fn to_error(&self, shape: Shape, path: &[&str]) -> Value {
+        let code = self.code_in(shape);
         let data = self
             .status
             .map(|status| json!({ "http_status": status, "genre": "TECHNICAL" }));
         let mut error = json!({ "message": self.message });
-        match (shape, data) {
-            (Shape::Old, Some(data)) => {
-                error["name"] = json!(self.code);
-                error["time_thrown"] = json!("2026-01-01T00:00:00.000Z");
-                error["data"] = data;
-            }
-            (Shape::Old, None) => error["extensions"] = json!({ "code": self.code }),
-            (Shape::New, data) => {
-                error["extensions"] = json!({ "code": self.code });
-                if let Some(data) = data {
-                    error["extensions"]["data"] = data;
-                }
-                error["name"] = json!(self.code);
-            }
+        if let (Shape::Old, Some(data)) = (shape, &data) {
+            error["name"] = json!(code);
+            error["time_thrown"] = json!("2026-01-01T00:00:00.000Z");
+            error["data"] = data.clone();
+            return error;
         }
-        if shape == Shape::New || self.status.is_none() {
-            error["locations"] = json!([{ "line": 1, "column": 1 }]);
+        error["locations"] = json!([{ "line": 1, "column": 1 }]);
+        error["extensions"] = json!({ "code": code });
+        if let Some(data) = data {
+            error["extensions"]["data"] = data;
         }
-        if shape == Shape::New && !path.is_empty() {
+        match shape {
+            Shape::Old => return error,
+            Shape::Inner => error["extensions"]["name"] = json!(code),
+            Shape::Renamed | Shape::New => error["name"] = json!(code),
+        }
+        if !path.is_empty() {
             error["path"] = json!(path);
         }
         error
+    }
+
+    fn code_in(&self, shape: Shape) -> &str {
+        match (shape, self.code.as_str()) {
+            (Shape::Renamed, "BAD_USER_INPUT") => "VALIDATION_ERROR",
+            (_, code) => code,
+        }
     }
 }
 
@@ -119,11 +136,14 @@ mod tests {
         for (version, shape) in [
             ("6.0.0", Shape::Old),
             ("6.2.12", Shape::Old),
-            ("6.2.13", Shape::New),
+            ("6.2.13", Shape::Inner),
+            ("6.2.14", Shape::Renamed),
+            ("6.4.6", Shape::Renamed),
+            ("6.4.7", Shape::New),
             ("6.9.29", Shape::New),
             ("7.260309.0-lts.2", Shape::New),
         ] {
-            assert_eq!(Shape::of(version), shape, "{version}");
+            assert_eq!(Shape::of(Version::read(version)), shape, "{version}");
         }
     }
 
@@ -156,5 +176,10 @@ mod tests {
             "INTERNAL_SERVER_ERROR"
         );
         assert_eq!(native.get("data"), None);
+        let inner = Refusal::auth_required().to_body(Shape::Inner, &["about"], None);
+        assert_eq!(inner["errors"][0]["extensions"]["name"], "AUTH_REQUIRED");
+        assert_eq!(inner["errors"][0].get("name"), None);
+        let renamed = Refusal::native("BAD_USER_INPUT", "x").to_body(Shape::Renamed, &[], None);
+        assert_eq!(renamed["errors"][0]["name"], "VALIDATION_ERROR");
     }
 }

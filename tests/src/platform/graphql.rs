@@ -1,6 +1,5 @@
 //! Requests: validated against the schema, and boiled down to one operation with its arguments.
 
-use anyhow::Context as _;
 use apollo_compiler::ast::Value as Literal;
 use apollo_compiler::executable::{Field, SelectionSet};
 use apollo_compiler::request::coerce_variable_values;
@@ -11,10 +10,15 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::error::Refusal;
+use super::schema::{needs, schema_of};
+use super::version::Version;
 
-/// A schema to validate requests against.
+/// A version's schema, to validate requests against.
 #[derive(Debug)]
-pub(super) struct Contract(Valid<Schema>);
+pub(super) struct Contract {
+    schema: Valid<Schema>,
+    version: Version,
+}
 
 /// The body of a request.
 #[derive(Debug, Deserialize)]
@@ -37,21 +41,23 @@ pub(super) struct Request {
     pub(super) arguments: Value,
     /// The variables as they were sent.
     pub(super) variables: Value,
+    /// The document as it was sent.
+    pub(super) text: String,
+    /// The capabilities any one of which is needed.
+    needs: Vec<String>,
 }
 
 impl Contract {
-    /// Reads a schema.
-    pub(super) fn new(schema: &str) -> anyhow::Result<Self> {
-        Schema::parse_and_validate(schema, "schema.graphql")
-            .map(Self)
-            .map_err(|invalid| anyhow::anyhow!("{}", invalid.errors))
-            .context("the double's schema is not valid")
+    /// What an annotated schema says of `version`.
+    pub(super) fn new(annotated: &str, version: Version) -> anyhow::Result<Self> {
+        let schema = schema_of(annotated, version)?;
+        Ok(Self { schema, version })
     }
 
     /// Validates a request's document and variables.
     pub(super) fn check(&self, body: Body) -> Result<Request, Refusal> {
         let document =
-            ExecutableDocument::parse_and_validate(&self.0, body.query, "request.graphql")
+            ExecutableDocument::parse_and_validate(&self.schema, &body.query, "request.graphql")
                 .map_err(|invalid| not_valid(&invalid.errors))?;
         let bad_input = |message: String| Refusal::native("BAD_USER_INPUT", message);
         let operation = document
@@ -61,7 +67,7 @@ impl Contract {
         let variables = Value::Object(body.variables.unwrap_or_default());
         let coerced: JsonMap =
             serde_json::from_value(variables.clone()).map_err(|e| bad_input(e.to_string()))?;
-        let coerced = coerce_variable_values(&self.0, operation, &coerced)
+        let coerced = coerce_variable_values(&self.schema, operation, &coerced)
             .map_err(|e| bad_input(e.message().to_string()))?;
         let coerced = serde_json::to_value(&*coerced).map_err(|e| bad_input(e.to_string()))?;
 
@@ -75,6 +81,8 @@ impl Contract {
             read_arguments(argument, &coerced, &mut arguments);
         }
         Ok(Request {
+            needs: needs(&root.definition, self.version),
+            text: body.query,
             root,
             inner,
             arguments: Value::Object(arguments),
@@ -90,6 +98,15 @@ impl Request {
         self.inner.as_ref().unwrap_or(&self.root).name.as_str()
     }
 
+    /// Whether an account with these capabilities may ask it. As in the platform, a capability
+    /// is held by who holds one that its name is part of, and all are by who may bypass.
+    pub(super) fn is_allowed(&self, capabilities: &[String]) -> bool {
+        let holds = |needed: &String| capabilities.iter().any(|held| held.contains(needed));
+        self.needs.is_empty()
+            || capabilities.iter().any(|held| held == "BYPASS")
+            || self.needs.iter().any(holds)
+    }
+
     /// Where the operation stands in the answer.
     pub(super) fn path(&self) -> Vec<&str> {
         [Some(&self.root), self.inner.as_ref()]
@@ -100,16 +117,15 @@ impl Request {
     }
 
     /// The answer's `data` for a result: only what was asked for.
-    pub(super) fn data(&self, result: &Value) -> Value {
-        match &self.inner {
-            Some(inner) => json!({
-                self.root.response_key().as_str(): { inner.response_key().as_str(): result },
-            }),
-            None => json!({
-                self.root.response_key().as_str():
-                    select(result, &self.root.selection_set, &self.document),
-            }),
-        }
+    ///
+    /// # Errors
+    /// If something is null that may not be.
+    pub(super) fn data(&self, result: &Value) -> Result<Value, Refusal> {
+        let key = self.root.response_key().as_str();
+        Ok(match &self.inner {
+            Some(inner) => json!({ key: { inner.response_key().as_str(): result } }),
+            None => json!({ key: select(result, &self.root, &self.document)? }),
+        })
     }
 
     /// The answer's `data` for an operation that failed: as much of it as may be null.
@@ -167,24 +183,28 @@ fn fill(literal: &Literal, variables: &Value) -> Option<Value> {
     })
 }
 
-/// The members of a value that are asked for, under the names they are asked for.
-fn select(value: &Value, set: &SelectionSet, document: &ExecutableDocument) -> Value {
-    match value {
-        Value::Object(members) if !set.is_empty() => Value::Object(
-            set.root_fields(document)
-                .map(|field| {
-                    let member = members.get(field.name.as_str()).unwrap_or(&Value::Null);
-                    let key = field.response_key().to_string();
-                    (key, select(member, &field.selection_set, document))
-                })
-                .collect(),
-        ),
-        Value::Array(items) => Value::Array(
-            items
-                .iter()
-                .map(|item| select(item, set, document))
-                .collect(),
-        ),
+/// The members of a field's value that are asked for, under the names they are asked for.
+fn select(value: &Value, field: &Field, document: &ExecutableDocument) -> Result<Value, Refusal> {
+    let set = &field.selection_set;
+    Ok(match value {
+        Value::Null if field.definition.ty.is_non_null() => {
+            let name = &field.name;
+            let message = format!("Cannot return null for non-nullable field {name}.");
+            return Err(Refusal::internal(message));
+        }
+        Value::Object(members) if !set.is_empty() => {
+            let mut selected = Map::new();
+            for field in set.root_fields(document) {
+                let member = members.get(field.name.as_str()).unwrap_or(&Value::Null);
+                let key = field.response_key().to_string();
+                selected.insert(key, select(member, field, document)?);
+            }
+            Value::Object(selected)
+        }
+        Value::Array(items) => {
+            let items = items.iter().map(|item| select(item, field, document));
+            Value::Array(items.collect::<Result<_, _>>()?)
+        }
         other => other.clone(),
-    }
+    })
 }

@@ -32,7 +32,7 @@ impl Platform {
     /// If the schema is not valid, or the broker cannot be reached.
     pub async fn start(config: Config) -> anyhow::Result<Self> {
         let broker = Broker::open(&config.broker).await?;
-        let backend = Backend::new(config.version.clone(), broker);
+        let backend = Backend::new(&config, broker);
         let server = Arc::new(Server::new(&config, backend)?);
         let listener = TcpListener::bind("127.0.0.1:0")
             .await
@@ -99,6 +99,12 @@ impl Platform {
     /// The ids of all drafts.
     pub fn drafts(&self) -> Vec<String> {
         self.server.backend.state().drafts.clone()
+    }
+
+    /// Deletes a work, as the platform's user interface does.
+    pub fn delete_work(&self, work_id: &str) {
+        let mut state = self.server.backend.state();
+        state.works.retain(|work| work.id != work_id);
     }
 
     /// Resets a connector's state, as the platform's user interface does.

@@ -1,8 +1,9 @@
 //! A double of OpenCTI's API on loopback, as far as a connector uses it.
 //!
-//! It validates every request against a schema, keeps connectors, works and drafts as the
-//! platform does, declares queues on a real broker or keeps messages in memory, and records what
-//! it was asked. [`Fault`]s can be laid into any operation.
+//! It plays any version: it validates every request against what that version's schema has, writes
+//! errors in that version's shape, and lets a token do what its capabilities allow. It keeps
+//! connectors, works and drafts as the platform does, declares queues on a real broker or keeps
+//! messages in memory, and records what it was asked. [`Fault`]s can be laid into any operation.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
@@ -23,8 +24,10 @@ mod fault;
 mod graphql;
 mod handle;
 mod operations;
+mod schema;
 mod server;
 mod state;
+mod version;
 
 #[cfg(test)]
 mod tests;
@@ -33,4 +36,6 @@ pub use broker::Message;
 pub use config::{BrokerKind, Config};
 pub use fault::Fault;
 pub use handle::Platform;
+pub use schema::{SCHEMA, needs, schema_of};
 pub use state::{Call, Connector, Status, Work};
+pub use version::Version;

@@ -7,25 +7,39 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::broker::Broker;
+use super::config::Config;
 use super::error::Refusal;
-use super::state::{Call, State, WorkEdit};
+use super::state::{Call, State, Status, WorkEdit};
+use super::version::Version;
 
 /// The user behind the double's token.
 const TOKEN_USER: &str = "user-of-the-token";
 
 /// The platform behind the API.
 pub(super) struct Backend {
-    pub(super) version: String,
+    about: String,
+    version: Version,
+    pub(super) capabilities: Vec<String>,
+    users: Vec<String>,
+    storage: Value,
     pub(super) broker: Broker,
     state: Mutex<State>,
 }
 
 impl Backend {
-    pub(super) fn new(version: String, broker: Broker) -> Self {
+    pub(super) fn new(config: &Config, broker: Broker) -> Self {
+        let version = Version::read(&config.version);
         Self {
+            about: config.version.clone(),
             version,
+            capabilities: config.capabilities.clone(),
+            users: config.users.clone(),
+            storage: config.storage.clone(),
             broker,
-            state: Mutex::default(),
+            state: Mutex::new(State {
+                version,
+                ..State::default()
+            }),
         }
     }
 
@@ -37,7 +51,11 @@ impl Backend {
     pub(super) async fn execute(&self, call: &Call) -> Result<Value, Refusal> {
         let arguments = Arguments(&call.arguments);
         match call.operation.as_str() {
-            "about" => Ok(json!({ "version": self.version })),
+            "about" => Ok(json!({ "version": self.about })),
+            "me" => Ok(self.me(call.applicant.as_deref())),
+            "work" => Ok(self.work(&arguments.text("id"))),
+            "isWorkAlive" => Ok(json!(self.is_work_alive(&arguments.text("id")))),
+            "connector" => self.connector(&arguments.text("id")).await,
             "registerConnector" => self.register(&call.arguments["input"]).await,
             "pingConnector" => self.ping(arguments).await,
             "workAdd" => self.add_work(arguments),
@@ -47,14 +65,75 @@ impl Backend {
         }
     }
 
+    /// The account that a request is made in the name of. A wish for another one is overheard
+    /// where it cannot be granted, as by platforms before they learned to refuse it.
+    fn me(&self, applicant: Option<&str>) -> Value {
+        let may_bypass = self.capabilities.iter().any(|held| held == "BYPASS");
+        let known = applicant.filter(|id| may_bypass && self.users.iter().any(|user| user == id));
+        let id = known.unwrap_or(TOKEN_USER);
+        let names = self.capabilities.iter().map(|name| json!({ "name": name }));
+        let capabilities = match known {
+            Some(_) => json!([]),
+            None => names.collect(),
+        };
+        json!({
+            "id": id,
+            "standard_id": format!("user--{id}"),
+            "name": format!("Name of {id}"),
+            "capabilities": capabilities,
+        })
+    }
+
+    fn work(&self, id: &str) -> Value {
+        let state = self.state();
+        let Some(work) = state.works.iter().find(|work| work.id == id) else {
+            return Value::Null;
+        };
+        json!({
+            "id": id,
+            "name": work.name,
+            "status": match work.status {
+                Status::Progress => "progress",
+                Status::Complete => "complete",
+            },
+            "tracking": {
+                "import_expected_number": work.expected,
+                "import_processed_number": work.processed,
+            },
+        })
+    }
+
+    /// Before the middle of 2026 a work that was finished and processed counted as dead.
+    fn is_work_alive(&self, id: &str) -> bool {
+        let forgets = self.version < Version(7, 260_422, 0);
+        let state = self.state();
+        let work = state.works.iter().find(|work| work.id == id);
+        work.is_some_and(|work| !(forgets && work.is_closed))
+    }
+
+    async fn connector(&self, id: &str) -> Result<Value, Refusal> {
+        let Some(connector) = self.state().connectors.get(id).cloned() else {
+            return Ok(Value::Null);
+        };
+        let (messages, bytes) = self.broker.load(id).await.map_err(broken)?;
+        Ok(json!({
+            "id": id,
+            "connector_state": connector.state,
+            "connector_queue_details": { "messages_number": messages, "messages_size": bytes },
+        }))
+    }
+
     async fn register(&self, input: &Value) -> Result<Value, Refusal> {
         let id = input["id"].as_str().unwrap_or_default();
-        if input["name"].as_str().unwrap_or_default().trim().len() < 2 {
+        let name = input["name"].as_str().unwrap_or_default().trim();
+        if self.version >= Version(6, 1, 0) && name.len() < 2 {
             let message = "name must have at least 2 characters";
             return Err(Refusal::native("BAD_USER_INPUT", message));
         }
         self.broker.declare(id).await.map_err(broken)?;
         let connector = self.state().register(id, input.clone());
+        let mut config = self.broker.config_of(id);
+        config["s3"] = self.storage.clone();
         Ok(json!({
             "id": id,
             "name": input["name"],
@@ -64,8 +143,7 @@ impl Backend {
             "connector_state_reset": connector.reset,
             "connector_user_id": TOKEN_USER,
             "auto": input["auto"],
-            "config": self.broker.config_of(id),
-            "jwks": "{\"keys\":[]}",
+            "config": config,
         }))
     }
 

@@ -20,6 +20,7 @@ use super::fault::{Fault, Faults};
 use super::graphql::{Body, Contract, Request};
 use super::operations::Backend;
 use super::state::Call;
+use super::version::Version;
 
 /// The connection is to be cut without an answer.
 #[derive(Debug)]
@@ -48,12 +49,13 @@ pub(super) struct Server {
 
 impl Server {
     pub(super) fn new(config: &Config, backend: Backend) -> anyhow::Result<Self> {
+        let version = Version::read(&config.version);
         Ok(Self {
             path: format!("{}/graphql", config.base_path),
             authorization: format!("Bearer {}", config.token),
             max_body_bytes: config.max_body_bytes,
-            shape: Shape::of(&config.version),
-            contract: Contract::new(&config.schema)?,
+            shape: Shape::of(version),
+            contract: Contract::new(&config.schema, version)?,
             faults: Mutex::default(),
             backend,
         })
@@ -109,6 +111,7 @@ impl Server {
             operation: request.operation().to_owned(),
             arguments: request.arguments.clone(),
             variables: request.variables.clone(),
+            document: request.text.clone(),
             applicant: header("opencti-applicant-id"),
         };
         let authorized = header(AUTHORIZATION.as_str()).as_deref() == Some(&*self.authorization);
@@ -120,16 +123,18 @@ impl Server {
         {
             return answer;
         }
-        let result = if authorized {
-            self.backend.execute(&call).await
-        } else {
+        let result = if !authorized {
             Err(Refusal::auth_required())
+        } else if !request.is_allowed(&self.backend.capabilities) {
+            Err(Refusal::forbidden())
+        } else {
+            self.backend.execute(&call).await
         };
         if fault == Some(Fault::CutAfterwards) {
             return Err(Cut);
         }
-        Ok(match result {
-            Ok(value) => reply(StatusCode::OK, &json!({ "data": request.data(&value) })),
+        Ok(match result.and_then(|value| request.data(&value)) {
+            Ok(data) => reply(StatusCode::OK, &json!({ "data": data })),
             Err(refusal) => self.refuse(&refusal, &request.path(), Some(request.no_data())),
         })
     }

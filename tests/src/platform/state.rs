@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::error::Refusal;
+use super::version::Version;
 
 /// One request that the double understood.
 #[derive(Clone, Debug)]
@@ -15,6 +16,8 @@ pub struct Call {
     pub arguments: Value,
     /// The variables as they were sent.
     pub variables: Value,
+    /// The document as it was sent.
+    pub document: String,
     /// The header `opencti-applicant-id`.
     pub applicant: Option<String>,
 }
@@ -64,6 +67,8 @@ pub struct Work {
     pub in_error: bool,
     /// The draft that it goes into.
     pub draft: Option<String>,
+    /// Whether it was finished, and all of it processed by then: its messages count no more.
+    pub is_closed: bool,
 }
 
 impl Work {
@@ -83,6 +88,7 @@ impl Work {
         self.messages.push(message);
         self.in_error |= in_error;
         self.complete_when_equal();
+        self.is_closed |= self.status == Status::Complete;
     }
 
     fn complete_when_equal(&mut self) {
@@ -105,6 +111,7 @@ pub(super) enum WorkEdit {
 /// Everything that the platform remembers.
 #[derive(Debug, Default)]
 pub(super) struct State {
+    pub(super) version: Version,
     pub(super) calls: Vec<Call>,
     pub(super) connectors: BTreeMap<String, Connector>,
     pub(super) works: Vec<Work>,
@@ -163,6 +170,7 @@ impl State {
             messages: Vec::new(),
             in_error: false,
             draft: None,
+            is_closed: false,
         };
         self.works.push(work.clone());
         Ok(work)
@@ -170,17 +178,27 @@ impl State {
 
     /// Changes a work.
     pub(super) fn edit_work(&mut self, id: &str, edit: WorkEdit) -> Result<(), Refusal> {
-        let work = self
-            .works
-            .iter_mut()
-            .find(|work| work.id == id)
-            .ok_or_else(|| Refusal::internal("cannot read properties of undefined"))?;
+        let Some(work) = self.works.iter_mut().find(|work| work.id == id) else {
+            return self.edit_of_nothing(&edit);
+        };
         match edit {
             WorkEdit::Receive => {}
             WorkEdit::Expect(count) => work.expected += count,
             WorkEdit::Report(error) => work.report(error),
             WorkEdit::Finish { message, in_error } => work.finish(message, in_error),
             WorkEdit::Draft(draft) => work.draft = Some(draft),
+        }
+        Ok(())
+    }
+
+    /// A work that is gone made older platforms crash; newer ones say that all is well.
+    fn edit_of_nothing(&self, edit: &WorkEdit) -> Result<(), Refusal> {
+        let silent_since = match edit {
+            WorkEdit::Expect(_) => Version(6, 7, 10),
+            _ => Version(6, 8, 0),
+        };
+        if self.version < silent_since {
+            return Err(Refusal::internal("cannot read properties of undefined"));
         }
         Ok(())
     }
@@ -235,6 +253,24 @@ mod tests {
         state.edit_work(&id, finish).unwrap();
         assert_eq!(state.works[0].status, Status::Complete);
         assert!(state.works[0].in_error);
+    }
+
+    #[test]
+    fn edits_of_a_deleted_work_fail_on_older_platforms_only() {
+        for (version, expect_fails, report_fails) in [
+            (Version(6, 7, 9), true, true),
+            (Version(6, 7, 10), false, true),
+            (Version(6, 8, 0), false, false),
+        ] {
+            let mut state = State {
+                version,
+                ..State::default()
+            };
+            let expect = state.edit_work("w", WorkEdit::Expect(1));
+            assert_eq!(expect.is_err(), expect_fails, "{version}");
+            let report = state.edit_work("w", WorkEdit::Report(None));
+            assert_eq!(report.is_err(), report_fails, "{version}");
+        }
     }
 
     #[test]
