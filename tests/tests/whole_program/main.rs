@@ -8,3 +8,4 @@ mod failures;
 mod lifecycle;
 mod site;
 mod state;
+mod versions;

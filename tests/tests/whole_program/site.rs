@@ -157,7 +157,8 @@ pub(crate) async fn eventually(what: &str, is_true: impl Fn() -> bool) {
     }
 }
 
-fn broker() -> String {
+/// The broker that the environment names.
+pub(crate) fn broker() -> String {
     std::env::var("DIODE_TEST_AMQP").unwrap_or_else(|_| {
         panic!(
             "DIODE_TEST_AMQP is not set: these tests need a RabbitMQ. `cargo xtask test` starts \
