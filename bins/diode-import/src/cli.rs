@@ -49,6 +49,21 @@ pub(crate) enum Command {
         format: Format,
     },
 
+    /// Print the settings in force, and where each came from
+    ///
+    /// Secrets are masked. What is wrong with the settings is told on standard error, and the exit
+    /// code is that of a start with them. Nothing is reached, neither the platform nor the broker.
+    #[command(after_help = exit_codes())]
+    Config {
+        /// Print only what is wrong
+        #[arg(long)]
+        check: bool,
+
+        /// How settings are written to standard output
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+
     /// Print generated documentation
     #[command(hide = true)]
     Docs {
@@ -58,7 +73,7 @@ pub(crate) enum Command {
     },
 }
 
-/// How findings are written.
+/// How something is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
     /// For reading.
@@ -125,6 +140,14 @@ mod tests {
             r#"None Some(Check { files: ["a"], format: Text })"#,
         );
         check(
+            &["config", "--check"],
+            "None Some(Config { check: true, format: Text })",
+        );
+        check(
+            &["config", "--format", "json"],
+            "None Some(Config { check: false, format: Json })",
+        );
+        check(
             &["docs", "configuration"],
             "None Some(Docs { page: Configuration })",
         );
@@ -160,9 +183,10 @@ mod tests {
         Usage: diode-import [OPTIONS] [COMMAND]
 
         Commands:
-          run    Import what waits, and go on doing so (the default)
-          check  Say what would become of files, without sending or touching anything
-          help   Print this message or the help of the given subcommand(s)
+          run     Import what waits, and go on doing so (the default)
+          check   Say what would become of files, without sending or touching anything
+          config  Print the settings in force, and where each came from
+          help    Print this message or the help of the given subcommand(s)
 
         Options:
               --config <PATH>

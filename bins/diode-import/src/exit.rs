@@ -2,6 +2,10 @@
 
 use std::process::ExitCode;
 
+use opencti_client::ClientError;
+
+use crate::settings::Refusal;
+
 /// How the program ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Exit {
@@ -35,6 +39,16 @@ impl Exit {
             Self::Misconfigured => 2,
             Self::TokenRefused => 3,
             Self::Unreachable => 4,
+        }
+    }
+
+    /// How the program ends that could not begin its work.
+    pub(crate) fn after(error: &anyhow::Error) -> Self {
+        // A client fails to be made for the settings alone: nothing was sent yet.
+        if error.is::<Refusal>() || error.is::<ClientError>() {
+            Self::Misconfigured
+        } else {
+            Self::Failed
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod check;
 mod cli;
+mod config;
 mod environment;
 mod exit;
 mod logging;
@@ -20,6 +21,7 @@ use clap::Parser as _;
 use tokio::runtime::Runtime;
 
 use crate::cli::{Cli, Command, Format, Page};
+use crate::config::Scope;
 use crate::exit::Exit;
 use crate::logging::Style;
 use crate::settings::{Loaded, Settings};
@@ -41,6 +43,14 @@ fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
     match cli.command.unwrap_or(Command::Run) {
         Command::Run => start(cli.config),
         Command::Check { files, format } => check_files(&files, format, cli.config),
+        Command::Config { check, format } => {
+            let scope = if check {
+                Scope::Problems
+            } else {
+                Scope::All(format)
+            };
+            config::show(&environment::inputs(cli.config)?, &scope)
+        }
         Command::Docs {
             page: Page::Configuration,
         } => {
@@ -78,7 +88,7 @@ fn start(config: Option<PathBuf>) -> anyhow::Result<Exit> {
     Ok(
         run_to_end(runtime, run::run(settings)).unwrap_or_else(|error| {
             tracing::error!("{error:#}");
-            Exit::Failed
+            Exit::after(&error)
         }),
     )
 }

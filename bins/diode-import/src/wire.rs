@@ -11,13 +11,13 @@ use diode_core::{
     Schedule, Service, StateKey, WorkPerFile, Works,
 };
 use opencti_client::{
-    AmqpOptions, AmqpQueue, ApiQueue, BrokerAddress, Client, ClientConfig, Pem, Platform,
-    PlatformVersion, Queue, Registration, TlsOptions, Trust,
+    AmqpOptions, AmqpQueue, ApiQueue, BrokerAddress, Client, ClientConfig, Platform,
+    PlatformVersion, Queue, Registration,
 };
 use stix_bundle::Profile;
 use tokio_util::sync::CancellationToken;
 
-use crate::settings::{Mq, OpenCti, QueueProtocol, Settings, SslVerify};
+use crate::settings::{Mq, QueueProtocol, Settings};
 
 /// pycti's rhythm.
 const PING_EVERY: Duration = Duration::from_secs(40);
@@ -47,13 +47,15 @@ pub(crate) fn prepare(settings: &Settings) -> anyhow::Result<Prepared> {
         .context("set DIODE_IMPORT_STATE_PATH to a folder that can be written to")?;
     let sources = sources(settings)?;
     let client = Client::new(ClientConfig {
-        tls: tls(&settings.opencti),
+        tls: settings.opencti.tls.clone(),
+        proxy: settings.opencti.proxy.clone(),
+        headers: settings.opencti.headers.clone(),
         ..ClientConfig::new(
             settings.opencti.url.as_str(),
             settings.opencti.token.clone(),
         )
     })
-    .context("cannot use OPENCTI_URL, OPENCTI_TOKEN or OPENCTI_SSL_VERIFY")?;
+    .context("check OPENCTI_URL, OPENCTI_SSL_VERIFY, HTTPS_CA_CERTIFICATES and SSL_CERT_FILE")?;
     Ok(Prepared {
         platform: Arc::new(client),
         own: own_registration(settings),
@@ -155,7 +157,10 @@ fn queue(settings: &Settings, greeting: &Greeting, platform: &Arc<dyn Platform>)
         QueueProtocol::Api => Arc::new(ApiQueue::new(Arc::clone(platform))),
         QueueProtocol::Amqp => Arc::new(AmqpQueue::new(
             broker(&settings.mq, greeting.registered.broker.clone()),
-            AmqpOptions::default(),
+            AmqpOptions {
+                tls: settings.mq.tls.clone(),
+                ..AmqpOptions::default()
+            },
         )),
     }
 }
@@ -199,17 +204,6 @@ fn own_registration(settings: &Settings) -> Registration {
         name: connector.name.clone(),
         connector_type: connector.connector_type,
         scope: connector.scope.clone(),
-    }
-}
-
-fn tls(opencti: &OpenCti) -> TlsOptions {
-    TlsOptions {
-        trust: match &opencti.ssl_verify {
-            SslVerify::Verify => Trust::System,
-            SslVerify::NoVerify => Trust::Anyone,
-            SslVerify::CaBundle(path) => Trust::Only(Pem::File(path.clone())),
-        },
-        ..TlsOptions::default()
     }
 }
 

@@ -7,12 +7,12 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use figment::value::{Dict, Num, Value};
-use opencti_client::{ConnectorType, Secret};
+use opencti_client::{ConnectorType, Pem, Secret, Trust};
 use url::Url;
 
-use super::model::{LogLevel, QueueProtocol, SslVerify};
+use super::model::{LogLevel, QueueProtocol};
 
-/// Why a value cannot be used. Never contains the value.
+/// Why a value cannot be used. Of a secret it repeats nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Wrong {
     /// What is wrong, to follow the value in a sentence.
@@ -21,9 +21,11 @@ pub(super) struct Wrong {
     pub(super) instead: String,
 }
 
-type Form<T> = Result<T, Wrong>;
+/// A typed value, or why there is none.
+pub(super) type Form<T> = Result<T, Wrong>;
 
-fn wrong<T>(what: impl Into<String>, instead: impl Into<String>) -> Form<T> {
+/// A refusal, in the two halves of [`Wrong`].
+pub(super) fn wrong<T>(what: impl Into<String>, instead: impl Into<String>) -> Form<T> {
     Err(Wrong {
         what: what.into(),
         instead: instead.into(),
@@ -52,7 +54,8 @@ pub(super) fn text(value: &Value) -> Form<String> {
     }
 }
 
-fn usable(text: &str) -> Form<String> {
+/// A text that can be meant.
+pub(super) fn usable(text: &str) -> Form<String> {
     if text.to_lowercase().starts_with("changeme") {
         return wrong(
             "is still the placeholder of an example",
@@ -187,10 +190,10 @@ fn as_boolean(value: &Value) -> Option<bool> {
 }
 
 /// Whether, and by what, certificates are verified.
-pub(super) fn ssl_verify(value: &Value) -> Form<SslVerify> {
+pub(super) fn ssl_verify(value: &Value) -> Form<Trust> {
     match as_boolean(value) {
-        Some(true) => return Ok(SslVerify::Verify),
-        Some(false) => return Ok(SslVerify::NoVerify),
+        Some(true) => return Ok(Trust::System),
+        Some(false) => return Ok(Trust::Anyone),
         None => {}
     }
     match text(value)? {
@@ -199,7 +202,7 @@ pub(super) fn ssl_verify(value: &Value) -> Form<SslVerify> {
             "is neither a boolean nor a path",
             "write true, false, or the path of a CA bundle with a slash in it",
         ),
-        path => Ok(SslVerify::CaBundle(path.into())),
+        path => Ok(Trust::Only(Pem::File(path.into()))),
     }
 }
 
@@ -290,7 +293,7 @@ fn mapping_of(pairs: &Dict) -> Form<BTreeMap<String, String>> {
     let mut mappings = BTreeMap::new();
     for (source, target) in pairs {
         let target = text(target).map_err(|Wrong { what, instead }| Wrong {
-            what: format!("has a target that {what}"),
+            what: format!("has a target, for {}, that {what}", part(source)),
             instead,
         })?;
         add_pair(&mut mappings, source.trim(), &target)?;
@@ -309,8 +312,8 @@ fn mapping_in(text: &str) -> Form<BTreeMap<String, String>> {
             Some((source, target)) if !target.contains(':') => {
                 add_pair(&mut mappings, source.trim(), target.trim())?;
             }
-            Some(_) => return wrong("has a pair with two colons", PAIRS),
-            None => return wrong("has an item without a colon", PAIRS),
+            Some(_) => return wrong(format!("has two colons in {}", part(pair)), PAIRS),
+            None => return wrong(format!("has no colon in {}", part(pair)), PAIRS),
         }
     }
     Ok(mappings)
@@ -318,20 +321,30 @@ fn mapping_in(text: &str) -> Form<BTreeMap<String, String>> {
 
 fn add_pair(mappings: &mut BTreeMap<String, String>, source: &str, target: &str) -> Form<()> {
     if source.is_empty() || target.is_empty() {
-        return wrong("has a pair with one side empty", PAIRS);
+        let pair = format!("{source}:{target}");
+        return wrong(format!("has one side empty in {}", part(&pair)), PAIRS);
     }
     usable(source)?;
     usable(target)?;
     match mappings.entry(source.to_owned()) {
-        Entry::Occupied(entry) if entry.get() != target => {
-            wrong("maps one source to two targets", "keep one of the pairs")
-        }
+        Entry::Occupied(entry) if entry.get() != target => wrong(
+            format!("maps {} to two targets", part(source)),
+            "keep one of the pairs",
+        ),
         Entry::Occupied(_) => Ok(()),
         Entry::Vacant(entry) => {
             entry.insert(target.to_owned());
             Ok(())
         }
     }
+}
+
+/// A part of a value that is no secret, as a message repeats it.
+fn part(text: &str) -> String {
+    const SHOWN: usize = 80;
+    let start: String = text.chars().take(SHOWN).collect();
+    let rest = if start.len() < text.len() { "…" } else { "" };
+    format!("{start:?}{rest}")
 }
 
 /// The type of this connector.

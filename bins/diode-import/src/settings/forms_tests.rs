@@ -181,14 +181,14 @@ fn addresses() {
 
 #[test]
 fn verification() {
-    check(ssl_verify, "true", "Verify");
-    check(ssl_verify, false, "NoVerify");
+    check(ssl_verify, "true", "System");
+    check(ssl_verify, false, "Anyone");
     check(
         ssl_verify,
         "/etc/ssl/ca.pem",
-        r#"CaBundle("/etc/ssl/ca.pem")"#,
+        r#"Only(File("/etc/ssl/ca.pem"))"#,
     );
-    check(ssl_verify, "ca.pem", r#"CaBundle("ca.pem")"#);
+    check(ssl_verify, "ca.pem", r#"Only(File("ca.pem"))"#);
     check(
         ssl_verify,
         "flase",
@@ -224,11 +224,11 @@ fn mappings() {
         pairs(&[("a", "b"), (" c ", "d")]),
         r#"{"a": "b", "c": "d"}"#,
     );
-    check(mapping, "a:b,a:c", "wrong: maps one source to two targets");
-    check(mapping, "a:b:c", "wrong: has a pair with two colons");
-    check(mapping, "a", "wrong: has an item without a colon");
-    check(mapping, "a:", "wrong: has a pair with one side empty");
-    check(mapping, ":b", "wrong: has a pair with one side empty");
+    check(mapping, "a:b,a:c", r#"wrong: maps "a" to two targets"#);
+    check(mapping, "a:b:c", r#"wrong: has two colons in "a:b:c""#);
+    check(mapping, "x:y,a", r#"wrong: has no colon in "a""#);
+    check(mapping, "a:", r#"wrong: has one side empty in "a:""#);
+    check(mapping, ":b", r#"wrong: has one side empty in ":b""#);
     check(mapping, r#"{"a":"b"}"#, "wrong: is JSON");
     check(
         mapping,
@@ -243,7 +243,7 @@ fn mappings() {
     check(
         mapping,
         pairs(&[("a", "")]),
-        "wrong: has a pair with one side empty",
+        r#"wrong: has one side empty in "a:""#,
     );
     check(mapping, vec!["a:b"], "wrong: is not a text");
 }

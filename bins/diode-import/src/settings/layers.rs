@@ -8,18 +8,18 @@ use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 
 use super::forms::is_given;
+use super::place::Place;
 use super::problem::Problem;
 use super::setting::{Fallback, Setting, Stage};
 use super::table::ALL;
 use super::unknown::{unknown_key, unknown_section};
 
-/// Where values that nobody gave come from.
-pub(super) const DEFAULTS: &str = "the defaults";
-
 /// What was read, and what was noticed on the way.
 pub(super) struct Layers {
     /// The values, each with where it came from.
     pub(super) figment: Figment,
+    /// Every place that values came from.
+    pub(super) places: Vec<Place>,
     /// What keeps the program from starting.
     pub(super) problems: Vec<Problem>,
     /// What looks like a mistake.
@@ -29,13 +29,14 @@ pub(super) struct Layers {
 impl Layers {
     /// The defaults alone.
     pub(super) fn new() -> Self {
-        let mut layer = Layer::named(DEFAULTS);
+        let mut layer = Layer::of(Place::Defaults);
         for setting in ALL {
             if let Fallback::Value(text) = setting.fallback {
                 layer.set(setting, Value::from(text));
             }
         }
         Self {
+            places: vec![layer.place.clone()],
             figment: Figment::from(layer),
             problems: Vec::new(),
             warnings: Vec::new(),
@@ -44,7 +45,8 @@ impl Layers {
 
     /// Lays the content of a config.yml over what there is.
     pub(super) fn add_config_file(&mut self, path: &Path, content: &str) {
-        let file = format!("{:?}", path.to_string_lossy());
+        let place = Place::Config(path.to_string_lossy().into_owned());
+        let file = place.to_string();
         let options = serde_saphyr::options! {
             // An excerpt of the file could show a secret.
             with_snippet: false,
@@ -62,7 +64,7 @@ impl Layers {
             }
             Err(error) => return self.problems.push(not_yaml(file, &error)),
         };
-        let mut layer = Layer::named(&file);
+        let mut layer = Layer::of(place);
         for (section, keys) in sections {
             self.add_section(&mut layer, &section, keys);
         }
@@ -74,24 +76,28 @@ impl Layers {
             .iter()
             .any(|setting| setting.key.is_some() && setting.path().0 == section)
         {
-            return self.warnings.push(unknown_section(section, &layer.name));
+            return self
+                .warnings
+                .push(unknown_section(section, &layer.place.to_string()));
         }
         let keys = match keys {
             Value::Dict(_, keys) => keys,
             Value::Empty(..) => return,
             _ => {
-                let subject = format!("section {section} in {}", layer.name);
+                let subject = format!("section {section} in {}", layer.place);
                 let problem = Problem::about(subject, "is not a mapping", "write keys with values");
                 return self.problems.push(problem);
             }
         };
         for (key, value) in keys {
-            match ALL
+            let known = ALL
                 .iter()
-                .find(|setting| setting.path() == (section, key.as_str()))
-            {
-                Some(setting) => layer.set(setting, value),
-                None => self.warnings.push(unknown_key(section, &key, &layer.name)),
+                .find(|setting| setting.path() == (section, key.as_str()));
+            if let Some(setting) = known {
+                layer.set(setting, value);
+            } else {
+                let file = layer.place.to_string();
+                self.warnings.push(unknown_key(section, &key, &file));
             }
         }
     }
@@ -102,32 +108,64 @@ impl Layers {
         environment: &BTreeMap<String, String>,
         read: &dyn Fn(&Path) -> io::Result<String>,
     ) {
-        let mut variables = Layer::named("the environment");
-        let mut files = Layer::named("the file that its _FILE variable names");
         let given = |name: &str| environment.get(name).filter(|text| !text.trim().is_empty());
         for setting in ALL {
-            let value = given(setting.env).or_else(|| setting.old_env.and_then(given));
-            if let Some(text) = value {
-                variables.set(setting, Value::from(text.as_str()));
+            let named = |name| Some((name, given(name)?));
+            let other = setting.old_env.and_then(named);
+            let value = named(setting.env).or(other);
+            if let (Some((_, value)), Some((name, other))) = (value, other)
+                && value.trim() != other.trim()
+            {
+                let what = format!("and {name} are both given, with different values");
+                self.problems
+                    .push(Problem::about(setting.env, what, "keep one of them"));
             }
-            if setting.stage == Stage::Delegated {
-                continue;
+            if let Some((name, text)) = value {
+                let place = if name == setting.env {
+                    Place::Environment
+                } else {
+                    Place::OtherVariable(name)
+                };
+                self.merge_one(setting, place, text);
             }
-            let variable = format!("{}_FILE", setting.env);
-            let Some(path) = given(&variable) else {
-                continue;
-            };
-            match (value, read(Path::new(path))) {
-                (Some(_), _) => self.problems.push(given_twice(setting, &variable)),
-                (None, Ok(text)) => files.set(setting, Value::from(text.trim())),
-                (None, Err(error)) => self.problems.push(unreadable(&variable, path, &error)),
+            if setting.stage != Stage::Delegated {
+                self.add_file_of(setting, value.is_some(), &given, read);
             }
         }
-        self.merge(variables);
-        self.merge(files);
+    }
+
+    /// Lays the content of the file over what there is that a setting's `_FILE` variable names.
+    fn add_file_of<'a>(
+        &mut self,
+        setting: &Setting,
+        is_given: bool,
+        given: &dyn Fn(&str) -> Option<&'a String>,
+        read: &dyn Fn(&Path) -> io::Result<String>,
+    ) {
+        let variable = format!("{}_FILE", setting.env);
+        let Some(path) = given(&variable) else { return };
+        if is_given {
+            return self.problems.push(given_twice(setting, &variable));
+        }
+        match read(Path::new(path)) {
+            Ok(text) if text.trim().is_empty() => {
+                let what = format!("names {path:?}, which is empty");
+                let instead = "write the value into it";
+                self.problems.push(Problem::about(variable, what, instead));
+            }
+            Ok(text) => self.merge_one(setting, Place::File(variable), text.trim()),
+            Err(error) => self.problems.push(unreadable(&variable, path, &error)),
+        }
+    }
+
+    fn merge_one(&mut self, setting: &Setting, place: Place, text: &str) {
+        let mut layer = Layer::of(place);
+        layer.set(setting, Value::from(text));
+        self.merge(layer);
     }
 
     fn merge(&mut self, layer: Layer) {
+        self.places.push(layer.place.clone());
         self.figment = std::mem::take(&mut self.figment).merge(layer);
     }
 }
@@ -156,14 +194,14 @@ fn unreadable(variable: &str, path: &str, error: &io::Error) -> Problem {
 
 /// Values from one place, as figment takes them.
 struct Layer {
-    name: String,
+    place: Place,
     sections: BTreeMap<&'static str, Dict>,
 }
 
 impl Layer {
-    fn named(name: &str) -> Self {
+    fn of(place: Place) -> Self {
         Self {
-            name: name.to_owned(),
+            place,
             sections: BTreeMap::new(),
         }
     }
@@ -182,7 +220,7 @@ impl Layer {
 
 impl Provider for Layer {
     fn metadata(&self) -> Metadata {
-        Metadata::named(self.name.clone())
+        Metadata::named(self.place.to_string())
     }
 
     fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {

@@ -1,20 +1,21 @@
 //! Loads the settings: lays the sources over each other, reads each setting, reports all problems.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use opencti_client::Secret;
 use stix_bundle::Limits;
+use uuid::Uuid;
 
 use super::forms;
 use super::layers::Layers;
-use super::model::{Connector, DiodeImport, DirectorySettings, Mq, OpenCti, Settings, SslVerify};
+use super::model::{Connector, DiodeImport, DirectorySettings, Settings};
 use super::problem::{Problem, Refusal};
 use super::reader::Reader;
 use super::state_path::default_state_path;
 use super::table;
+use super::transport::{mq, opencti};
 use super::unknown::unknown_variables;
 
 /// What settings are made from. Nothing else is read.
@@ -74,7 +75,8 @@ pub(crate) fn load_limits(inputs: &Inputs<'_>) -> Result<Loaded<Limits>, Refusal
     conclude(reader, limits)
 }
 
-fn reader(inputs: &Inputs<'_>) -> Reader {
+/// A reader of what was given, and of the defaults.
+pub(super) fn reader(inputs: &Inputs<'_>) -> Reader {
     let mut layers = Layers::new();
     if let Some((path, content)) = &inputs.config {
         layers.add_config_file(path, content);
@@ -95,24 +97,6 @@ fn conclude<T>(reader: Reader, value: Option<T>) -> Result<Loaded<T>, Refusal> {
 
 // Each of these reads all its settings before it looks whether one failed, so that no problem hides
 // another.
-
-fn opencti(reader: &mut Reader) -> Option<OpenCti> {
-    let url = reader.required(&table::OPENCTI_URL, forms::url);
-    let token = reader.required(&table::OPENCTI_TOKEN, forms::token);
-    let ssl_verify = reader.required(&table::OPENCTI_SSL_VERIFY, forms::ssl_verify);
-    let json_logging = reader.required(&table::OPENCTI_JSON_LOGGING, forms::boolean);
-    if ssl_verify == Some(SslVerify::NoVerify) {
-        let warning = "OPENCTI_SSL_VERIFY is false: whoever is between this connector and the \
-                       platform can read the token";
-        reader.warnings.push(warning.to_owned());
-    }
-    Some(OpenCti {
-        url: url?,
-        token: token?,
-        ssl_verify: ssl_verify?,
-        json_logging: json_logging?,
-    })
-}
 
 fn connector(reader: &mut Reader) -> Option<Connector> {
     let id = reader.required(&table::CONNECTOR_ID, forms::text);
@@ -143,7 +127,7 @@ fn diode_import(
     let directory = directory(reader);
     let delete_after_import =
         reader.required(&table::DIODE_IMPORT_DELETE_AFTER_IMPORT, forms::boolean);
-    let mappings = reader.optional(&table::DIODE_IMPORT_APPLICANT_MAPPINGS, forms::mapping);
+    let mappings = applicant_mappings(reader);
     let state_path = state_path(reader, environment);
     let settle = reader.number(&table::DIODE_IMPORT_SETTLE_SECONDS);
     let rejected_path = reader.optional(&table::DIODE_IMPORT_REJECTED_PATH, forms::path);
@@ -151,7 +135,7 @@ fn diode_import(
     Some(DiodeImport {
         directory,
         delete_after_import: delete_after_import?,
-        applicant_mappings: mappings.unwrap_or_default(),
+        applicant_mappings: mappings,
         state_path: state_path?,
         settle: Duration::from_secs(settle?),
         rejected_path,
@@ -159,18 +143,25 @@ fn diode_import(
     })
 }
 
-/// Parts that are not given, or wrong, are none; the wrong ones are problems.
-fn mq(reader: &mut Reader) -> Mq {
-    Mq {
-        host: reader.optional(&table::MQ_HOST, forms::text),
-        port: reader.optional(&table::MQ_PORT, forms::port),
-        vhost: reader.optional(&table::MQ_VHOST, forms::text),
-        use_ssl: reader.optional(&table::MQ_USE_SSL, forms::boolean),
-        user: reader.optional(&table::MQ_USER, forms::text),
-        password: reader
-            .optional(&table::MQ_PASS, forms::text)
-            .map(Secret::new),
+/// The mappings; none after a problem.
+fn applicant_mappings(reader: &mut Reader) -> BTreeMap<String, String> {
+    let setting = &table::DIODE_IMPORT_APPLICANT_MAPPINGS;
+    let mappings = reader.optional(setting, forms::mapping);
+    let mappings = mappings.unwrap_or_default();
+    let odd: BTreeSet<_> = mappings
+        .iter()
+        .flat_map(|(source, target)| [source, target])
+        .filter(|id| Uuid::try_parse(id).is_err())
+        .map(|id| format!("{id:?}"))
+        .collect();
+    if !odd.is_empty() {
+        let odd = odd.into_iter().collect::<Vec<_>>().join(", ");
+        reader.warn(format!(
+            "{} has ids that are no UUIDs, as those of users are: {odd}",
+            setting.env
+        ));
     }
+    mappings
 }
 
 /// The directory to import from; `None` where files are not imported from one, or after a problem.

@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 
 use super::*;
 use crate::settings::{LogLevel, QueueProtocol};
+use opencti_client::Trust;
 
 /// The least that has to be given.
 const LEAST: &[(&str, &str)] = &[
@@ -17,6 +18,7 @@ const LEAST: &[(&str, &str)] = &[
 fn read(path: &Path) -> io::Result<String> {
     match path.to_str() {
         Some("/run/token") => Ok("token-of-a-file\n".to_owned()),
+        Some("/run/empty") => Ok("\n".to_owned()),
         _ => Err(ErrorKind::NotFound.into()),
     }
 }
@@ -54,7 +56,7 @@ fn the_defaults_are_those_of_the_table() {
         warnings,
     } = load(&[], None);
     assert_eq!(warnings, [""; 0]);
-    assert_eq!(settings.opencti.ssl_verify, SslVerify::Verify);
+    assert_eq!(settings.opencti.tls.trust, Trust::System);
     assert!(settings.opencti.json_logging);
     insta::assert_debug_snapshot!((settings.connector, settings.diode_import), @r#"
     (
@@ -145,7 +147,7 @@ diode_import:
     } = Settings::load(&inputs(&[], Some(config))).unwrap();
     assert_eq!(settings.opencti.url.as_str(), "http://localhost:8080/base/");
     assert_eq!(settings.opencti.token.expose(), "the-token");
-    assert_eq!(settings.opencti.ssl_verify, SslVerify::NoVerify);
+    assert_eq!(settings.opencti.tls.trust, Trust::Anyone);
     assert_eq!(settings.connector.scope, ["a", "b"]);
     assert!(settings.connector.run_and_terminate);
     let directory = DirectorySettings {
@@ -159,22 +161,21 @@ diode_import:
         BTreeMap::from(mappings)
     );
     assert_eq!(settings.diode_import.settle, Duration::ZERO);
-    assert_eq!(warnings.len(), 1, "{warnings:?}");
-    assert!(
-        warnings[0].starts_with("OPENCTI_SSL_VERIFY is false"),
-        "{warnings:?}"
-    );
+    insta::assert_snapshot!(warnings.join("\n"), @r#"
+    OPENCTI_SSL_VERIFY is false: whoever is between this connector and the platform can read the token
+    DIODE_IMPORT_APPLICANT_MAPPINGS has ids that are no UUIDs, as those of users are: "a", "b", "c", "d"
+    "#);
 }
 
 #[test]
 fn the_old_name_counts_where_the_new_one_is_not_given() {
     let protocol = |more: &[(&str, &str)]| load(more, None).value.connector.queue_protocol;
-    let (old, new) = (
-        ("QUEUE_PROTOCOL", "api"),
-        ("CONNECTOR_QUEUE_PROTOCOL", "amqp"),
-    );
+    let old = ("QUEUE_PROTOCOL", "api");
+    let new = |value| ("CONNECTOR_QUEUE_PROTOCOL", value);
     assert_eq!(protocol(&[old]), QueueProtocol::Api);
-    assert_eq!(protocol(&[old, new]), QueueProtocol::Amqp);
+    assert_eq!(protocol(&[old, new("api")]), QueueProtocol::Api);
+    assert_eq!(protocol(&[old, new("")]), QueueProtocol::Api);
+    insta::assert_snapshot!(refuse(&[LEAST, &[old, new("amqp")]], None), @"error: CONNECTOR_QUEUE_PROTOCOL and QUEUE_PROTOCOL are both given, with different values; keep one of them");
 }
 
 #[test]
@@ -189,6 +190,8 @@ fn a_value_can_be_in_a_file_of_its_own() {
         "token-of-a-file"
     );
     insta::assert_snapshot!(refuse(&[LEAST, &[token_file]], None), @"error: OPENCTI_TOKEN and OPENCTI_TOKEN_FILE are both given; keep one of them");
+    let empty = [("CONNECTOR_NAME_FILE", "/run/empty")];
+    insta::assert_snapshot!(refuse(&[LEAST, &empty], None), @r#"error: CONNECTOR_NAME_FILE names "/run/empty", which is empty; write the value into it"#);
     let missing = [("CONNECTOR_NAME_FILE", "/nowhere")];
     insta::assert_snapshot!(refuse(&[LEAST, &missing], None), @r#"error: CONNECTOR_NAME_FILE names "/nowhere", which cannot be read (entity not found); name a file that this process can read"#);
 }
@@ -289,12 +292,6 @@ fn a_setting_that_does_nothing_yet_is_warned_of_unless_it_changes_nothing() {
            from the environment, but this version does not act on it yet",
         ],
     );
-    check(
-        &[("HTTPS_CA_CERTIFICATES", "/ca.pem")],
-        &[
-            "HTTPS_CA_CERTIFICATES is set, from the environment, but this version does not act on it yet",
-        ],
-    );
 }
 
 #[test]
@@ -340,4 +337,12 @@ fn parts_of_the_broker_s_address_are_given_one_by_one() {
     assert_eq!(mq.host.as_deref(), Some("mq"));
     assert_eq!((mq.port, mq.use_ssl), (Some(5671), Some(true)));
     assert!(mq.vhost.is_none() && mq.user.is_none() && mq.password.is_none());
+}
+
+#[test]
+fn applicants_that_are_no_ids_are_warned_of() {
+    let uuid = "6f2b1f6e-8d2c-4a4e-9c43-0f4f2c6f9b11";
+    let mappings = format!("{uuid}:{uuid}, alice:{uuid}, bob:alice");
+    let more = [("DIODE_IMPORT_APPLICANT_MAPPINGS", mappings.as_str())];
+    insta::assert_snapshot!(load(&more, None).warnings.join("\n"), @r#"DIODE_IMPORT_APPLICANT_MAPPINGS has ids that are no UUIDs, as those of users are: "alice", "bob""#);
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use opencti_client::{ConnectorType, Secret};
+use opencti_client::{ConnectorType, HttpProxy, Secret, TlsOptions};
 use stix_bundle::Limits;
 use url::Url;
 
@@ -29,21 +29,14 @@ pub(crate) struct OpenCti {
     pub(crate) url: Url,
     /// The bearer token.
     pub(crate) token: Secret,
-    /// Whether the platform's certificate is verified.
-    pub(crate) ssl_verify: SslVerify,
+    /// How the platform's certificate is verified.
+    pub(crate) tls: TlsOptions,
+    /// Headers that go with every request, by name.
+    pub(crate) headers: Vec<(String, Secret)>,
+    /// The proxy that the platform is reached through, if any.
+    pub(crate) proxy: Option<HttpProxy>,
     /// JSON lines instead of text.
     pub(crate) json_logging: bool,
-}
-
-/// Whether, and by what, a server's certificate is verified.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum SslVerify {
-    /// By the system's certificate authorities.
-    Verify,
-    /// Not at all.
-    NoVerify,
-    /// By the certificate authorities in a PEM file.
-    CaBundle(PathBuf),
 }
 
 /// Section `connector`.
@@ -114,7 +107,8 @@ pub(crate) struct DiodeImport {
     pub(crate) limits: Limits,
 }
 
-/// Section `mq`: each part on its own overrules what the platform tells of the broker.
+/// Section `mq`: each part on its own overrules what the platform tells of the broker. What is said
+/// of TLS holds for every broker.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Mq {
     /// The broker's host.
@@ -129,6 +123,8 @@ pub(crate) struct Mq {
     pub(crate) user: Option<String>,
     /// The user's password.
     pub(crate) password: Option<Secret>,
+    /// How its certificate is verified and who we are, where TLS is spoken.
+    pub(crate) tls: TlsOptions,
 }
 
 /// A directory that files are imported from.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::place::Place;
 use super::setting::Setting;
 
 /// Something that keeps the program from starting. `Display` is one line.
@@ -10,7 +11,7 @@ pub(crate) struct Problem {
     /// The setting, or the file, that it is about.
     subject: String,
     /// Where the value came from; `None`: there is none.
-    origin: Option<String>,
+    origin: Option<Place>,
     /// What is wrong.
     what: String,
     /// What to do instead.
@@ -30,10 +31,10 @@ impl Problem {
     }
 
     /// A value of `setting`, found in `origin`, that cannot be used.
-    pub(super) fn wrong(setting: &Setting, origin: &str, what: String, instead: String) -> Self {
+    pub(super) fn wrong(setting: &Setting, origin: &Place, what: String, instead: String) -> Self {
         Self {
             subject: subject(setting),
-            origin: Some(origin.to_owned()),
+            origin: Some(origin.clone()),
             what,
             instead,
         }

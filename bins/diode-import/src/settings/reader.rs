@@ -4,7 +4,8 @@ use figment::Figment;
 use figment::value::{Num, Value};
 
 use super::forms::{self, Wrong};
-use super::layers::{DEFAULTS, Layers};
+use super::layers::Layers;
+use super::place::Place;
 use super::problem::{Problem, subject};
 use super::setting::{Fallback, Kind, Setting, Stage};
 use super::table::ALL;
@@ -16,6 +17,7 @@ const SHOWN: usize = 60;
 /// problem.
 pub(super) struct Reader {
     figment: Figment,
+    places: Vec<Place>,
     pub(super) problems: Vec<Problem>,
     pub(super) warnings: Vec<String>,
 }
@@ -25,11 +27,13 @@ impl Reader {
     pub(super) fn new(layers: Layers) -> Self {
         let Layers {
             figment,
+            places,
             problems,
             warnings,
         } = layers;
         Self {
             figment,
+            places,
             problems,
             warnings,
         }
@@ -51,6 +55,24 @@ impl Reader {
                 None
             }
         }
+    }
+
+    /// Notes that the value of a setting, though of the right form, is of no use.
+    pub(super) fn refuse(&mut self, setting: &Setting, what: &str, instead: &str) {
+        let instead = instead.to_owned();
+        let problem = match self.find(setting) {
+            Some((value, origin)) => {
+                let what = format!("{} {what}", shown(setting, &value));
+                Problem::wrong(setting, &origin, what, instead)
+            }
+            None => Problem::missing(setting, instead),
+        };
+        self.problems.push(problem);
+    }
+
+    /// Notes what looks like a mistake.
+    pub(super) fn warn(&mut self, warning: impl Into<String>) {
+        self.warnings.push(warning.into());
     }
 
     /// The value of a setting that must be there, given or by default.
@@ -82,7 +104,7 @@ impl Reader {
     /// Whether the operator gave a setting a value.
     pub(super) fn is_given(&self, setting: &Setting) -> bool {
         self.find(setting)
-            .is_some_and(|(_, origin)| origin != DEFAULTS)
+            .is_some_and(|(_, origin)| origin != Place::Defaults)
     }
 
     /// Warns of each setting that the operator gave in vain: this version does not act on it.
@@ -91,7 +113,7 @@ impl Reader {
             let Some((value, origin)) = self.find(setting) else {
                 continue;
             };
-            if origin != DEFAULTS && !is_default(setting, &value) {
+            if origin != Place::Defaults && !is_default(setting, &value) {
                 self.warnings.push(format!(
                     "{} is set, from {origin}, but this version does not act on it yet",
                     subject(setting)
@@ -100,11 +122,14 @@ impl Reader {
         }
     }
 
-    fn find(&self, setting: &Setting) -> Option<(Value, String)> {
+    /// The value of a setting, and where it came from; `None`: nobody gave it, and it has no
+    /// default.
+    pub(super) fn find(&self, setting: &Setting) -> Option<(Value, Place)> {
         let (section, key) = setting.path();
         let value = self.figment.find_value(&format!("{section}.{key}")).ok()?;
         let metadata = self.figment.get_metadata(value.tag())?;
-        Some((value, metadata.name.clone().into_owned()))
+        let is_it = |place: &&Place| place.to_string() == metadata.name;
+        Some((value, self.places.iter().find(is_it)?.clone()))
     }
 }
 
@@ -125,6 +150,7 @@ fn shown(setting: &Setting, value: &Value) -> String {
         return "the value".to_owned();
     }
     match value {
+        Value::String(_, text) if text.contains('\n') => "the text".to_owned(),
         Value::Array(..) => "the list".to_owned(),
         Value::Dict(..) => "the mapping".to_owned(),
         Value::String(..) => {
@@ -138,7 +164,7 @@ fn shown(setting: &Setting, value: &Value) -> String {
 }
 
 /// A scalar's text.
-fn plain(value: &Value) -> String {
+pub(super) fn plain(value: &Value) -> String {
     match value {
         Value::String(_, text) => text.trim().to_owned(),
         Value::Char(_, character) => character.to_string(),

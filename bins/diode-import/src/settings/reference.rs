@@ -15,7 +15,9 @@ config.yml, and config.yml over the default. config.yml is the file that `--conf
 one in the working directory, if there is one.
 
 - `NAME_FILE` in the environment names a file whose content is the value of `NAME`, for any setting
-  but the proxies: `OPENCTI_TOKEN_FILE=/run/secrets/token`. Giving both is an error.
+  but the last two: `OPENCTI_TOKEN_FILE=/run/secrets/token`. Blanks and line breaks around it do not
+  count. Giving both is an error.
+- Where a variable has two names, giving both with different values is an error.
 - An empty value counts as not given.
 - Booleans are `true` or `false`; `yes`/`no`, `on`/`off` and `1`/`0` work too, in any letter case.
 - Lists are separated by commas, and may be YAML lists in config.yml. Mappings are
@@ -30,6 +32,9 @@ Under *also in*, `connector` means the Python connector, and `pycti` the library
 the setting has the same names and the same meaning there.
 
 Wherever it is kept, a secret is never shown in a message or a log.
+
+`diode-import config` prints what is in force, and where each value came from; `diode-import config
+--check` only judges.
 ";
 
 const SECTIONS: [(&str, &str); 6] = [
@@ -62,7 +67,7 @@ const HEAD: &str = "\
 fn row(setting: &Setting) -> String {
     let old = setting
         .old_env
-        .map_or_else(String::new, |old| format!(" (older: `{old}`)"));
+        .map_or_else(String::new, |old| format!(" (or `{old}`)"));
     let key = setting
         .key
         .map_or_else(String::new, |key| format!("`{key}`"));
@@ -101,6 +106,7 @@ fn values(kind: Kind) -> String {
         Kind::Mapping => "mapping".to_owned(),
         Kind::Duration => "ISO 8601 duration".to_owned(),
         Kind::Pem => "PEM text, or path".to_owned(),
+        Kind::Proxy => "address of a proxy".to_owned(),
     }
 }
 

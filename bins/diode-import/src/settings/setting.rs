@@ -6,7 +6,8 @@ pub(crate) struct Setting {
     /// The environment variable. With `_FILE` appended, it names a file that holds the value, unless
     /// the setting is [delegated](Stage::Delegated).
     pub(crate) env: &'static str,
-    /// An older name of the environment variable, read where the newer one is not given.
+    /// Another name of the environment variable: an older one, or the same in lower case. Both with
+    /// different values contradict each other.
     pub(crate) old_env: Option<&'static str>,
     /// Section and key in config.yml, joined by a dot; `None`: only the environment has it.
     pub(crate) key: Option<&'static str>,
@@ -56,6 +57,8 @@ pub(crate) enum Kind {
     Duration,
     /// PEM text, or the path of a file that holds it.
     Pem,
+    /// The address of an HTTP proxy.
+    Proxy,
 }
 
 /// What holds where a setting is not given.
@@ -87,7 +90,7 @@ pub(crate) enum Origin {
 pub(crate) enum Stage {
     /// It does.
     Active,
-    /// The HTTP client does, which reads the environment by itself.
+    /// The TLS library does, which reads the environment by itself.
     Delegated,
     /// It knows the setting, and says at start that it does not act on it yet.
     Planned,

@@ -38,9 +38,8 @@ settings! {
         .default("true")
         .help("Logs as JSON lines, or as text.");
     OPENCTI_CUSTOM_HEADERS = Setting::peer("opencti.custom_headers", Kind::Text)
-        .planned()
         .secret()
-        .help("`name:value;name:value`: headers sent with every request to the platform.");
+        .help("`name:value;name:value`: headers sent with every request to the platform. They win over ours.");
 
     CONNECTOR_ID = Setting::peer("connector.id", Kind::Text)
         .required("a UUID of its own, such as uuidgen prints")
@@ -205,22 +204,19 @@ settings! {
     MQ_USER = mq("mq.user", Kind::Text).help("The broker's user.");
     MQ_PASS = mq("mq.pass", Kind::Text).secret().help("The broker's password.");
     MQ_USE_SSL_CA = Setting::pycti("mq.use_ssl_ca", Kind::Pem)
-        .planned()
-        .help("Certificate authorities to verify the broker by.");
+        .derived("the system's")
+        .help("Certificate authorities to verify the broker by, instead of the system's.");
     MQ_USE_SSL_CERT = Setting::pycti("mq.use_ssl_cert", Kind::Pem)
-        .planned()
-        .help("Our certificate for the broker.");
+        .help("Our certificate, for a broker that wants one, with those that vouch for it.");
     MQ_USE_SSL_KEY = Setting::pycti("mq.use_ssl_key", Kind::Pem)
-        .planned()
+        .derived("from mq.use_ssl_cert")
         .secret()
-        .help("Our certificate's key.");
+        .help("Our certificate's private key: PKCS#8, PKCS#1 or SEC1.");
     MQ_USE_SSL_PASSPHRASE = Setting::pycti("mq.use_ssl_passphrase", Kind::Text)
-        .planned()
         .secret()
-        .help("The key's passphrase.");
+        .help("The key's passphrase, where it is encrypted: PKCS#8 with PBES2 and AES, as `openssl pkcs8 -topk8 -v2 aes-256-cbc` writes it.");
     MQ_USE_SSL_REJECT_UNAUTHORIZED = Setting::pycti("mq.use_ssl_reject_unauthorized", Kind::Boolean)
         .default("true")
-        .planned()
         .help("Whether the broker's certificate is verified. pycti's default is false.");
 
     S3_ENDPOINT = s3("s3.endpoint", Kind::Text).help("As DIODE_IMPORT_S3_ENDPOINT, where that is not given.");
@@ -236,19 +232,30 @@ settings! {
         .help("As DIODE_IMPORT_S3_BUCKET_REGION, where that is not given.");
 
     HTTPS_CA_CERTIFICATES = Setting::environment_only(Origin::Pycti, Kind::Pem)
-        .planned()
-        .help("Certificate authorities that are trusted as well.");
-    HTTP_PROXY = Setting::environment_only(Origin::Peer, Kind::Text)
-        .delegated()
+        .help("Certificate authorities that may vouch for the platform, besides those of OPENCTI_SSL_VERIFY.");
+    HTTP_PROXY = Setting::environment_only(Origin::Peer, Kind::Proxy)
+        .formerly("http_proxy")
         .secret()
         .help("The proxy through which a platform at an http address is reached. Never the broker.");
-    HTTPS_PROXY = Setting::environment_only(Origin::Peer, Kind::Text)
-        .delegated()
+    HTTPS_PROXY = Setting::environment_only(Origin::Peer, Kind::Proxy)
+        .formerly("https_proxy")
         .secret()
         .help("The proxy through which a platform at an https address is reached. Never the broker.");
+    ALL_PROXY = Setting::environment_only(Origin::Peer, Kind::Proxy)
+        .formerly("all_proxy")
+        .secret()
+        .help("The proxy where neither of the two applies. Never the broker's.");
     NO_PROXY = Setting::environment_only(Origin::Peer, Kind::Text)
+        .formerly("no_proxy")
+        .help("What is reached without a proxy, separated by commas: hosts and their subdomains, with or without a port; networks such as `10.0.0.0/8`; `*`.");
+    SSL_CERT_FILE = Setting::environment_only(Origin::Own, Kind::Path)
+        .derived("the usual places")
         .delegated()
-        .help("Hosts that are reached without a proxy.");
+        .help("The file of the system's certificate authorities, as OpenSSL has it.");
+    SSL_CERT_DIR = Setting::environment_only(Origin::Own, Kind::Path)
+        .derived("the usual places")
+        .delegated()
+        .help("The directory of the system's certificate authorities, as OpenSSL has it.");
 }
 
 /// The platform's connector types.

@@ -2,8 +2,6 @@
 
 use std::io;
 
-use rustls::pki_types::pem;
-
 /// Certificates or keys that cannot be used. `place` is the file, or that it was a text.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -19,13 +17,12 @@ pub enum TlsError {
         /// The cause.
         source: io::Error,
     },
-    /// A file or text begins as PEM, and does not go on as PEM.
-    #[error("{place} is damaged")]
+    /// A file or text begins as PEM, and does not go on as PEM. The cause is not told: it quotes
+    /// the text, which may be a key.
+    #[error("{place} is damaged PEM")]
     Pem {
         /// Where.
         place: String,
-        /// The cause.
-        source: pem::Error,
     },
     /// A file or text holds no certificate.
     #[error("no certificate in {place}")]

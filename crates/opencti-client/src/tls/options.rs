@@ -156,17 +156,17 @@ mod tests {
         );
         check(
             Pem::Text("not pem".to_owned()),
-            "no certificate in the PEM text given",
+            "no certificate in the text given",
         );
         let damaged = "-----BEGIN CERTIFICATE-----\n*\n-----END CERTIFICATE-----\n";
         check(
             Pem::Text(damaged.to_owned()),
-            "the PEM text given is damaged",
+            "the text given is damaged PEM",
         );
         let garbage = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
         check(
             Pem::Text(garbage.to_owned()),
-            "the PEM text given holds a certificate that cannot be used",
+            "the text given holds a certificate that cannot be used",
         );
     }
 

@@ -47,7 +47,7 @@ impl Pem {
     pub(super) fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, TlsError> {
         let found = CertificateDer::pem_slice_iter(self.text()?.expose().as_bytes())
             .collect::<Result<Vec<_>, _>>()
-            .map_err(|source| self.damaged(source))?;
+            .map_err(|_| self.damaged())?;
         if found.is_empty() {
             let place = self.place();
             return Err(TlsError::NoCertificate { place });
@@ -74,7 +74,7 @@ impl Pem {
         match PrivateKeyDer::from_pem_slice(text.expose().as_bytes()) {
             Ok(key) => Ok(key),
             Err(pem::Error::NoItemsFound) => Err(TlsError::NoKey { place }),
-            Err(source) => Err(self.damaged(source)),
+            Err(_) => Err(self.damaged()),
         }
     }
 
@@ -82,7 +82,7 @@ impl Pem {
     pub(super) fn place(&self) -> String {
         match self {
             Self::File(path) => path.display().to_string(),
-            Self::Text(_) => "the PEM text given".to_owned(),
+            Self::Text(_) => "the text given".to_owned(),
         }
     }
 
@@ -99,9 +99,9 @@ impl Pem {
         }
     }
 
-    fn damaged(&self, source: pem::Error) -> TlsError {
+    fn damaged(&self) -> TlsError {
         let place = self.place();
-        TlsError::Pem { place, source }
+        TlsError::Pem { place }
     }
 }
 

@@ -65,12 +65,12 @@ AAAA
 
 #[test]
 fn keys_are_read_or_refused_with_a_reason() {
-    let place = "in the PEM text given";
+    let place = "in the text given";
     let passphrase = format!("the passphrase does not fit the private key {place}");
     let missing = format!("the private key {place} is encrypted, and no passphrase is given");
     let encryption = format!("the private key {place} is encrypted in an old or rare way");
     let none = format!("no private key {place}");
-    let damaged = "the PEM text given is damaged";
+    let damaged = "the text given is damaged PEM";
     for (text, given, expect) in [
         (PLAIN, None, "a key"),
         (PLAIN, Some("of no use"), "a key"),
