@@ -1,7 +1,9 @@
 //! What the tests and the demo stand on: a double of the platform, the program under test as a
 //! process, and envelopes to feed it.
 
+pub mod certificates;
 pub mod envelope;
+pub mod front;
 pub mod json;
 pub mod platform;
 pub mod program;

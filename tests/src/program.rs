@@ -55,6 +55,7 @@ pub struct Program {
     binary: PathBuf,
     folder: PathBuf,
     environment: BTreeMap<String, OsString>,
+    arguments: Vec<OsString>,
 }
 
 /// How a run ended.
@@ -84,6 +85,7 @@ impl Program {
             binary: binary()?,
             folder: folder.to_owned(),
             environment: BTreeMap::new(),
+            arguments: Vec::new(),
         };
         Ok(program
             .with("OPENCTI_URL", platform.url())
@@ -109,6 +111,13 @@ impl Program {
         self
     }
 
+    /// The same with one more argument.
+    #[must_use]
+    pub fn argument(mut self, argument: impl Into<OsString>) -> Self {
+        self.arguments.push(argument.into());
+        self
+    }
+
     /// Runs it to its end.
     ///
     /// # Errors
@@ -123,6 +132,7 @@ impl Program {
     /// If it cannot be started.
     pub fn start(&self) -> anyhow::Result<Running> {
         Command::new(&self.binary)
+            .args(&self.arguments)
             .current_dir(&self.folder)
             .env_clear()
             .envs(&self.environment)

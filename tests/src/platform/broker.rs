@@ -13,7 +13,7 @@ use lapin::options::{
 use lapin::types::FieldTable;
 use lapin::uri::AMQPUri;
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties, ExchangeKind};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::config::BrokerKind;
 
@@ -45,6 +45,7 @@ impl Message {
 pub(super) struct Broker {
     prefix: String,
     kind: Kind,
+    told: Map<String, Value>,
 }
 
 enum Kind {
@@ -60,9 +61,10 @@ struct Amqp {
 }
 
 impl Broker {
-    pub(super) async fn open(kind: &BrokerKind) -> anyhow::Result<Self> {
+    pub(super) async fn open(kind: &BrokerKind, told: Map<String, Value>) -> anyhow::Result<Self> {
         let random = RandomState::new().build_hasher().finish();
         Ok(Self {
+            told,
             prefix: format!("t{random:016x}_"),
             kind: match kind {
                 BrokerKind::Memory => Kind::Memory(Mutex::default()),
@@ -211,7 +213,7 @@ impl Broker {
     }
 
     fn connection(&self) -> Value {
-        match &self.kind {
+        let mut connection = match &self.kind {
             // Nobody listens there: who tries AMQP without a broker is to notice.
             Kind::Memory(_) => json!({
                 "host": "127.0.0.1", "port": 1, "vhost": "/", "use_ssl": false,
@@ -225,7 +227,11 @@ impl Broker {
                 "user": amqp.uri.authority.userinfo.username,
                 "pass": amqp.uri.authority.userinfo.password,
             }),
+        };
+        for (key, value) in &self.told {
+            connection[key.as_str()] = value.clone();
         }
+        connection
     }
 
     fn exchange(&self, end: End) -> String {

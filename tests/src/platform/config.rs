@@ -1,6 +1,6 @@
 //! How a double is set up.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::schema::SCHEMA;
 
@@ -34,6 +34,9 @@ pub struct Config {
     pub schema: String,
     /// Where the queues are.
     pub broker: BrokerKind,
+    /// What a registration tells of the broker though it is not so: keys of its `connection`, such
+    /// as `host`.
+    pub told: Map<String, Value>,
     /// The largest request body that is read, in bytes.
     pub max_body_bytes: usize,
 }
@@ -50,6 +53,7 @@ impl Config {
             base_path: String::new(),
             schema: SCHEMA.to_owned(),
             broker: BrokerKind::Memory,
+            told: Map::new(),
             max_body_bytes: 50 * 1024 * 1024,
         }
     }

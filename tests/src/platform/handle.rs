@@ -31,7 +31,7 @@ impl Platform {
     /// # Errors
     /// If the schema is not valid, or the broker cannot be reached.
     pub async fn start(config: Config) -> anyhow::Result<Self> {
-        let broker = Broker::open(&config.broker).await?;
+        let broker = Broker::open(&config.broker, config.told.clone()).await?;
         let backend = Backend::new(&config, broker);
         let server = Arc::new(Server::new(&config, backend)?);
         let listener = TcpListener::bind("127.0.0.1:0")
@@ -52,6 +52,11 @@ impl Platform {
     /// The address that a connector is given, without `/graphql`.
     pub fn url(&self) -> String {
         format!("http://{}{}", self.address, self.base_path)
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// The token that is let in.

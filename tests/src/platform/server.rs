@@ -113,6 +113,10 @@ impl Server {
             variables: request.variables.clone(),
             document: request.text.clone(),
             applicant: header("opencti-applicant-id"),
+            headers: headers
+                .iter()
+                .filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.into())))
+                .collect(),
         };
         let authorized = header(AUTHORIZATION.as_str()).as_deref() == Some(&*self.authorization);
         self.backend.state().calls.push(call.clone());

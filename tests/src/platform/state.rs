@@ -20,6 +20,8 @@ pub struct Call {
     pub document: String,
     /// The header `opencti-applicant-id`.
     pub applicant: Option<String>,
+    /// All headers, by their names in lower case.
+    pub headers: BTreeMap<String, String>,
 }
 
 /// A connector, as it was last registered.

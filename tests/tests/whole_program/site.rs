@@ -32,6 +32,11 @@ impl Site {
         site
     }
 
+    /// The folder that the program runs in, and in which the others are.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     pub(crate) fn inbox(&self) -> PathBuf {
         self.folder.path().join("inbox")
     }
