@@ -35,7 +35,7 @@ pub(super) fn opencti(reader: &mut Reader) -> Option<OpenCti> {
 
 /// Section `mq`. Parts that are not given, or wrong, are none; the wrong ones are problems.
 pub(super) fn mq(reader: &mut Reader) -> Mq {
-    Mq {
+    let mq = Mq {
         host: reader.optional(&table::MQ_HOST, forms::text),
         port: reader.optional(&table::MQ_PORT, forms::port),
         vhost: reader.optional(&table::MQ_VHOST, forms::text),
@@ -47,6 +47,29 @@ pub(super) fn mq(reader: &mut Reader) -> Mq {
             identity: identity(reader),
             ..TlsOptions::default()
         },
+    };
+    if mq.use_ssl == Some(false) {
+        warn_of_idle(reader);
+    }
+    mq
+}
+
+/// Warns of what is given for TLS with the broker although none is to be spoken.
+fn warn_of_idle(reader: &mut Reader) {
+    let idle = [
+        &table::MQ_USE_SSL_CA,
+        &table::MQ_USE_SSL_CERT,
+        &table::MQ_USE_SSL_KEY,
+    ];
+    for setting in idle
+        .into_iter()
+        .filter(|setting| reader.is_given(setting))
+        .collect::<Vec<_>>()
+    {
+        reader.warn(format!(
+            "MQ_USE_SSL is false, so {} has no effect",
+            setting.env
+        ));
     }
 }
 

@@ -127,6 +127,13 @@ fn verification_that_is_off_is_warned_of_once_for_each_side() {
 }
 
 #[test]
+fn certificates_for_a_broker_without_tls_are_warned_of() {
+    let more = [("MQ_USE_SSL", "no"), ("MQ_USE_SSL_CA", AUTHORITY)];
+    let warning = "MQ_USE_SSL is false, so MQ_USE_SSL_CA has no effect";
+    assert_eq!(said(&more), warning);
+}
+
+#[test]
 fn certificates_that_are_of_no_use_are_told_by_their_settings() {
     let bad = [
         ("OPENCTI_SSL_VERIFY", "/nonexistent/a.pem"),

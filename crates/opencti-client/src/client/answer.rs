@@ -198,6 +198,11 @@ fn not_graphql(operation: &Operation, answer: &Answer<'_>, body: &Value) -> Fail
             let message = format!("the platform takes no more requests for now (HTTP {status})");
             (ErrorClass::Transient, Seen::No, message)
         }
+        407 => {
+            let message = "the proxy asks for a user and a password (HTTP 407), write them into \
+                           HTTP_PROXY as http://user:password@host:port";
+            (ErrorClass::Transient, Seen::Final, message.to_owned())
+        }
         408 | 500..=599 => {
             let message = format!("the platform, or a proxy before it, failed (HTTP {status})");
             (ErrorClass::Transient, Seen::Perhaps, message)

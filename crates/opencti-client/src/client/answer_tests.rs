@@ -232,6 +232,7 @@ fn errors_of_http_have_their_class() {
             "before it reached the platform",
         ),
         (403, "", Credentials, Seen::Final, "HTTP 403"),
+        (407, "<html>", Transient, Seen::Final, "HTTP_PROXY"),
         (400, "", Contract, Seen::Final, "malformed"),
         (413, "<html>", Contract, Seen::Final, "larger than"),
         (500, large, Contract, Seen::Final, "larger than"),
