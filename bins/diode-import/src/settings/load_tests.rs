@@ -2,9 +2,10 @@
 
 use std::io::ErrorKind;
 
+use opencti_client::Trust;
+
 use super::*;
 use crate::settings::{LogLevel, QueueProtocol};
-use opencti_client::Trust;
 
 /// The least that has to be given.
 const LEAST: &[(&str, &str)] = &[

@@ -228,6 +228,7 @@ fn because(fault: TlsFault) -> String {
              (MQ_USE_SSL_REJECT_UNAUTHORIZED=false would trust anybody)"
         }
         TlsFault::WantsCertificate => "give one as MQ_USE_SSL_CERT and MQ_USE_SSL_KEY",
+        TlsFault::EndsIt => "check MQ_USE_SSL_CERT and the broker's log",
         TlsFault::RefusesOurs => "check MQ_USE_SSL_CERT",
         TlsFault::NotTls => "check MQ_PORT and MQ_USE_SSL",
         TlsFault::Other => "check MQ_PORT, MQ_USE_SSL and the broker's log",

@@ -65,8 +65,9 @@ pub(super) fn tls_advice(fault: TlsFault) -> &'static str {
             "have it renewed (OPENCTI_SSL_VERIFY=false would trust anybody)"
         }
         TlsFault::WantsCertificate | TlsFault::RefusesOurs => {
-            "which this connector cannot show to a platform"
+            "which this connector does not show to a platform"
         }
+        TlsFault::EndsIt => "check OPENCTI_URL and the log of what answers there",
         TlsFault::OtherName | TlsFault::NotTls | TlsFault::Other => "check OPENCTI_URL",
     }
 }

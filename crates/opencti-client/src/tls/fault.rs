@@ -21,6 +21,9 @@ pub(crate) enum TlsFault {
     WantsCertificate,
     /// The server does not take our certificate.
     RefusesOurs,
+    /// The server ends the handshake without saying why: TLS 1.2 has no word for a certificate
+    /// that is missing.
+    EndsIt,
     /// What answered does not speak TLS.
     NotTls,
     /// Anything else.
@@ -68,6 +71,7 @@ impl TlsFault {
     fn of_alert(alert: AlertDescription) -> Self {
         match alert {
             AlertDescription::CertificateRequired => Self::WantsCertificate,
+            AlertDescription::HandshakeFailure | AlertDescription::ProtocolVersion => Self::EndsIt,
             AlertDescription::BadCertificate
             | AlertDescription::UnsupportedCertificate
             | AlertDescription::CertificateRevoked
@@ -91,6 +95,9 @@ impl fmt::Display for TlsFault {
             Self::Certificate => "its certificate is not good",
             Self::WantsCertificate => "it wants a client certificate",
             Self::RefusesOurs => "it refuses our client certificate",
+            Self::EndsIt => {
+                "it ends the TLS handshake, as if it wanted a client certificate or older TLS"
+            }
             Self::NotTls => "it does not speak TLS",
             Self::Other => "TLS failed",
         })
@@ -137,6 +144,10 @@ mod tests {
             (
                 E::AlertReceived(AlertDescription::UnknownCA),
                 F::RefusesOurs,
+            ),
+            (
+                E::AlertReceived(AlertDescription::HandshakeFailure),
+                F::EndsIt,
             ),
             (
                 E::InvalidMessage(rustls::InvalidMessage::InvalidContentType),
