@@ -100,20 +100,20 @@ fn platform_tls(reader: &mut Reader) -> Option<TlsOptions> {
     })
 }
 
-/// The proxy for the platform. The lower-case names are those that curl and Python read first.
+/// The proxy for the platform. What is reached without one matters only where there is one: the
+/// variable is often set for a whole machine, with other programs in mind.
 fn proxy(reader: &mut Reader, url: Option<&Url>) -> Option<HttpProxy> {
     let http = reader.optional(&table::HTTP_PROXY, network::proxy);
     let https = reader.optional(&table::HTTPS_PROXY, network::proxy);
     let any = reader.optional(&table::ALL_PROXY, network::proxy);
-    let exempt = reader.optional(&table::NO_PROXY, network::exemptions);
     let url = url?;
-    if exempt.unwrap_or_default().iter().any(|e| e.covers(url)) {
-        return None;
-    }
-    match url.scheme() {
+    let proxy = match url.scheme() {
         "https" => https.or(any),
         _ => http.or(any),
-    }
+    }?;
+    let exempt = reader.optional(&table::NO_PROXY, network::exemptions);
+    let is_exempt = exempt.unwrap_or_default().iter().any(|e| e.covers(url));
+    (!is_exempt).then_some(proxy)
 }
 
 fn broker_trust(reader: &mut Reader) -> Trust {

@@ -180,6 +180,9 @@ fn the_proxy_is_the_one_for_the_platform_s_address() {
     check(&[any, https], Some("s:2"));
     check(&[https, ("NO_PROXY", "localhost,example.com")], None);
     check(&[https, ("no_proxy", "localhost")], Some("s:2"));
+    let odd = ("NO_PROXY", "http://opencti");
+    check(&[odd], None);
+    assert!(load(&[https, odd]).is_err());
 }
 
 #[test]
