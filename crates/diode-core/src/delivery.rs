@@ -87,6 +87,7 @@ impl Courier {
             () = self.stop.cancelled() => Err(Trouble::Queue(DeliveryError {
                 kind: DeliveryErrorKind::Stopped,
                 confirmed: 0,
+                doubtful: 0,
                 message: "asked to stop".to_owned(),
                 source: None,
             })),

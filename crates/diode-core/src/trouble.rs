@@ -116,6 +116,7 @@ mod tests {
         Trouble::Queue(DeliveryError {
             kind,
             confirmed: 0,
+            doubtful: 0,
             message: "no".into(),
             source: None,
         })

@@ -32,6 +32,7 @@ impl ApiQueue {
         let bundle = String::from_utf8(content).map_err(|error| DeliveryError {
             kind: DeliveryErrorKind::Contract,
             confirmed: index,
+            doubtful: 0,
             message: format!("part {} is not UTF-8", index + 1),
             source: Some(error.into()),
         })?;
@@ -66,6 +67,7 @@ impl Queue for ApiQueue {
             return Err(DeliveryError {
                 kind: DeliveryErrorKind::Contract,
                 confirmed: 0,
+                doubtful: 0,
                 message: "an import into a draft cannot go over the API".to_owned(),
                 source: None,
             });
@@ -76,6 +78,7 @@ impl Queue for ApiQueue {
                 return Err(DeliveryError {
                     kind: DeliveryErrorKind::Stopped,
                     confirmed: index,
+                    doubtful: 0,
                     message: "asked to stop".to_owned(),
                     source: None,
                 });
@@ -84,6 +87,7 @@ impl Queue for ApiQueue {
         }
         Ok(Delivery {
             confirmed: count,
+            doubtful: 0,
             refused: Vec::new(),
         })
     }
@@ -100,6 +104,8 @@ fn failed(error: ApiError, index: usize) -> DeliveryError {
     DeliveryError {
         kind,
         confirmed: index,
+        // Where nobody knows whether the platform has seen the part, it may have queued it.
+        doubtful: usize::from(kind == DeliveryErrorKind::Unavailable),
         message: format!("the platform did not take part {}", index + 1),
         source: Some(error.into()),
     }

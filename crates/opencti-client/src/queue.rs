@@ -77,6 +77,9 @@ pub struct Shipment<'a> {
 pub struct Delivery {
     /// How many messages were confirmed.
     pub confirmed: usize,
+    /// How many of them, at most, reached the queue twice: a connection broke before it confirmed
+    /// them, and they were sent again.
+    pub doubtful: usize,
     /// The messages that this broker will never take, in order of their index.
     pub refused: Vec<Refused>,
 }
@@ -114,6 +117,8 @@ pub struct DeliveryError {
     pub kind: DeliveryErrorKind,
     /// How many messages were confirmed before.
     pub confirmed: usize,
+    /// How many more, at most, reached the queue: they were sent, and nothing was heard of them.
+    pub doubtful: usize,
     /// What happened, in words for an operator.
     pub message: String,
     /// The cause.

@@ -146,6 +146,7 @@ fn failure(kind: DeliveryErrorKind, confirmed: usize) -> DeliveryError {
     DeliveryError {
         kind,
         confirmed,
+        doubtful: 0,
         message: "made to fail".into(),
         source: None,
     }
@@ -168,6 +169,7 @@ impl Queue for FakeQueue {
         let count = shipment.parts.count();
         let mut delivery = Delivery {
             confirmed: count,
+            doubtful: 0,
             refused: Vec::new(),
         };
         match self.faults.lock().unwrap().pop() {

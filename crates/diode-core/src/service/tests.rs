@@ -215,6 +215,7 @@ impl Queue for FakeQueue {
             return Err(DeliveryError {
                 kind: DeliveryErrorKind::Unavailable,
                 confirmed: 0,
+                doubtful: 0,
                 message: "away".into(),
                 source: None,
             });
@@ -231,6 +232,7 @@ impl Queue for FakeQueue {
         published.push(shipment.connector_id.to_owned());
         Ok(Delivery {
             confirmed: shipment.parts.count(),
+            doubtful: 0,
             refused: Vec::new(),
         })
     }

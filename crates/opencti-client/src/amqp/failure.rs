@@ -26,11 +26,12 @@ impl Failure {
         self
     }
 
-    /// The error, after `confirmed` messages.
-    pub(super) fn after(self, confirmed: usize) -> DeliveryError {
+    /// The error, after `confirmed` messages, and `doubtful` ones of which nothing was heard.
+    pub(super) fn after(self, confirmed: usize, doubtful: usize) -> DeliveryError {
         DeliveryError {
             kind: self.kind,
             confirmed,
+            doubtful,
             message: self.message,
             source: self.source,
         }

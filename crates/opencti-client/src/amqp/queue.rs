@@ -104,7 +104,7 @@ impl Queue for AmqpQueue {
             dialer
                 .prove(&mut kept)
                 .await
-                .map_err(|failure| failure.after(0))?;
+                .map_err(|failure| failure.after(0, 0))?;
             if kept.is_some() {
                 return Ok(());
             }

@@ -88,7 +88,7 @@ impl<'a> Run<'a> {
     ) -> Result<Delivery, DeliveryError> {
         match self.run(kept).await {
             Ok(()) => Ok(self.window.into_delivery()),
-            Err(failure) => Err(failure.after(self.window.confirmed())),
+            Err(failure) => Err(failure.after(self.window.confirmed(), self.window.doubtful())),
         }
     }
 

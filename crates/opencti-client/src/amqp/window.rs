@@ -51,6 +51,9 @@ pub(super) struct Window {
     in_flight: BTreeMap<usize, usize>,
     bytes: usize,
     confirmed: usize,
+    /// Messages of which nothing was heard, though the broker may have taken them: each time that
+    /// one is lost counts.
+    lost: usize,
     refused: BTreeMap<usize, String>,
     /// Whether the broker refused a message since the last pause.
     nacked: bool,
@@ -76,6 +79,7 @@ impl Window {
             in_flight: BTreeMap::new(),
             bytes: 0,
             confirmed: 0,
+            lost: 0,
             refused: BTreeMap::new(),
             nacked: false,
             confirmed_since_pause: 0,
@@ -171,8 +175,13 @@ impl Window {
         self.confirmed_since_pause = 0;
     }
 
-    /// Nothing more will be heard of what is in flight.
+    /// Nothing more will be heard of what is in flight; the broker may have taken it.
     pub(super) fn lose(&mut self) {
+        self.lost += self.in_flight.len();
+        self.take_back();
+    }
+
+    fn take_back(&mut self) {
         self.again.extend(self.in_flight.keys());
         self.in_flight.clear();
         self.bytes = 0;
@@ -185,6 +194,9 @@ impl Window {
     /// message in flight. Where none of this tells, what was in flight is sent again one by one.
     pub(super) fn too_large(&mut self, sizes: Option<Sizes>, reason: &str) {
         let offenders = self.offenders(sizes);
+        // The broker takes nothing from a channel after the first message that is too large.
+        let end = offenders.first().copied().unwrap_or(usize::MAX);
+        self.lost += self.in_flight.range(..end).count();
         if offenders.is_empty() {
             self.suspects.extend(self.in_flight.keys());
         }
@@ -195,7 +207,7 @@ impl Window {
         if let Some(sizes) = sizes.filter(|sizes| sizes.message > sizes.limit) {
             self.limit = Some((sizes.limit, reason.to_owned()));
         }
-        self.lose();
+        self.take_back();
     }
 
     fn offenders(&self, sizes: Option<Sizes>) -> Vec<usize> {
@@ -237,6 +249,11 @@ impl Window {
         self.confirmed
     }
 
+    /// How many messages, at most, the broker took beyond those that it confirmed.
+    pub(super) fn doubtful(&self) -> usize {
+        self.lost + self.in_flight.len()
+    }
+
     pub(super) fn in_flight(&self) -> usize {
         self.in_flight.len()
     }
@@ -246,6 +263,7 @@ impl Window {
         let refused = self.refused.into_iter();
         Delivery {
             confirmed: self.confirmed,
+            doubtful: self.lost,
             refused: refused
                 .map(|(index, reason)| Refused { index, reason })
                 .collect(),

@@ -12,8 +12,10 @@ enum Event {
     TooLarge(Option<(usize, usize)>),
     Paused,
     Expect(Step),
+    /// Expects that so many messages may have arrived without a confirm.
+    Doubtful(usize),
 }
-use Event::{Admit, Confirm, Expect, Lose, Nack, Paused, Send, TooLarge};
+use Event::{Admit, Confirm, Doubtful, Expect, Lose, Nack, Paused, Send, TooLarge};
 
 #[test]
 fn nothing_to_send_is_done() {
@@ -117,13 +119,44 @@ fn what_was_in_flight_on_a_lost_connection_goes_again_in_order() {
         &[
             Send(&[0, 1, 2, 3]),
             Confirm(&[1]),
+            Doubtful(3),
+            Lose,
+            Doubtful(3),
+            Send(&[0, 2, 3, 4]),
+            Doubtful(7),
             Lose,
             Send(&[0, 2, 3, 4]),
             Confirm(&[0, 2, 3, 4]),
+            Doubtful(7),
             Expect(Step::Done),
         ],
         &[],
     );
+}
+
+#[test]
+fn what_went_before_a_message_that_is_too_large_may_have_arrived() {
+    for (sizes, doubtful) in [(Some((20, 16)), 1), (None, 3)] {
+        check(
+            3,
+            3,
+            &[
+                Admit(0, 10, true),
+                Admit(1, 20, true),
+                Admit(2, 10, true),
+                TooLarge(sizes),
+                Doubtful(doubtful),
+                Admit(0, 10, true),
+                Confirm(&[0]),
+                Admit(1, 20, sizes.is_none()),
+                TooLarge(sizes),
+                Admit(2, 10, true),
+                Confirm(&[2]),
+                Doubtful(doubtful),
+            ],
+            &[1],
+        );
+    }
 }
 
 #[test]
@@ -268,6 +301,7 @@ fn apply(window: &mut Window, event: &Event, number: usize) {
         }
         Paused => window.paused(),
         Expect(step) => assert_eq!(window.step(), *step, "event {number}"),
+        Doubtful(count) => assert_eq!(window.doubtful(), *count, "event {number}"),
     }
 }
 

@@ -22,6 +22,7 @@ async fn each_part_is_pushed_to_its_work_in_order() {
         delivery,
         Delivery {
             confirmed: 3,
+            doubtful: 0,
             refused: Vec::new()
         }
     );
