@@ -181,6 +181,7 @@ impl<'a> Run<'a> {
             Ok(Confirmation::Nack(None)) => self.window.nack(index),
             // A message that reached no queue is acknowledged all the same.
             Ok(Confirmation::Ack(Some(returned)) | Confirmation::Nack(Some(returned))) => {
+                self.window.returned(index);
                 let text = shown(returned.reply_text.as_str());
                 return Err(Trouble::Returned(text));
             }

@@ -161,6 +161,13 @@ impl Window {
         }
     }
 
+    /// The broker gave the message back: it reached no queue.
+    pub(super) fn returned(&mut self, index: usize) {
+        if self.land(index) {
+            self.again.insert(index);
+        }
+    }
+
     /// Whether nothing at all was confirmed since the last pause.
     pub(super) fn stuck(&self) -> bool {
         self.confirmed_since_pause == 0

@@ -8,6 +8,7 @@ enum Event {
     Admit(usize, usize, bool),
     Confirm(&'static [usize]),
     Nack(&'static [usize]),
+    Returned(&'static [usize]),
     Lose,
     TooLarge(Option<(usize, usize)>),
     Paused,
@@ -15,7 +16,7 @@ enum Event {
     /// Expects that so many messages may have arrived without a confirm.
     Doubtful(usize),
 }
-use Event::{Admit, Confirm, Doubtful, Expect, Lose, Nack, Paused, Send, TooLarge};
+use Event::{Admit, Confirm, Doubtful, Expect, Lose, Nack, Paused, Returned, Send, TooLarge};
 
 #[test]
 fn nothing_to_send_is_done() {
@@ -129,6 +130,25 @@ fn what_was_in_flight_on_a_lost_connection_goes_again_in_order() {
             Confirm(&[0, 2, 3, 4]),
             Doubtful(7),
             Expect(Step::Done),
+        ],
+        &[],
+    );
+}
+
+#[test]
+fn what_was_returned_did_not_arrive() {
+    check(
+        3,
+        3,
+        &[
+            Send(&[0, 1, 2]),
+            Confirm(&[0]),
+            Returned(&[1]),
+            Doubtful(1),
+            Confirm(&[2]),
+            Doubtful(0),
+            Send(&[1]),
+            Confirm(&[1]),
         ],
         &[],
     );
@@ -294,6 +314,7 @@ fn apply(window: &mut Window, event: &Event, number: usize) {
         }
         Confirm(indices) => indices.iter().for_each(|index| window.confirm(*index)),
         Nack(indices) => indices.iter().for_each(|index| window.nack(*index)),
+        Returned(indices) => indices.iter().for_each(|index| window.returned(*index)),
         Lose => window.lose(),
         TooLarge(sizes) => {
             let sizes = sizes.map(|(message, limit)| Sizes { message, limit });
