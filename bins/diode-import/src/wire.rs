@@ -7,8 +7,8 @@ use anyhow::Context as _;
 use bundle_source::{LocalSource, Source};
 use chrono::Utc;
 use diode_core::{
-    AfterImport, Applicants, Connectors, Greeting, Importer, Ledger, Parts, Policy, Rules,
-    Schedule, Service, StateKey, WorkPerFile, Works,
+    AfterImport, Applicants, Connectors, Greeting, Importer, Ledger, OpenWorks, Parts, Policy,
+    Rules, Schedule, Service, StateKey, Works,
 };
 use opencti_client::{
     AmqpOptions, AmqpQueue, ApiQueue, BrokerAddress, Client, ClientConfig, Platform,
@@ -99,7 +99,16 @@ impl Prepared {
             pass_every: settings.connector.duration_period,
             ping_every: PING_EVERY,
         };
-        Service::new(importers, self.platform, self.own, greeting, schedule, stop)
+        let works = Arc::clone(&shared.works);
+        Service::new(
+            importers,
+            self.platform,
+            works,
+            self.own,
+            greeting,
+            schedule,
+            stop,
+        )
     }
 }
 
@@ -127,7 +136,11 @@ impl Shared {
         Self {
             queue: queue(settings, greeting, &platform),
             connectors: Arc::new(connectors),
-            works: Arc::new(WorkPerFile::new(Arc::clone(&platform))),
+            works: Arc::new(OpenWorks::new(
+                Arc::clone(&platform),
+                Arc::clone(&prepared.ledger),
+                Arc::new(Utc::now),
+            )),
             platform,
             ledger: Arc::clone(&prepared.ledger),
             version: greeting.version,

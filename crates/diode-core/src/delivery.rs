@@ -12,8 +12,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::connectors::Connectors;
 use crate::examine::Import;
-use crate::trouble::{Trouble, chain};
-use crate::works::Works;
+use crate::trouble::{Fatal, Trouble, chain};
+use crate::works::{Room, Share, Upcoming, Works, WorksError};
 use crate::{Applicant, Code, Refusal, Validation};
 
 /// Drafts can be used without a feature flag from here on.
@@ -36,7 +36,7 @@ pub(crate) struct Courier {
 /// An import that was delivered.
 #[derive(Debug)]
 pub(crate) struct Delivered {
-    pub(crate) work: WorkId,
+    pub(crate) share: Share,
     pub(crate) delivery: Delivery,
 }
 
@@ -49,6 +49,8 @@ pub(crate) enum Undelivered {
     Unavailable(Code, String),
     /// Not now.
     Trouble(Trouble),
+    /// Nothing can be.
+    Fatal(Fatal),
 }
 
 impl<T: Into<Trouble>> From<T> for Undelivered {
@@ -57,9 +59,18 @@ impl<T: Into<Trouble>> From<T> for Undelivered {
     }
 }
 
+impl From<WorksError> for Undelivered {
+    fn from(error: WorksError) -> Self {
+        match error {
+            WorksError::Platform(error) => Self::Trouble(error.into()),
+            WorksError::Ledger(error) => Self::Fatal(error.into()),
+        }
+    }
+}
+
 impl Courier {
     /// Delivers an import. On success every message is confirmed or listed as refused; on failure
-    /// the expectations of what was not sent are given back.
+    /// the expectations of what was surely not sent are given back.
     pub(crate) async fn deliver(
         &mut self,
         import: &Import<'_>,
@@ -70,12 +81,45 @@ impl Courier {
         self.prepare().await?;
         let connector = &import.envelope.connector;
         let route = self.route(connector).await?;
-        let parts = import.split.part_count();
-        let work = self.open_work(connector, modified, parts).await?;
-        match self.send(import, applicant, &route, &work).await {
-            Ok(delivery) => Ok(Delivered { work, delivery }),
+        match self.attempt(import, applicant, modified, &route).await {
+            Err(Undelivered::Trouble(Trouble::Queue(error)))
+                if error.kind == DeliveryErrorKind::Unroutable =>
+            {
+                tracing::warn!(
+                    connector = connector.name,
+                    connector_id = connector.id,
+                    "the connector's queue is missing on the broker; registering it again"
+                );
+                let route = self.connectors.route_anew(connector).await?;
+                self.attempt(import, applicant, modified, &route).await
+            }
+            result => result,
+        }
+    }
+
+    /// Opens or joins a work, and sends.
+    async fn attempt(
+        &mut self,
+        import: &Import<'_>,
+        applicant: &Applicant,
+        modified: DateTime<Utc>,
+        route: &Route,
+    ) -> Result<Delivered, Undelivered> {
+        let file = Upcoming {
+            connector: &import.envelope.connector,
+            modified,
+            messages: import.split.part_count(),
+            added_by_workers: 0,
+            room: match import.envelope.validation {
+                Validation::NotRequested => Room::Shared,
+                Validation::Requested => Room::Alone,
+            },
+        };
+        let share = self.begin(&file).await?;
+        match self.send(import, applicant, route, &share.work).await {
+            Ok(delivery) => Ok(Delivered { share, delivery }),
             Err(trouble) => {
-                self.give_back(&work, parts, &trouble).await;
+                self.give_back(&share, file.messages, &trouble).await;
                 Err(Undelivered::Trouble(trouble))
             }
         }
@@ -127,18 +171,15 @@ impl Courier {
     }
 
     /// The platform may have lost the connector since it was registered, by a user's hand.
-    async fn open_work(
-        &mut self,
-        connector: &Registration,
-        modified: DateTime<Utc>,
-        parts: usize,
-    ) -> Result<WorkId, ApiError> {
-        match self.works.open(connector, modified, parts).await {
-            Err(error) if matches!(error.class(), ErrorClass::Contract | ErrorClass::WorkGone) => {
-                self.connectors.route_anew(connector).await?;
-                self.works.open(connector, modified, parts).await
+    async fn begin(&mut self, file: &Upcoming<'_>) -> Result<Share, Undelivered> {
+        match self.works.begin(file).await {
+            Err(WorksError::Platform(error))
+                if matches!(error.class(), ErrorClass::Contract | ErrorClass::WorkGone) =>
+            {
+                self.connectors.route_anew(file.connector).await?;
+                Ok(self.works.begin(file).await?)
             }
-            result => result,
+            result => Ok(result?),
         }
     }
 
@@ -160,18 +201,7 @@ impl Courier {
             split: &import.split,
             bundle_id: &import.bundle_id,
         };
-        match self.ship(connector, route, &header, &parts).await {
-            Err(error) if error.kind == DeliveryErrorKind::Unroutable => {
-                tracing::warn!(
-                    connector = connector.name,
-                    connector_id = connector.id,
-                    "the connector's queue is missing on the broker; registering it again"
-                );
-                let route = self.connectors.route_anew(connector).await?;
-                Ok(self.ship(connector, &route, &header, &parts).await?)
-            }
-            result => Ok(result?),
-        }
+        Ok(self.ship(connector, route, &header, &parts).await?)
     }
 
     async fn ship(
@@ -203,21 +233,29 @@ impl Courier {
         Ok(Some(draft))
     }
 
-    /// Best effort: the file is sent again in full, in a work of its own.
-    async fn give_back(&self, work: &WorkId, parts: usize, trouble: &Trouble) {
-        let confirmed = match trouble {
-            Trouble::Queue(error) => error.confirmed,
-            Trouble::Platform(_) => 0,
-        };
-        let unsent = parts.saturating_sub(confirmed);
+    /// Best effort: the file is sent again in full, and a work that expects too much is put right
+    /// when its queue is empty.
+    async fn give_back(&self, share: &Share, parts: usize, trouble: &Trouble) {
+        let unsent = surely_unsent(parts, trouble);
         let why = trouble.to_string();
-        if let Err(error) = self.works.broken_off(work, unsent, &why).await {
+        if let Err(error) = self.works.broken_off(share, unsent, &why).await {
             tracing::warn!(
-                work = %work,
+                work = %share.work,
                 error = chain(&error),
-                "cannot tell the platform that a work was broken off"
+                "cannot tell the platform that sending was broken off"
             );
         }
+    }
+}
+
+/// How many of a file's messages have surely reached no queue. What was in flight when a
+/// connection broke may have.
+fn surely_unsent(parts: usize, trouble: &Trouble) -> usize {
+    match trouble {
+        Trouble::Platform(_) => parts,
+        Trouble::Queue(error) => parts
+            .saturating_sub(error.confirmed)
+            .saturating_sub(error.doubtful),
     }
 }
 
@@ -234,5 +272,30 @@ impl Parts for SplitParts<'_> {
 
     fn write(&self, index: usize, out: &mut Vec<u8>) {
         self.split.write_part(index, self.bundle_id, out);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_surely_did_not_arrive_is_given_back() {
+        let platform = ApiError::new("call", ErrorClass::Transient, "made to fail");
+        assert_eq!(surely_unsent(10, &platform.into()), 10);
+        for (confirmed, doubtful, expect) in [(0, 0, 10), (4, 0, 6), (4, 5, 1), (4, 9, 0)] {
+            let error = DeliveryError {
+                kind: DeliveryErrorKind::Unavailable,
+                confirmed,
+                doubtful,
+                message: "made to fail".into(),
+                source: None,
+            };
+            assert_eq!(
+                surely_unsent(10, &error.into()),
+                expect,
+                "{confirmed} {doubtful}"
+            );
+        }
     }
 }

@@ -6,6 +6,7 @@
 //! same name gets a row of its own.
 
 mod schema;
+mod works;
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -443,13 +444,6 @@ fn changed_presence<S: std::hash::BuildHasher>(
 
 fn known(row: &Row<'_>) -> rusqlite::Result<Known> {
     let text = |index: usize| row.get::<_, String>(index);
-    let invalid = |index: usize, value: String| {
-        rusqlite::Error::FromSqlConversionFailure(
-            index,
-            rusqlite::types::Type::Text,
-            format!("unknown value {value:?}").into(),
-        )
-    };
     Ok(Known {
         id: row.get(0)?,
         entry: Entry {
@@ -459,15 +453,25 @@ fn known(row: &Row<'_>) -> rusqlite::Result<Known> {
             etag: row.get(4)?,
         },
         fingerprint: row.get(5)?,
-        outcome: text(6)?.parse().map_err(|value| invalid(6, value))?,
+        outcome: text(6)?
+            .parse()
+            .map_err(|value: String| invalid(6, &value))?,
         code: row
             .get::<_, Option<String>>(7)?
-            .map(|code| code.parse().map_err(|value| invalid(7, value)))
+            .map(|code| code.parse().map_err(|value: String| invalid(7, &value)))
             .transpose()?,
         seen_since: moment(row.get(8)?),
         decided_at: moment(row.get(9)?),
         missed: row.get(10)?,
     })
+}
+
+fn invalid(index: usize, value: &str) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(
+        index,
+        rusqlite::types::Type::Text,
+        format!("unknown value {value:?}").into(),
+    )
 }
 
 fn moment(milliseconds: i64) -> DateTime<Utc> {

@@ -31,4 +31,7 @@ pub use report::{FileReport, Interruption, PassReport};
 pub use service::{Greeting, Patience, Schedule, Service, StartError, greet};
 pub use state::{ConnectorState, SharedState, StateKey, peer_skips, watermark};
 pub use trouble::chain;
-pub use works::{WorkPerFile, Works, work_name};
+pub use works::{
+    Hold, Occasion, OpenWork, OpenWorks, Room, Share, Shortfall, Upcoming, Works, WorksError,
+    work_name,
+};

@@ -17,9 +17,13 @@ use crate::Importer;
 use crate::report::PassReport;
 use crate::state::{ConnectorState, SharedState};
 use crate::trouble::chain;
+use crate::works::{Occasion, Works};
 
 /// How long a farewell ping may take.
 const FAREWELL: Duration = Duration::from_secs(3);
+/// How long giving open works back may take: when somebody waits for us to end, and otherwise.
+const LEAVE_WORKS: Duration = Duration::from_secs(4);
+const LEAVE_WORKS_AT_LEISURE: Duration = Duration::from_mins(2);
 /// First and longest pause between two attempts to reach the platform at the start.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_mins(1);
@@ -127,6 +131,7 @@ pub struct Schedule {
 pub struct Service {
     importers: Vec<Importer>,
     heart: Heart,
+    works: Arc<dyn Works>,
     schedule: Schedule,
     stop: CancellationToken,
 }
@@ -136,6 +141,7 @@ impl Service {
     pub fn new(
         importers: Vec<Importer>,
         platform: Arc<dyn Platform>,
+        works: Arc<dyn Works>,
         own: Registration,
         greeting: &Greeting,
         schedule: Schedule,
@@ -150,6 +156,7 @@ impl Service {
         Self {
             importers,
             heart: Heart::new(platform, own, SharedState::new(state)),
+            works,
             schedule,
             stop,
         }
@@ -157,7 +164,8 @@ impl Service {
 
     /// One pass over each source.
     pub async fn run_once(&mut self) -> Vec<PassReport> {
-        let beating = self.heart.clone().beat(self.schedule.ping_every);
+        let works = Arc::clone(&self.works);
+        let beating = self.heart.clone().beat(self.schedule.ping_every, works);
         let working = async {
             let reports = self.round().await;
             self.farewell().await;
@@ -171,7 +179,8 @@ impl Service {
 
     /// Round after round of passes, until we are stopped.
     pub async fn run(&mut self) {
-        let beating = self.heart.clone().beat(self.schedule.ping_every);
+        let works = Arc::clone(&self.works);
+        let beating = self.heart.clone().beat(self.schedule.ping_every, works);
         let working = async {
             while !self.stop.is_cancelled() {
                 let next = Instant::now() + self.schedule.pass_every;
@@ -215,6 +224,9 @@ impl Service {
             cut_short_by = report.interruption.filter(|it| it.reaches_all_sources());
             reports.push(report);
         }
+        if !self.stop.is_cancelled() {
+            self.works.settle(Occasion::PassEnd).await;
+        }
         reports
     }
 
@@ -249,6 +261,23 @@ impl Service {
     }
 
     async fn farewell(&self) {
+        tokio::join!(self.say_farewell(), self.leave_works());
+    }
+
+    /// Lets open works become complete without us: we may be gone for long.
+    async fn leave_works(&self) {
+        let patience = if self.stop.is_cancelled() {
+            LEAVE_WORKS
+        } else {
+            LEAVE_WORKS_AT_LEISURE
+        };
+        let leaving = self.works.settle(Occasion::Leaving);
+        if timeout(patience, leaving).await.is_err() {
+            tracing::warn!("the platform did not take open works back in time; the next run does");
+        }
+    }
+
+    async fn say_farewell(&self) {
         if timeout(FAREWELL, self.heart.ping()).await.is_err() {
             tracing::warn!("the platform did not take the last sign of life in time");
         }

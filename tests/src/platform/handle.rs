@@ -14,7 +14,7 @@ use super::config::Config;
 use super::fault::Fault;
 use super::operations::Backend;
 use super::server::Server;
-use super::state::{Call, Connector, Work};
+use super::state::{Call, Connector, Work, WorkEdit};
 
 /// A running double. It stops when it is dropped.
 pub struct Platform {
@@ -99,6 +99,16 @@ impl Platform {
     /// All works, in the order in which they were opened.
     pub fn works(&self) -> Vec<Work> {
         self.server.backend.state().works.clone()
+    }
+
+    /// Reports a message of a work as processed, as a worker does.
+    ///
+    /// # Errors
+    /// If there is no such work.
+    pub fn process(&self, work_id: &str) -> anyhow::Result<()> {
+        let report = WorkEdit::Report(None);
+        let result = self.server.backend.state().edit_work(work_id, report);
+        result.map_err(|refusal| anyhow::anyhow!("{}", refusal.message))
     }
 
     /// The ids of all drafts.

@@ -117,6 +117,8 @@ pub(super) struct State {
     pub(super) calls: Vec<Call>,
     pub(super) connectors: BTreeMap<String, Connector>,
     pub(super) works: Vec<Work>,
+    /// How many works were opened, those included that were deleted.
+    opened: usize,
     pub(super) drafts: Vec<String>,
 }
 
@@ -161,7 +163,7 @@ impl State {
         let work = Work {
             id: format!(
                 "work_{connector_id}_2026-01-01T00:00:00.{:03}Z",
-                self.works.len()
+                self.opened
             ),
             connector_id: connector_id.to_owned(),
             name: name.to_owned(),
@@ -174,6 +176,7 @@ impl State {
             draft: None,
             is_closed: false,
         };
+        self.opened += 1;
         self.works.push(work.clone());
         Ok(work)
     }

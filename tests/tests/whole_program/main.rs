@@ -12,3 +12,4 @@ mod state;
 mod tls;
 mod transport;
 mod versions;
+mod works;

@@ -12,6 +12,7 @@ use crate::plan::{AfterImport, must_wait};
 use crate::refusal::{Finding, FindingLevel, Reason, Refusal};
 use crate::report::FileReport;
 use crate::trouble::{Fatal, chain};
+use crate::works::Shortfall;
 use crate::{Applicant, Code, Outcome};
 
 /// What a log line has beyond the report.
@@ -138,6 +139,7 @@ impl Importer {
             Err(Undelivered::Unavailable(code, message)) => {
                 self.wait(case, code, message, &details)
             }
+            Err(Undelivered::Fatal(fatal)) => Err(fatal),
             Err(Undelivered::Trouble(trouble)) => {
                 let (code, message) = (trouble.code(), chain(&trouble));
                 course.hold(&connector.id, trouble);
@@ -174,26 +176,31 @@ impl Importer {
         file.not_sent = not_sent;
         file.unmapped = unmapped(applicant);
         let details = Details {
-            work: Some(&delivered.work.0),
+            work: Some(&delivered.share.work.0),
             connector: details.connector,
             connector_id: details.connector_id,
             applicant_id: details.applicant_id,
             moved_to: None,
         };
         self.record(case, &file, refusal.as_ref(), &details)?;
-        self.close_work(delivered).await;
+        self.account(case, delivered, refusal.as_ref()).await;
         self.clean_up(case, &file, details).await?;
         Ok(file)
     }
 
-    /// The messages are delivered whether or not the work can be closed.
-    async fn close_work(&self, delivered: &Delivered) {
-        let refused = &delivered.delivery.refused;
-        if let Err(error) = self.courier.works.sent(&delivered.work, refused).await {
+    /// The messages are delivered whether or not the work can be told so.
+    async fn account(&self, case: &Case<'_>, delivered: &Delivered, refusal: Option<&Refusal>) {
+        let shortfall = Shortfall {
+            refused: delivered.delivery.refused.len(),
+            doubtful: delivered.delivery.doubtful,
+            errors: errors(case.entry.location.as_str(), refusal),
+        };
+        let share = &delivered.share;
+        if let Err(error) = self.courier.works.sent(share, &shortfall).await {
             tracing::warn!(
-                work = %delivered.work,
+                work = %share.work,
                 error = chain(&error),
-                "cannot tell the platform that everything was sent"
+                "cannot tell the platform what was not sent"
             );
         }
     }
@@ -335,6 +342,21 @@ fn unmapped(applicant: &Applicant) -> Option<String> {
         Applicant::Unmapped(id) => Some(id.clone()),
         Applicant::Unnamed => Some(String::new()),
     }
+}
+
+/// What the platform is to show of a file's objects that were not sent.
+fn errors(file: &str, refusal: Option<&Refusal>) -> Vec<String> {
+    refusal
+        .iter()
+        .flat_map(|refusal| &refusal.findings)
+        .filter(|finding| finding.level == FindingLevel::Error)
+        .map(|finding| {
+            format!(
+                "{file}: {} was not sent: {} [{}]",
+                finding.path, finding.message, finding.code
+            )
+        })
+        .collect()
 }
 
 /// The refusal of those objects of a delivered import that were not: broken ones, and ones that

@@ -1,12 +1,17 @@
 //! The ledger's tables, and their versions.
 
+use std::time::Duration;
+
 use rusqlite::Connection;
 
+/// How long we wait for another process that has the ledger open.
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+
 /// The newest schema, as `PRAGMA user_version` has it.
-pub(super) const VERSION: i64 = 2;
+pub(super) const VERSION: i64 = 3;
 
 /// `MIGRATIONS[n]` takes schema `n` to schema `n + 1`.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     "
     CREATE TABLE files (
         id             INTEGER PRIMARY KEY,
@@ -42,6 +47,19 @@ const MIGRATIONS: [&str; 2] = [
     ) STRICT;
     INSERT INTO sources SELECT source, MIN(seen_since_ms) FROM files GROUP BY source;
 ",
+    // The works that are open on the platform.
+    "
+    CREATE TABLE works (
+        connector_id   TEXT PRIMARY KEY,
+        connector_name TEXT NOT NULL,
+        work_id        TEXT NOT NULL,
+        hold           TEXT NOT NULL,
+        unsent         INTEGER NOT NULL,
+        used_at_ms     INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX files_decided ON files (decided_at_ms);
+    CREATE INDEX files_gone ON files (source, gone_at_ms) WHERE gone_at_ms IS NOT NULL;
+",
 ];
 
 /// `seen_since_ms` moves only when the file itself changed.
@@ -66,7 +84,7 @@ pub(super) const RECORD: &str = "
 /// Sets the connection up and brings the schema up to date. Returns the schema found, which is
 /// newer than [`VERSION`], and left alone, where another version of the program wrote it.
 pub(super) fn prepare(connection: &Connection) -> rusqlite::Result<i64> {
-    connection.busy_timeout(std::time::Duration::from_secs(5))?;
+    connection.busy_timeout(PATIENCE)?;
     let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     if found > VERSION {
         return Ok(found);

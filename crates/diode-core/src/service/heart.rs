@@ -7,6 +7,7 @@ use opencti_client::{ApiError, ErrorClass, Platform, Registration};
 
 use crate::state::{ConnectorState, SharedState};
 use crate::trouble::chain;
+use crate::works::{Occasion, Works};
 
 /// What keeps the platform knowing that we are there.
 #[derive(Clone)]
@@ -33,11 +34,12 @@ impl Heart {
         }
     }
 
-    /// A sign of life, again and again.
-    pub(super) async fn beat(self, every: Duration) -> Never {
+    /// A sign of life and a look at the open works, again and again.
+    pub(super) async fn beat(self, every: Duration, works: Arc<dyn Works>) -> Never {
         loop {
             tokio::time::sleep(every).await;
             self.ping().await;
+            works.settle(Occasion::Heartbeat).await;
         }
     }
 

@@ -13,6 +13,7 @@ use opencti_client::{
     Account, ApiError, Applicant, BrokerAddress, ConnectorType, Delivery, DeliveryError,
     DeliveryErrorKind, DraftId, ErrorClass, Platform, PlatformVersion, Queue, QueueDetails,
     Registered, Registration, Route, S3Connection, Secret, Shipment, WorkEnd, WorkId, WorkProgress,
+    WorkStatus,
 };
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -20,8 +21,8 @@ use tokio_util::sync::CancellationToken;
 use super::{Patience, Schedule, Service, greet};
 use crate::report::{Interruption, PassReport};
 use crate::{
-    AfterImport, Applicants, Connectors, Importer, Ledger, Outcome, Parts, Policy, Rules,
-    SharedState, StateKey, WorkPerFile,
+    AfterImport, Applicants, Connectors, Importer, Ledger, OpenWorks, Outcome, Parts, Policy,
+    Rules, SharedState, StateKey, Works,
 };
 
 const OWN: &str = "own";
@@ -177,7 +178,11 @@ impl Platform for FakePlatform {
     }
 
     async fn work(&self, _: &WorkId) -> Result<Option<WorkProgress>, ApiError> {
-        Ok(None)
+        Ok(Some(WorkProgress {
+            status: WorkStatus::Progress,
+            expected: 2,
+            processed: 0,
+        }))
     }
 
     async fn is_work_alive(&self, _: &WorkId) -> Result<Option<bool>, ApiError> {
@@ -405,6 +410,11 @@ impl Bench {
         let route = greeting.registered.route.clone();
         let connectors = Arc::new(Connectors::new(Arc::clone(&platform), &own(), route));
         let ledger = Arc::new(Ledger::open(self.state.path()).unwrap());
+        let works: Arc<dyn Works> = Arc::new(OpenWorks::new(
+            Arc::clone(&platform),
+            Arc::clone(&ledger),
+            Arc::new(|| at(1_000_000)),
+        ));
         let importers = [
             (&self.folder, StateKey::Directory),
             (&self.bucket, StateKey::S3),
@@ -416,7 +426,7 @@ impl Bench {
                 platform: Arc::clone(&platform),
                 queue: Arc::clone(&self.queue) as _,
                 connectors: Arc::clone(&connectors),
-                works: Arc::new(WorkPerFile::new(Arc::clone(&platform))),
+                works: Arc::clone(&works),
                 ledger: Arc::clone(&ledger),
                 clock: Arc::new(|| at(1_000_000)),
                 stop: self.stop.clone(),
@@ -428,7 +438,15 @@ impl Bench {
             ping_every: self.ping_every,
         };
         let stop = self.stop.clone();
-        Service::new(importers.into(), platform, own(), &greeting, schedule, stop)
+        Service::new(
+            importers.into(),
+            platform,
+            works,
+            own(),
+            &greeting,
+            schedule,
+            stop,
+        )
     }
 
     fn rules(&self) -> Rules {

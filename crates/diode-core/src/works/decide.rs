@@ -1,0 +1,231 @@
+//! What a work's counts mean, and what is to be done about them: pure.
+
+use std::str::FromStr;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use opencti_client::{WorkId, WorkProgress, WorkStatus};
+
+/// For how long nothing must have been sent for a work before its counts and its queue are taken
+/// for what they seem: a broker tells the length of a queue with some seconds' delay. It also
+/// keeps a slow stream of files in one work.
+const QUIET: TimeDelta = TimeDelta::seconds(30);
+
+/// How long a work that was seen to be alive is taken to be, before the next file is sent for it:
+/// the time within which the platform itself notices that works are to be ended, and few calls for
+/// a stream of small files.
+const ALIVE_FOR: TimeDelta = TimeDelta::seconds(60);
+
+/// After how long without a message what a work still expects counts as never sent, where the
+/// platform is too old to tell whether the queue is empty. So old a platform throws nothing away.
+const FORGOTTEN: TimeDelta = TimeDelta::hours(24);
+
+/// An open work of a source connector, as the ledger keeps it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenWork {
+    /// The source connector's id.
+    pub connector_id: String,
+    /// Its name.
+    pub connector_name: String,
+    /// The work.
+    pub work: WorkId,
+    /// Whether we keep it open.
+    pub hold: Hold,
+    /// How many objects were not sent although they should have been.
+    pub unsent: usize,
+    /// When it was opened, left or given back.
+    pub used_at: DateTime<Utc>,
+}
+
+/// Whether a work expects something of us, besides its messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hold {
+    /// One thing: it cannot be complete before we say so.
+    Held,
+    /// The same, though nothing is being sent: an earlier run left it so, in order.
+    Left,
+    /// Nothing, so far as we know: it is complete when its messages are processed.
+    GivenBack,
+}
+
+impl Hold {
+    /// The name, as the ledger has it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Held => "held",
+            Self::Left => "left",
+            Self::GivenBack => "given-back",
+        }
+    }
+
+    /// How many of the expectations are ours.
+    pub(super) fn expectations(self) -> i64 {
+        match self {
+            Self::Held | Self::Left => 1,
+            Self::GivenBack => 0,
+        }
+    }
+}
+
+impl FromStr for Hold {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        [Self::Held, Self::Left, Self::GivenBack]
+            .into_iter()
+            .find(|hold| hold.as_str() == name)
+            .ok_or_else(|| name.to_owned())
+    }
+}
+
+/// What the platform says of a work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Life {
+    /// It takes messages, and expects that many reports.
+    Open(i64),
+    /// It was ended while it expected that many reports.
+    Ended(i64),
+    /// It is not known.
+    Gone,
+}
+
+/// Reads what the platform says of a work: its progress, and whether its messages are still
+/// imported, where it can be asked that.
+pub(super) fn life(progress: Option<WorkProgress>, alive: Option<bool>) -> Life {
+    let Some(progress) = progress else {
+        return Life::Gone;
+    };
+    let open = progress.expected.saturating_sub(progress.processed);
+    match progress.status {
+        WorkStatus::Wait | WorkStatus::Progress if alive != Some(false) => Life::Open(open),
+        _ => Life::Ended(open),
+    }
+}
+
+/// What is known of the queue that a work's messages are in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Waiting {
+    /// Nothing waits there.
+    Nothing,
+    /// Messages wait there, of whatever work.
+    Something,
+    /// The platform cannot be asked.
+    Unknown,
+}
+
+/// Whether a work is done, and by how much what it expects must then be changed so that it is
+/// complete when our own expectation is given back.
+///
+/// It is done when the workers have reported all but that one. Where more is expected, yet
+/// nothing is left in the queue, the rest was never sent, or never reported: a crash between
+/// telling and sending leaves that behind. Where more was reported than told, messages arrived
+/// twice.
+pub(super) fn closing(hold: Hold, open: i64, quiet: TimeDelta, waiting: Waiting) -> Option<i64> {
+    let change = hold.expectations().saturating_sub(open);
+    let done = match waiting {
+        Waiting::Nothing => true,
+        Waiting::Something => false,
+        Waiting::Unknown => change >= 0 || quiet >= FORGOTTEN,
+    };
+    (is_quiet(quiet) && done).then_some(change)
+}
+
+/// Whether nothing was sent for long enough.
+pub(super) fn is_quiet(quiet: TimeDelta) -> bool {
+    quiet >= QUIET
+}
+
+/// Whether a work last seen alive at `seen` need not be asked for before the next file. A clock
+/// that was set back asks.
+pub(super) fn is_surely_alive(seen: Option<DateTime<Utc>>, now: DateTime<Utc>) -> bool {
+    seen.is_some_and(|seen| (TimeDelta::zero()..ALIVE_FOR).contains(&(now - seen)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn progress(status: WorkStatus, expected: i64, processed: i64) -> WorkProgress {
+        WorkProgress {
+            status,
+            expected,
+            processed,
+        }
+    }
+
+    #[test]
+    fn a_work_takes_messages_while_it_is_in_progress_and_alive() {
+        use WorkStatus::{Complete, Other, Progress, Timeout, Wait};
+        for (progress, alive, expect) in [
+            (None, None, Life::Gone),
+            (None, Some(true), Life::Gone),
+            (Some(progress(Progress, 5, 2)), None, Life::Open(3)),
+            (Some(progress(Progress, 5, 2)), Some(true), Life::Open(3)),
+            (Some(progress(Progress, 5, 7)), Some(true), Life::Open(-2)),
+            (Some(progress(Wait, 0, 0)), None, Life::Open(0)),
+            (Some(progress(Progress, 5, 2)), Some(false), Life::Ended(3)),
+            (Some(progress(Complete, 5, 5)), Some(true), Life::Ended(0)),
+            (Some(progress(Timeout, 5, 1)), None, Life::Ended(4)),
+            (Some(progress(Other, 1, 0)), None, Life::Ended(1)),
+        ] {
+            assert_eq!(life(progress, alive), expect, "{progress:?} {alive:?}");
+        }
+    }
+
+    #[test]
+    fn a_work_is_closed_when_nothing_is_left_to_report() {
+        use Hold::{GivenBack, Held};
+        use Waiting::{Nothing, Something, Unknown};
+        let (brief, long, day) = (29, 30, 86_400);
+        for (hold, open, quiet, waiting, expect) in [
+            // The workers have reported all but our own.
+            (Held, 1, long, Nothing, Some(0)),
+            (Held, 1, long, Unknown, Some(0)),
+            (Held, 1, brief, Nothing, None),
+            // Counts alone do not do where the workers have yet to count what is queued.
+            (Held, 1, day, Something, None),
+            // More is expected than will ever come.
+            (Held, 4, long, Nothing, Some(-3)),
+            (Held, 4, brief, Nothing, None),
+            (Held, 4, day, Something, None),
+            (Held, 4, day - 1, Unknown, None),
+            (Held, 4, day, Unknown, Some(-3)),
+            // Messages arrived twice.
+            (Held, -2, long, Nothing, Some(3)),
+            (Held, -2, long, Unknown, Some(3)),
+            (Held, -2, long, Something, None),
+            // Nothing of ours is in it.
+            (GivenBack, 0, long, Nothing, Some(0)),
+            (GivenBack, 2, long, Something, None),
+            (GivenBack, 2, long, Nothing, Some(-2)),
+        ] {
+            let got = closing(hold, open, TimeDelta::seconds(quiet), waiting);
+            assert_eq!(got, expect, "{hold:?} {open} {quiet} {waiting:?}");
+        }
+    }
+
+    #[test]
+    fn a_work_is_asked_for_when_it_was_not_seen_lately() {
+        let at = |seconds| DateTime::from_timestamp(seconds, 0).unwrap();
+        for (seen, now, expect) in [
+            (None, 100, false),
+            (Some(100), 100, true),
+            (Some(100), 159, true),
+            (Some(100), 160, false),
+            (Some(100), 99, false),
+        ] {
+            assert_eq!(
+                is_surely_alive(seen.map(at), at(now)),
+                expect,
+                "{seen:?} {now}"
+            );
+        }
+    }
+
+    #[test]
+    fn holds_are_read_back() {
+        for hold in [Hold::Held, Hold::Left, Hold::GivenBack] {
+            assert_eq!(hold.as_str().parse(), Ok(hold));
+        }
+        assert!("held ".parse::<Hold>().is_err());
+    }
+}

@@ -1,0 +1,362 @@
+//! One open work for each source connector: opening it, and telling it of files.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use opencti_client::{ApiError, ErrorClass, Platform, WorkEnd, WorkId};
+use tokio::sync::{Mutex, MutexGuard};
+
+use super::contract::{Occasion, Room, Share, Shortfall, Upcoming, Works, WorksError};
+use super::decide::{Hold, Life, OpenWork};
+use super::name::work_name;
+use super::sight::{Memory, Sight, look};
+use crate::Ledger;
+use crate::importer::Clock;
+use crate::trouble::chain;
+
+/// The platform keeps no more errors of one work.
+const MAX_REPORTED: usize = 100;
+
+/// Works of which each source connector has at most one that is open, across passes and runs.
+///
+/// Where our token may not read works, there is one for each pass and connector, and it is never
+/// reported to by us: the platform would take that for a sign that the earlier ones are done.
+pub struct OpenWorks {
+    pub(super) platform: Arc<dyn Platform>,
+    pub(super) ledger: Arc<Ledger>,
+    clock: Clock,
+    memory: Mutex<Memory>,
+}
+
+impl fmt::Debug for OpenWorks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OpenWorks").finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Works for OpenWorks {
+    async fn begin(&self, file: &Upcoming<'_>) -> Result<Share, WorksError> {
+        let mut memory = self.memory().await;
+        let work = match file.room {
+            Room::Shared => self.join(&mut memory, file).await?,
+            Room::Alone => self.open_apart(&memory, file).await?,
+        };
+        memory.starts(&file.connector.id, file.added_by_workers, self.now());
+        Ok(Share {
+            connector_id: file.connector.id.clone(),
+            work,
+            room: file.room,
+            added_by_workers: file.added_by_workers,
+        })
+    }
+
+    async fn sent(&self, share: &Share, shortfall: &Shortfall) -> Result<(), WorksError> {
+        let mut memory = self.memory().await;
+        memory.ends(&share.connector_id, self.now());
+        match share.room {
+            Room::Shared => self.account(&memory, share, shortfall).await,
+            Room::Alone => {
+                let change = count(shortfall.doubtful) - count(shortfall.refused);
+                self.change_expectations(&share.work, change).await?;
+                if share.added_by_workers == 0 {
+                    self.finish(&share.work, shortfall.errors.len()).await?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    async fn broken_off(&self, share: &Share, unsent: usize, why: &str) -> Result<(), WorksError> {
+        let mut memory = self.memory().await;
+        memory.ends(&share.connector_id, self.now());
+        memory.doubts(&share.connector_id);
+        self.change_expectations(&share.work, -count(unsent))
+            .await?;
+        if share.room == Room::Alone {
+            let message = format!("Interrupted, {unsent} messages unsent: {why}");
+            self.platform
+                .finish_work(&share.work, &message, WorkEnd::InError)
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn settle(&self, occasion: Occasion) {
+        let mut memory = self.memory().await;
+        self.settle_all(&mut memory, occasion).await;
+    }
+}
+
+impl OpenWorks {
+    /// The works on `platform`, as `ledger` has them.
+    pub fn new(platform: Arc<dyn Platform>, ledger: Arc<Ledger>, clock: Clock) -> Self {
+        Self {
+            platform,
+            ledger,
+            clock,
+            memory: Mutex::default(),
+        }
+    }
+
+    /// Lets a file's messages be counted by the connector's open work.
+    async fn join(&self, memory: &mut Memory, file: &Upcoming<'_>) -> Result<WorkId, WorksError> {
+        let work = match self.usable(memory, &file.connector.id).await? {
+            Some(work) => work,
+            None => self.open(memory, file).await?,
+        };
+        let told = self
+            .change_expectations(&work.work, count(file.messages))
+            .await;
+        match told {
+            Ok(()) => Ok(work.work),
+            Err(error) if error.class() == ErrorClass::WorkGone => {
+                self.forget(&work, "it is no longer known")?;
+                let work = self.open(memory, file).await?.work;
+                self.change_expectations(&work, count(file.messages))
+                    .await?;
+                Ok(work)
+            }
+            Err(error) => {
+                memory.doubts(&file.connector.id);
+                Err(error.into())
+            }
+        }
+    }
+
+    /// The open work of a connector, if messages may still be sent for it.
+    async fn usable(
+        &self,
+        memory: &mut Memory,
+        connector_id: &str,
+    ) -> Result<Option<OpenWork>, WorksError> {
+        let Some(work) = self.ledger.open_work(connector_id)? else {
+            return Ok(None);
+        };
+        if work.hold == Hold::Held && memory.is_sure_of(connector_id, self.now()) {
+            return Ok(Some(work));
+        }
+        match (self.look(memory, &work).await?, work.hold) {
+            (Some(Life::Open(_)) | None, Hold::Held) => Ok(Some(work)),
+            (Some(Life::Open(open)), hold) => {
+                if self.close_if_done(memory, &work, open).await? {
+                    return Ok(None);
+                }
+                match hold {
+                    Hold::GivenBack => self.hold_again(memory, work).await,
+                    Hold::Held | Hold::Left => self.keep_held(work).map(Some),
+                }
+            }
+            (None, Hold::Left) => self.keep_held(work).map(Some),
+            (None, Hold::GivenBack) => {
+                self.forget(&work, "whether it is done cannot be seen")?;
+                Ok(None)
+            }
+            (Some(life @ (Life::Ended(_) | Life::Gone)), _) => {
+                self.lay_down(&work, life)?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Keeps a work open that was given back. It may be complete before it hears of that.
+    async fn hold_again(
+        &self,
+        memory: &mut Memory,
+        work: OpenWork,
+    ) -> Result<Option<OpenWork>, WorksError> {
+        self.change_expectations(&work.work, 1).await?;
+        if let Some(Life::Open(_)) = self.look(memory, &work).await? {
+            memory.opened(&work.connector_id);
+            return self.keep_held(work).map(Some);
+        }
+        self.forget(&work, "it was completed")?;
+        Ok(None)
+    }
+
+    fn keep_held(&self, work: OpenWork) -> Result<OpenWork, WorksError> {
+        let work = OpenWork {
+            hold: Hold::Held,
+            used_at: self.now(),
+            ..work
+        };
+        self.ledger.keep_work(&work)?;
+        Ok(work)
+    }
+
+    /// Opens a work, held, and remembers it.
+    async fn open(&self, memory: &mut Memory, file: &Upcoming<'_>) -> Result<OpenWork, WorksError> {
+        let id = self.add_work(file).await?;
+        self.change_expectations(&id, 1).await?;
+        let work = OpenWork {
+            connector_id: file.connector.id.clone(),
+            connector_name: file.connector.name.clone(),
+            work: id,
+            hold: Hold::Held,
+            unsent: 0,
+            used_at: self.now(),
+        };
+        self.ledger.keep_work(&work)?;
+        tracing::info!(
+            connector = work.connector_name,
+            connector_id = work.connector_id,
+            work = %work.work,
+            "work opened"
+        );
+        memory.opened(&work.connector_id);
+        memory.saw(&work.connector_id, self.now());
+        self.learn_sight(memory, &work).await;
+        Ok(work)
+    }
+
+    /// Finds out whether our token may read works. Nothing hangs on it yet, so a platform that does
+    /// not answer is asked another time.
+    async fn learn_sight(&self, memory: &mut Memory, work: &OpenWork) {
+        if memory.sight == Sight::Unknown
+            && let Err(error) = self.look(memory, work).await
+        {
+            tracing::debug!(work = %work.work, error = chain(&error), "a work cannot be read");
+        }
+    }
+
+    /// Opens a work for one file alone. The connector's open work ends before: what is reported
+    /// for a later work would end it by force.
+    async fn open_apart(&self, memory: &Memory, file: &Upcoming<'_>) -> Result<WorkId, WorksError> {
+        if let Some(work) = self.ledger.open_work(&file.connector.id)? {
+            self.retire(memory, &work).await?;
+        }
+        let work = self.add_work(file).await?;
+        self.change_expectations(&work, count(file.messages))
+            .await?;
+        Ok(work)
+    }
+
+    async fn add_work(&self, file: &Upcoming<'_>) -> Result<WorkId, ApiError> {
+        let name = work_name(&file.connector.name, file.modified);
+        self.platform.add_work(&file.connector.id, &name).await
+    }
+
+    /// Gives back what was told of messages that the broker refused, and reports what was not
+    /// sent. An error is an expectation that is reported at once, so that messages and what is
+    /// expected of them still agree.
+    async fn account(
+        &self,
+        memory: &Memory,
+        share: &Share,
+        shortfall: &Shortfall,
+    ) -> Result<(), WorksError> {
+        let before = self.note_unsent(share, shortfall.errors.len())?;
+        let room = match memory.sight {
+            Sight::Clear => MAX_REPORTED.saturating_sub(before),
+            Sight::Blind | Sight::Unknown => 0,
+        };
+        let reported = shortfall.errors.len().min(room);
+        let change = count(reported + shortfall.doubtful) - count(shortfall.refused);
+        self.change_expectations(&share.work, change).await?;
+        for error in shortfall.errors.iter().take(reported) {
+            self.platform
+                .report_expectation(&share.work, Some(error))
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Remembers that objects were not sent. Returns how many there were before.
+    fn note_unsent(&self, share: &Share, objects: usize) -> Result<usize, WorksError> {
+        let work = self.ledger.open_work(&share.connector_id)?;
+        let Some(work) = work.filter(|work| work.work == share.work) else {
+            return Ok(0);
+        };
+        let before = work.unsent;
+        if objects > 0 {
+            self.ledger.keep_work(&OpenWork {
+                unsent: before.saturating_add(objects),
+                ..work
+            })?;
+        }
+        Ok(before)
+    }
+
+    /// What the platform says of a work; `None` where our token may not ask.
+    pub(super) async fn look(
+        &self,
+        memory: &mut Memory,
+        work: &OpenWork,
+    ) -> Result<Option<Life>, ApiError> {
+        if memory.sight == Sight::Blind {
+            return Ok(None);
+        }
+        let life = look(&*self.platform, &work.work).await?;
+        match life {
+            Some(Life::Open(_)) => memory.saw(&work.connector_id, self.now()),
+            Some(Life::Ended(_) | Life::Gone) => memory.doubts(&work.connector_id),
+            None => tracing::info!(
+                "this token may not read works, or the platform is too old: each pass opens works \
+                 of its own"
+            ),
+        }
+        memory.sight = life.map_or(Sight::Blind, |_| Sight::Clear);
+        Ok(life)
+    }
+
+    /// Tells a work of more messages, or of fewer.
+    pub(super) async fn change_expectations(
+        &self,
+        work: &WorkId,
+        change: i32,
+    ) -> Result<(), ApiError> {
+        if change == 0 {
+            return Ok(());
+        }
+        self.platform.add_expectations(work, change).await
+    }
+
+    /// Says that nothing more is sent for a work.
+    pub(super) async fn finish(&self, work: &WorkId, unsent: usize) -> Result<(), ApiError> {
+        let (message, end) = match unsent {
+            0 => ("Connector successfully run".to_owned(), WorkEnd::Sent),
+            1 => ("1 object was not sent".to_owned(), WorkEnd::InError),
+            more => (format!("{more} objects were not sent"), WorkEnd::InError),
+        };
+        self.platform.finish_work(work, &message, end).await
+    }
+
+    /// Forgets a work that takes no more messages.
+    pub(super) fn forget(&self, work: &OpenWork, why: &str) -> Result<(), WorksError> {
+        self.ledger.forget_work(&work.connector_id)?;
+        tracing::info!(
+            connector = work.connector_name,
+            connector_id = work.connector_id,
+            work = %work.work,
+            reason = why,
+            "work left"
+        );
+        Ok(())
+    }
+
+    pub(super) fn now(&self) -> DateTime<Utc> {
+        (self.clock)()
+    }
+
+    async fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().await
+    }
+
+    /// Says where a work went that fails, in the log alone.
+    pub(super) fn tell_failure(work: &OpenWork, error: &WorksError) {
+        tracing::warn!(
+            connector = work.connector_name,
+            connector_id = work.connector_id,
+            work = %work.work,
+            error = chain(error),
+            "a work cannot be looked at or closed for now"
+        );
+    }
+}
+
+/// GraphQL's `Int` has 32 bits; the limit on objects lies far below.
+fn count(messages: usize) -> i32 {
+    i32::try_from(messages).unwrap_or(i32::MAX)
+}
