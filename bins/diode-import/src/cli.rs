@@ -64,6 +64,21 @@ pub(crate) enum Command {
         format: Format,
     },
 
+    /// List what became of files, the newest first
+    ///
+    /// Reads the ledger, also while the connector runs, and changes nothing. Of the settings, only
+    /// `DIODE_IMPORT_STATE_PATH` counts.
+    #[command(after_help = exit_codes())]
+    History {
+        /// Write one JSON object a line, with all that is known, instead of a table
+        #[arg(long)]
+        json: bool,
+
+        /// List at most so many files
+        #[arg(long, value_name = "N", default_value_t = 50)]
+        limit: u32,
+    },
+
     /// Print generated documentation
     #[command(hide = true)]
     Docs {
@@ -148,6 +163,14 @@ mod tests {
             "None Some(Config { check: false, format: Json })",
         );
         check(
+            &["history", "--json", "--limit", "7"],
+            "None Some(History { json: true, limit: 7 })",
+        );
+        check(
+            &["history"],
+            "None Some(History { json: false, limit: 50 })",
+        );
+        check(
             &["docs", "configuration"],
             "None Some(Docs { page: Configuration })",
         );
@@ -166,6 +189,7 @@ mod tests {
         };
         check(&["check"], ErrorKind::MissingRequiredArgument);
         check(&["check", "a", "--format", "xml"], ErrorKind::InvalidValue);
+        check(&["history", "--limit", "all"], ErrorKind::ValueValidation);
         check(&["import"], ErrorKind::InvalidSubcommand);
         check(&["--config"], ErrorKind::InvalidValue);
         check(&["--verbose"], ErrorKind::UnknownArgument);
@@ -183,10 +207,11 @@ mod tests {
         Usage: diode-import [OPTIONS] [COMMAND]
 
         Commands:
-          run     Import what waits, and go on doing so (the default)
-          check   Say what would become of files, without sending or touching anything
-          config  Print the settings in force, and where each came from
-          help    Print this message or the help of the given subcommand(s)
+          run      Import what waits, and go on doing so (the default)
+          check    Say what would become of files, without sending or touching anything
+          config   Print the settings in force, and where each came from
+          history  List what became of files, the newest first
+          help     Print this message or the help of the given subcommand(s)
 
         Options:
               --config <PATH>

@@ -5,6 +5,7 @@ mod cli;
 mod config;
 mod environment;
 mod exit;
+mod history;
 mod logging;
 mod report;
 mod run;
@@ -50,6 +51,10 @@ fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
                 Scope::All(format)
             };
             config::show(&environment::inputs(cli.config)?, &scope)
+        }
+        Command::History { json, limit } => {
+            let format = if json { Format::Json } else { Format::Text };
+            list_history(format, limit, cli.config)
         }
         Command::Docs {
             page: Page::Configuration,
@@ -107,6 +112,15 @@ fn check_files(files: &[PathBuf], format: Format, config: Option<PathBuf>) -> an
     } = settings::load_limits(&environment::inputs(config)?)?;
     report::warnings(&warnings);
     check::check(files, format, limits)
+}
+
+fn list_history(format: Format, limit: u32, config: Option<PathBuf>) -> anyhow::Result<Exit> {
+    let Loaded {
+        value: state_path,
+        warnings,
+    } = settings::load_state_path(&environment::inputs(config)?)?;
+    report::warnings(&warnings);
+    history::list(&state_path, format, limit)
 }
 
 #[cfg(test)]

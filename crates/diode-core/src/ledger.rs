@@ -5,6 +5,7 @@
 //! connector's state was reset, the row stays as history and a file that comes later under the
 //! same name gets a row of its own.
 
+mod history;
 mod schema;
 mod works;
 
@@ -17,6 +18,8 @@ use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, Row, named_params};
 
 use crate::{Code, Outcome};
+
+pub use history::{History, HistoryEntry, Place};
 
 /// The ledger's file within the state folder.
 pub const FILE_NAME: &str = "ledger.sqlite3";
@@ -41,6 +44,12 @@ pub enum LedgerError {
         /// The cause.
         #[source]
         source: rusqlite::Error,
+    },
+    /// There is none.
+    #[error("there is no ledger at {}", path.display())]
+    Missing {
+        /// Where its file should be.
+        path: PathBuf,
     },
     /// It was written by a newer version of this program.
     #[error("the ledger {} has schema {found}, newer than {supported}, which this version reads", path.display())]

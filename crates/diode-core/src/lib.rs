@@ -23,7 +23,9 @@ pub use connectors::Connectors;
 pub use envelope::{Envelope, Validation, is_envelope};
 pub use examine::{Examined, Import, LeftOut, examine, findings, fingerprint, left_out};
 pub use importer::{Clock, Importer, Parts, Rules};
-pub use ledger::{FILE_NAME, Known, Ledger, LedgerError, Record, SetAside};
+pub use ledger::{
+    FILE_NAME, History, HistoryEntry, Known, Ledger, LedgerError, Place, Record, SetAside,
+};
 pub use outcome::{Code, Outcome};
 pub use plan::{AfterImport, Policy, Step, counted_as_imported, is_settled, must_wait, plan};
 pub use refusal::{Finding, FindingLevel, Reason, Refusal};

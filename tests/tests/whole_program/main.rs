@@ -5,6 +5,7 @@
 mod api;
 mod conformance;
 mod failures;
+mod history;
 mod lifecycle;
 mod settings;
 mod site;

@@ -75,6 +75,16 @@ pub(crate) fn load_limits(inputs: &Inputs<'_>) -> Result<Loaded<Limits>, Refusal
     conclude(reader, limits)
 }
 
+/// Loads the path of the ledger's folder alone, whatever else is missing or wrong.
+///
+/// # Errors
+/// [`Refusal`], with all that is wrong with it, or with the files that settings are in.
+pub(crate) fn load_state_path(inputs: &Inputs<'_>) -> Result<Loaded<PathBuf>, Refusal> {
+    let mut reader = reader(inputs);
+    let path = state_path(&mut reader, &inputs.environment);
+    conclude(reader, path)
+}
+
 /// A reader of what was given, and of the defaults.
 pub(super) fn reader(inputs: &Inputs<'_>) -> Reader {
     let mut layers = Layers::new();

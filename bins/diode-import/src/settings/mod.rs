@@ -16,7 +16,7 @@ mod table;
 mod transport;
 mod unknown;
 
-pub(crate) use load::{Inputs, Loaded, load_limits};
+pub(crate) use load::{Inputs, Loaded, load_limits, load_state_path};
 pub(crate) use model::{LogLevel, Mq, QueueProtocol, Settings};
 pub(crate) use overview::{Row, overview};
 pub(crate) use place::Place;

@@ -1,0 +1,135 @@
+//! Lists what the ledger knows.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use anyhow::Context as _;
+use chrono::SecondsFormat;
+use diode_core::{History, HistoryEntry, LedgerError, Place};
+
+use crate::cli::Format;
+use crate::exit::Exit;
+
+/// The table's columns.
+const COLUMNS: [&str; 7] = [
+    "TIME",
+    "OUTCOME",
+    "CODE",
+    "MESSAGES",
+    "CONNECTOR",
+    "WHERE",
+    "FILE",
+];
+
+/// Writes what became of the last files to standard output: at most `limit` of them.
+///
+/// # Errors
+/// Where there is no ledger in `folder`, it cannot be read, or standard output cannot be written.
+pub(crate) fn list(folder: &Path, format: Format, limit: u32) -> anyhow::Result<Exit> {
+    let history = match History::open(folder) {
+        Err(error @ LedgerError::Missing { .. }) => {
+            return Err(error).context(
+                "nothing was imported yet, or DIODE_IMPORT_STATE_PATH is not what the connector \
+                 runs with",
+            );
+        }
+        history => history?,
+    };
+    let entries = history.entries(limit)?;
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    match format {
+        Format::Json => {
+            for entry in &entries {
+                serde_json::to_writer(&mut out, entry)?;
+                out.write_all(b"\n")?;
+            }
+        }
+        Format::Text => out.write_all(table(&entries).as_bytes())?,
+    }
+    out.flush()?;
+    Ok(Exit::Done)
+}
+
+fn table(entries: &[HistoryEntry]) -> String {
+    let heads = COLUMNS.map(str::to_owned);
+    let rows: Vec<_> = std::iter::once(heads)
+        .chain(entries.iter().map(cells))
+        .collect();
+    let width = |column: usize| {
+        let widths = rows.iter().map(|row| row[column].chars().count());
+        widths.max().unwrap_or(0)
+    };
+    let widths: [usize; COLUMNS.len()] = std::array::from_fn(width);
+    rows.iter()
+        .map(|row| {
+            let padded = row
+                .iter()
+                .zip(widths)
+                .map(|(cell, width)| format!("{cell:width$}"));
+            let line = padded.collect::<Vec<_>>().join("  ");
+            line.trim_end().to_owned() + "\n"
+        })
+        .collect()
+}
+
+/// An entry's cells. Names come from files that anybody may have written.
+fn cells(entry: &HistoryEntry) -> [String; COLUMNS.len()] {
+    let place = match (entry.place, &entry.moved_to) {
+        (Place::InPlace, _) => "in its place".to_owned(),
+        (Place::Gone, _) => "gone".to_owned(),
+        (Place::SetAside, moved_to) => moved_to.clone().unwrap_or_default(),
+    };
+    let none = || "-".to_owned();
+    [
+        entry.time.to_rfc3339_opts(SecondsFormat::Secs, true),
+        entry.outcome.clone(),
+        entry.code.clone().unwrap_or_else(none),
+        entry.messages.to_string(),
+        entry.connector.clone().unwrap_or_else(none),
+        place,
+        entry.file.clone(),
+    ]
+    .map(|cell| cell.replace(char::is_control, "\u{fffd}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+
+    use super::*;
+
+    #[test]
+    fn a_table_shows_each_file_on_a_line() {
+        let entry = HistoryEntry {
+            time: DateTime::from_timestamp(1_767_225_600, 0).unwrap(),
+            outcome: "imported".into(),
+            code: None,
+            source: "/inbox".into(),
+            file: "a\nb.json".into(),
+            connector: Some("Feed".into()),
+            connector_id: None,
+            applicant_id: None,
+            work: None,
+            messages: 12,
+            not_sent: 0,
+            place: Place::Gone,
+            moved_to: None,
+            left: None,
+        };
+        let rejected = HistoryEntry {
+            outcome: "rejected".into(),
+            code: Some("invalid-json".into()),
+            connector: None,
+            messages: 0,
+            place: Place::SetAside,
+            moved_to: Some("rejected/c.json".into()),
+            file: "c.json".into(),
+            ..entry.clone()
+        };
+        insta::assert_snapshot!(table(&[entry, rejected]), @r"
+        TIME                  OUTCOME   CODE          MESSAGES  CONNECTOR  WHERE            FILE
+        2026-01-01T00:00:00Z  imported  -             12        Feed       gone             a�b.json
+        2026-01-01T00:00:00Z  rejected  invalid-json  0         -          rejected/c.json  c.json
+        ");
+    }
+}
