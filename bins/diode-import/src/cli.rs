@@ -229,6 +229,7 @@ mod tests {
           2  the configuration or the arguments are wrong; nothing was done
           3  the platform refuses the token, or its account lacks a capability
           4  the platform cannot be reached (with run_and_terminate)
+          5  another diode-import is at work on the same files (with run_and_terminate)
         "#);
     }
 
@@ -272,6 +273,7 @@ mod tests {
           2  the configuration or the arguments are wrong; nothing was done
           3  the platform refuses the token, or its account lacks a capability
           4  the platform cannot be reached (with run_and_terminate)
+          5  another diode-import is at work on the same files (with run_and_terminate)
         "#);
     }
 }

@@ -19,16 +19,19 @@ pub(crate) enum Exit {
     TokenRefused,
     /// The platform cannot be reached, and this was the only pass.
     Unreachable,
+    /// Another process is at work on the same files, and this was the only pass.
+    Taken,
 }
 
 impl Exit {
     /// All of them, by code.
-    pub(crate) const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; 6] = [
         Self::Done,
         Self::Failed,
         Self::Misconfigured,
         Self::TokenRefused,
         Self::Unreachable,
+        Self::Taken,
     ];
 
     /// The process's exit code.
@@ -39,6 +42,7 @@ impl Exit {
             Self::Misconfigured => 2,
             Self::TokenRefused => 3,
             Self::Unreachable => 4,
+            Self::Taken => 5,
         }
     }
 
@@ -62,6 +66,9 @@ impl Exit {
                 "the platform refuses the token, or its account lacks a capability"
             }
             Self::Unreachable => "the platform cannot be reached (with run_and_terminate)",
+            Self::Taken => {
+                "another diode-import is at work on the same files (with run_and_terminate)"
+            }
         }
     }
 }
@@ -87,6 +94,7 @@ mod tests {
                 (Exit::Misconfigured, 2),
                 (Exit::TokenRefused, 3),
                 (Exit::Unreachable, 4),
+                (Exit::Taken, 5),
             ]
         );
     }

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod check;
+mod claims;
 mod cli;
 mod config;
 mod environment;

@@ -7,6 +7,7 @@ use opencti_client::ErrorClass;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use crate::claims::{self, Turn};
 use crate::exit::Exit;
 use crate::settings::Settings;
 use crate::wire;
@@ -21,6 +22,11 @@ const LEAVE_WITHIN: Duration = Duration::from_secs(9);
 pub(crate) async fn run(settings: Settings) -> anyhow::Result<Exit> {
     let stop = CancellationToken::new();
     watch_signals(&stop)?;
+    let _claims = match claims::our_turn(&settings, &stop).await {
+        Turn::Ours(claims) => claims,
+        Turn::Taken => return Ok(Exit::Taken),
+        Turn::Stopped => return Ok(Exit::Done),
+    };
     let prepared = wire::prepare(&settings)?;
     let once = settings.connector.run_and_terminate;
     let patience = if once {
@@ -86,7 +92,7 @@ fn failed_to_start(error: &StartError) -> Exit {
 fn exit_of_all(reports: &[PassReport]) -> Exit {
     let severity = |exit: &Exit| match exit {
         Exit::Done => 0,
-        Exit::Unreachable => 1,
+        Exit::Unreachable | Exit::Taken => 1,
         Exit::Failed | Exit::Misconfigured => 2,
         Exit::TokenRefused => 3,
     };

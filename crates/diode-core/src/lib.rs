@@ -2,6 +2,7 @@
 
 mod applicants;
 mod check;
+mod claim;
 mod connectors;
 mod delivery;
 mod envelope;
@@ -19,6 +20,7 @@ mod works;
 
 pub use applicants::{Applicant, Applicants};
 pub use check::{CheckReport, CheckedConnector, check};
+pub use claim::{Claim, ClaimError, Claimed};
 pub use connectors::Connectors;
 pub use envelope::{Envelope, Validation, is_envelope};
 pub use examine::{Examined, Import, LeftOut, examine, findings, fingerprint, left_out};

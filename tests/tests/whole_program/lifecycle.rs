@@ -139,6 +139,45 @@ async fn daemon_stops_in_the_middle_of_a_slow_call() {
 }
 
 #[tokio::test]
+async fn second_daemon_stands_by_and_takes_over_when_the_first_is_killed() {
+    let site = Site::new().await;
+    site.put("a.json", &envelope(WEATHER, 1, &[malware(1)]));
+    let first = site.daemon().start().unwrap();
+    eventually("the first imports", || site.left().is_empty()).await;
+    let registered = site.platform.registered().len();
+
+    let once = site.program().run().await.unwrap();
+    assert_eq!(once.code, Some(5), "{}", once.stderr);
+    assert!(
+        once.stderr.contains("another diode-import"),
+        "{}",
+        once.stderr
+    );
+    // The folder is claimed, too, by whoever has a ledger of its own.
+    let elsewhere = site.state().with_file_name("other-state");
+    let second = site.daemon().with("DIODE_IMPORT_STATE_PATH", &elsewhere);
+    let second = second.start().unwrap();
+    eventually("the second is there", || elsewhere.exists()).await;
+    assert_eq!(site.platform.registered().len(), registered);
+
+    first.kill().await.unwrap();
+    site.put("b.json", &envelope(WEATHER, 2, &[malware(2)]));
+    eventually("the second imports", || site.left().is_empty()).await;
+    second.terminate().await.unwrap();
+    let run = second.wait().await.unwrap();
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert_eq!(
+        run.stderr.matches("standing by").count(),
+        1,
+        "{}",
+        run.stderr
+    );
+    assert!(run.stderr.contains("taking over"), "{}", run.stderr);
+    let sent = objects_of(&site.drain(WEATHER.id).await);
+    assert_eq!(sent, ids([malware(1), malware(2)]));
+}
+
+#[tokio::test]
 async fn log_lines_are_json_and_never_hold_the_token() {
     let site = Site::new().await;
     site.put("a.json", &envelope(WEATHER, 1, &[malware(1)]));

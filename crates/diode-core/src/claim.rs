@@ -1,0 +1,131 @@
+//! Claims: one process at a time on one ledger and one folder.
+
+use std::fs::{File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The file in the state folder that stands for the ledger. It is only ever locked.
+const LOCK_FILE: &str = "ledger.lock";
+
+/// What was claimed, for as long as this value lives. A process that dies, however it does, lets go
+/// of its claims.
+#[derive(Debug)]
+pub struct Claim {
+    _locked: File,
+}
+
+/// What can be claimed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Claimed {
+    /// The ledger in this state folder.
+    Ledger(PathBuf),
+    /// The files in this folder. Nothing is written there: the folder itself is locked.
+    Folder(PathBuf),
+}
+
+impl Claimed {
+    /// The place, for messages.
+    pub fn place(&self) -> &Path {
+        match self {
+            Self::Ledger(path) | Self::Folder(path) => path,
+        }
+    }
+}
+
+/// Why something was not claimed.
+#[derive(Debug, thiserror::Error)]
+pub enum ClaimError {
+    /// Another process has it.
+    #[error("another diode-import is at work on {}", place.display())]
+    Taken {
+        /// The place.
+        place: PathBuf,
+    },
+    /// It cannot be opened or locked: the folder is missing, or its file system has no locks.
+    #[error("cannot lock {}", place.display())]
+    Unlockable {
+        /// The place.
+        place: PathBuf,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl Claim {
+    /// Claims something, if no other process has it now.
+    ///
+    /// The lock is the kernel's own (`flock`): it holds between processes of one machine, whatever
+    /// containers they are in.
+    ///
+    /// ```
+    /// use diode_core::{Claim, ClaimError, Claimed};
+    ///
+    /// let folder = tempfile::tempdir()?;
+    /// let inbox = Claimed::Folder(folder.path().to_owned());
+    /// let claim = Claim::take(&inbox)?;
+    /// assert!(matches!(Claim::take(&inbox), Err(ClaimError::Taken { .. })));
+    /// drop(claim);
+    /// assert!(Claim::take(&inbox).is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ClaimError`]
+    pub fn take(what: &Claimed) -> Result<Self, ClaimError> {
+        let unlockable = |source| ClaimError::Unlockable {
+            place: what.place().to_owned(),
+            source,
+        };
+        let file = open(what).map_err(unlockable)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self { _locked: file }),
+            Err(TryLockError::WouldBlock) => Err(ClaimError::Taken {
+                place: what.place().to_owned(),
+            }),
+            Err(TryLockError::Error(source)) => Err(unlockable(source)),
+        }
+    }
+}
+
+fn open(what: &Claimed) -> io::Result<File> {
+    match what {
+        Claimed::Ledger(folder) => {
+            std::fs::create_dir_all(folder)?;
+            File::options()
+                .create(true)
+                .truncate(false)
+                .write(true)
+                .open(folder.join(LOCK_FILE))
+        }
+        Claimed::Folder(folder) => File::open(folder),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_claim_at_a_time_on_each_thing() {
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = Claimed::Ledger(folder.path().join("state"));
+        let inbox = Claimed::Folder(folder.path().to_owned());
+        for what in [&ledger, &inbox] {
+            let first = Claim::take(what).unwrap();
+            let error = Claim::take(what).unwrap_err();
+            assert!(matches!(error, ClaimError::Taken { .. }), "{error}");
+            drop(first);
+            Claim::take(what).unwrap();
+        }
+        let entries = std::fs::read_dir(folder.path()).unwrap();
+        assert_eq!(entries.count(), 1, "only the state folder is written to");
+    }
+
+    #[test]
+    fn what_is_not_there_cannot_be_locked() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = Claim::take(&Claimed::Folder(folder.path().join("missing"))).unwrap_err();
+        assert!(matches!(error, ClaimError::Unlockable { .. }), "{error}");
+    }
+}
