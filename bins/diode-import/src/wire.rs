@@ -1,5 +1,6 @@
 //! Puts the parts together as the settings say.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,8 +8,8 @@ use anyhow::Context as _;
 use bundle_source::{LocalSource, Source};
 use chrono::Utc;
 use diode_core::{
-    AfterImport, Applicants, Connectors, Greeting, Importer, Ledger, OpenWorks, Parts, Policy,
-    Rules, Schedule, Service, StateKey, Works,
+    AfterImport, Applicants, Connectors, Greeting, Importer, Ledger, OpenWorks, Origin, Parts,
+    Policy, Rules, Schedule, Service, StateKey, Works,
 };
 use opencti_client::{
     AmqpOptions, AmqpQueue, ApiQueue, BrokerAddress, Client, ClientConfig, Platform,
@@ -43,8 +44,7 @@ struct PreparedSource {
 /// # Errors
 /// The state folder, the ledger, the folder of files, or the configuration of TLS.
 pub(crate) fn prepare(settings: &Settings) -> anyhow::Result<Prepared> {
-    let ledger = Ledger::open(&settings.diode_import.state_path)
-        .context("set DIODE_IMPORT_STATE_PATH to a folder that can be written to")?;
+    let ledger = ledger(&settings.diode_import.state_path)?;
     let sources = sources(settings)?;
     let client = Client::new(ClientConfig {
         tls: settings.opencti.tls.clone(),
@@ -62,6 +62,25 @@ pub(crate) fn prepare(settings: &Settings) -> anyhow::Result<Prepared> {
         sources,
         ledger: Arc::new(ledger),
     })
+}
+
+/// Opens the ledger, and says where we do not go on with what is known.
+fn ledger(folder: &Path) -> anyhow::Result<Ledger> {
+    let (ledger, origin) = Ledger::open_or_replace(folder, Utc::now())
+        .context("set DIODE_IMPORT_STATE_PATH to a folder that can be written to")?;
+    match origin {
+        Origin::Found => {}
+        Origin::Made => tracing::info!(
+            state_path = %folder.display(),
+            "there is no ledger yet: a new one is begun"
+        ),
+        Origin::Replaced(kept) => tracing::error!(
+            kept = %kept.display(),
+            "the ledger is damaged: it was put aside, and a new one begun; what is still in its \
+             place may be imported once more"
+        ),
+    }
+    Ok(ledger)
 }
 
 fn sources(settings: &Settings) -> anyhow::Result<Vec<PreparedSource>> {

@@ -162,8 +162,28 @@ impl Importer {
                 "nothing is imported without the ledger"
             );
             course.report.interruption = Some(Interruption::Ledger);
+            self.replace_if_damaged(&fatal);
         }
         course.report
+    }
+
+    /// A ledger that turns out to be damaged is kept, and the next pass goes on with a new one.
+    fn replace_if_damaged(&self, fatal: &Fatal) {
+        let Fatal::Ledger(error) = fatal;
+        if !error.is_damage() {
+            return;
+        }
+        match self.ledger.replace((self.clock)()) {
+            Ok(kept) => tracing::error!(
+                kept = %kept.display(),
+                "the damaged ledger was put aside, and a new one begun: what is still in its place \
+                 may be imported once more"
+            ),
+            Err(error) => tracing::error!(
+                error = chain(&error),
+                "the damaged ledger cannot be put aside"
+            ),
+        }
     }
 
     async fn walk(&mut self, watermark: Option<f64>, course: &mut Course) -> Result<(), Fatal> {
@@ -194,7 +214,8 @@ impl Importer {
             self.take(step, &known, course).await?;
         }
         course.report.leave_untried(steps);
-        self.discard_expired(&mut course.report).await
+        self.discard_expired(&mut course.report).await?;
+        self.forget_old()
     }
 
     fn note_missing(

@@ -6,6 +6,7 @@
 //! same name gets a row of its own.
 
 mod history;
+mod recovery;
 mod schema;
 mod works;
 
@@ -20,9 +21,13 @@ use rusqlite::{Connection, OptionalExtension, Row, named_params};
 use crate::{Code, Outcome};
 
 pub use history::{History, HistoryEntry, Place};
+pub use recovery::Origin;
 
 /// The ledger's file within the state folder.
 pub const FILE_NAME: &str = "ledger.sqlite3";
+
+/// How many rows are dropped at a time, so that nobody waits for it.
+const PRUNED_AT_ONCE: i64 = 10_000;
 
 /// What went wrong with the ledger.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +65,21 @@ pub enum LedgerError {
         found: i64,
         /// The newest schema that this version reads.
         supported: i64,
+    },
+    /// It is not what was written.
+    #[error("the ledger is damaged: {finding}")]
+    Damaged {
+        /// The first thing that is wrong with it.
+        finding: String,
+    },
+    /// It is damaged, and cannot be put out of the way.
+    #[error("cannot rename the damaged ledger {}", path.display())]
+    Kept {
+        /// Its file.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: std::io::Error,
     },
     /// It cannot be read or written.
     #[error("cannot {action} the ledger")]
@@ -135,6 +155,7 @@ pub struct SetAside {
 /// The ledger of one program. Every write is on disk when its call returns.
 #[derive(Debug)]
 pub struct Ledger {
+    folder: PathBuf,
     connection: Mutex<Connection>,
 }
 
@@ -148,22 +169,9 @@ impl Ledger {
             path: folder.to_owned(),
             source,
         })?;
-        let path = folder.join(FILE_NAME);
-        let open = |source| LedgerError::Open {
-            path: path.clone(),
-            source,
-        };
-        let connection = Connection::open(&path).map_err(open)?;
-        let found = schema::prepare(&connection).map_err(open)?;
-        if found > schema::VERSION {
-            return Err(LedgerError::Newer {
-                path,
-                found,
-                supported: schema::VERSION,
-            });
-        }
         Ok(Self {
-            connection: Mutex::new(connection),
+            folder: folder.to_owned(),
+            connection: Mutex::new(schema::connect(folder)?),
         })
     }
 
@@ -382,6 +390,21 @@ impl Ledger {
             })
             .map_err(read)?;
         rows.collect::<Result<_, _>>().map_err(read)
+    }
+
+    /// Drops what is known of files that have been gone since `before`, and of files that went
+    /// missing and were decided on before it. Rows of files that lie where they were set aside
+    /// stay. Returns how many were dropped.
+    ///
+    /// # Errors
+    /// [`LedgerError::Access`]
+    pub fn prune(&self, source: &str, before: DateTime<Utc>) -> Result<usize, LedgerError> {
+        self.lock()
+            .execute(
+                schema::PRUNE,
+                (source, before.timestamp_millis(), PRUNED_AT_ONCE),
+            )
+            .map_err(write)
     }
 
     /// Notes that a file that was set aside has been discarded.

@@ -26,7 +26,7 @@ pub use envelope::{Envelope, Validation, is_envelope};
 pub use examine::{Examined, Import, LeftOut, examine, findings, fingerprint, left_out};
 pub use importer::{Clock, Importer, Parts, Rules};
 pub use ledger::{
-    FILE_NAME, History, HistoryEntry, Known, Ledger, LedgerError, Place, Record, SetAside,
+    FILE_NAME, History, HistoryEntry, Known, Ledger, LedgerError, Origin, Place, Record, SetAside,
 };
 pub use outcome::{Code, Outcome};
 pub use plan::{AfterImport, Policy, Step, counted_as_imported, is_settled, must_wait, plan};

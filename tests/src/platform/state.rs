@@ -118,7 +118,7 @@ pub(super) struct State {
     pub(super) connectors: BTreeMap<String, Connector>,
     pub(super) works: Vec<Work>,
     /// How many works were opened, those included that were deleted.
-    opened: usize,
+    pub(super) opened: usize,
     pub(super) drafts: Vec<String>,
 }
 

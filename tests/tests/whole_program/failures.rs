@@ -187,3 +187,32 @@ async fn killed_run_loses_nothing() {
     assert_eq!(sent.len(), 2000);
     assert!(fs::read_dir(site.state()).unwrap().next().is_some());
 }
+
+#[tokio::test]
+async fn damaged_ledger_is_kept_and_the_watermark_goes_on() {
+    let site = Site::new().await;
+    let program = site
+        .program()
+        .with("DIODE_IMPORT_DELETE_AFTER_IMPORT", "false");
+    site.put("a.json", &envelope(WEATHER, 1, &[malware(1)]));
+    assert_eq!(program.run().await.unwrap().code, Some(0));
+    let ledger = site.state().join("ledger.sqlite3");
+    fs::write(&ledger, "nothing of a ledger").unwrap();
+
+    let new = envelope(WEATHER, 2, &[malware(2)]).to_string();
+    site.put_bytes("b.json", new.as_bytes(), std::time::SystemTime::now());
+    let run = program.run().await.unwrap();
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("the ledger is damaged"),
+        "{}",
+        run.stderr
+    );
+    let names = fs::read_dir(site.state()).unwrap();
+    let kept = names
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.to_string_lossy().contains(".broken-"));
+    assert_eq!(fs::read(kept.unwrap()).unwrap(), b"nothing of a ledger");
+    let sent = objects_of(&site.drain(WEATHER.id).await);
+    assert_eq!(sent.len(), 2, "each file once: {sent:?}");
+}

@@ -1,6 +1,7 @@
 //! Cleaning up: what leaves its place, and how that is remembered.
 
 use bundle_source::{Entry, Removal};
+use chrono::TimeDelta;
 
 use super::Importer;
 use crate::Outcome;
@@ -8,6 +9,9 @@ use crate::ledger::Known;
 use crate::plan::AfterImport;
 use crate::report::PassReport;
 use crate::trouble::{Fatal, chain};
+
+/// How long the ledger knows of a file that is gone.
+const REMEMBERED: TimeDelta = TimeDelta::days(90);
 
 impl Importer {
     /// Deletes a file whose import is recorded. Where that fails, the next pass tries again.
@@ -110,6 +114,13 @@ impl Importer {
                 ),
             }
         }
+        Ok(())
+    }
+
+    /// Drops what the ledger knows of files that have long been gone.
+    pub(super) fn forget_old(&self) -> Result<(), Fatal> {
+        let before = (self.clock)() - REMEMBERED;
+        self.ledger.prune(self.source.name(), before)?;
         Ok(())
     }
 

@@ -1,8 +1,11 @@
 //! The ledger's tables, and their versions.
 
+use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::Connection;
+
+use super::{FILE_NAME, LedgerError};
 
 /// How long we wait for another process that has the ledger open.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
@@ -81,9 +84,42 @@ pub(super) const RECORD: &str = "
         missed = 0, decided_at_ms = excluded.decided_at_ms
 ";
 
+/// Drops at most `?3` rows of a source's files that are gone since before `?2`.
+pub(super) const PRUNE: &str = "
+    DELETE FROM files WHERE id IN (
+        SELECT id FROM files
+        WHERE source = ?1 AND gone_at_ms < ?2 AND moved_to IS NULL
+        UNION ALL
+        SELECT id FROM files
+        WHERE source = ?1 AND gone_at_ms IS NULL AND missed AND decided_at_ms < ?2
+        LIMIT ?3
+    )
+";
+
+/// Opens the database in a folder, and brings its schema up to date.
+///
+/// # Errors
+/// [`LedgerError::Open`] and [`LedgerError::Newer`].
+pub(super) fn connect(folder: &Path) -> Result<Connection, LedgerError> {
+    let path = folder.join(FILE_NAME);
+    let open = |source| LedgerError::Open {
+        path: path.clone(),
+        source,
+    };
+    let connection = Connection::open(&path).map_err(open)?;
+    match prepare(&connection).map_err(open)? {
+        found if found > VERSION => Err(LedgerError::Newer {
+            path,
+            found,
+            supported: VERSION,
+        }),
+        _ => Ok(connection),
+    }
+}
+
 /// Sets the connection up and brings the schema up to date. Returns the schema found, which is
 /// newer than [`VERSION`], and left alone, where another version of the program wrote it.
-pub(super) fn prepare(connection: &Connection) -> rusqlite::Result<i64> {
+fn prepare(connection: &Connection) -> rusqlite::Result<i64> {
     connection.busy_timeout(PATIENCE)?;
     let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     if found > VERSION {

@@ -209,3 +209,27 @@ fn refuses_what_it_does_not_understand() {
     let error = Ledger::open(&state.join(FILE_NAME).join("below")).unwrap_err();
     assert!(matches!(error, LedgerError::Folder { .. }), "{error}");
 }
+
+#[test]
+fn what_is_gone_is_forgotten_after_a_while() {
+    let (_folder, ledger) = open();
+    let record = |name: &str, now| {
+        let file = entry(name, 3);
+        ledger
+            .record("s", &file, Outcome::Imported, &Record::default(), at(now))
+            .unwrap();
+        file.location
+    };
+    let deleted = record("deleted", 1);
+    ledger.left("s", &deleted, None, at(2)).unwrap();
+    let aside = record("set aside", 1);
+    ledger.left("s", &aside, Some("rejected/a"), at(2)).unwrap();
+    record("missed", 3);
+    let kept = record("in place", 1);
+    ledger.seen("s", &HashSet::from([kept.clone()])).unwrap();
+    for (before, expect) in [(2, 0), (3, 1), (4, 1), (99, 0)] {
+        assert_eq!(ledger.prune("s", at(before)).unwrap(), expect, "{before}");
+    }
+    assert_eq!(only(&ledger).entry.location, kept);
+    assert_eq!(ledger.set_aside_before("s", at(9)).unwrap().len(), 1);
+}
