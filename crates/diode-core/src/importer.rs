@@ -6,7 +6,7 @@ mod inherit;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 
@@ -20,11 +20,15 @@ use crate::connectors::Connectors;
 use crate::delivery::Courier;
 use crate::ledger::Known;
 use crate::plan::{Policy, Step, kept, plan};
+use crate::read_ahead::{Reach as ReadReach, ReadAhead};
 use crate::report::{FileReport, Interruption, PassReport};
 use crate::state::StateKey;
 use crate::trouble::{Fatal, Reach, Trouble, chain};
 use crate::works::Works;
 use crate::{Applicants, Ledger, LedgerError, Outcome};
+
+/// How much of files is in memory at most, where nothing else is said.
+const MAX_IN_FLIGHT_BYTES: u64 = 64 << 20;
 
 /// Tells the time. The program's one clock is handed in by the binary.
 pub type Clock = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
@@ -73,6 +77,7 @@ pub struct Importer {
     stop: CancellationToken,
     courier: Courier,
     rules: Rules,
+    max_in_flight_bytes: u64,
 }
 
 impl fmt::Debug for Importer {
@@ -113,6 +118,17 @@ impl Importer {
             stop: parts.stop,
             courier,
             rules,
+            max_in_flight_bytes: MAX_IN_FLIGHT_BYTES,
+        }
+    }
+
+    /// The same, with room for so many bytes of files in memory: that of the file being imported,
+    /// and of those behind it that are read meanwhile. A larger file is read alone.
+    #[must_use]
+    pub fn with_max_in_flight_bytes(self, max_in_flight_bytes: u64) -> Self {
+        Self {
+            max_in_flight_bytes,
+            ..self
         }
     }
 
@@ -204,6 +220,7 @@ impl Importer {
         self.note_missing(&listing, &known)?;
         course.report.done = kept(&listing, &known);
         let steps = plan(listing, &known, &self.rules.policy, (self.clock)());
+        let mut ahead = self.read_ahead(&steps);
         let mut steps = steps.into_iter();
         while course.report.interruption.is_none() {
             if self.stop.is_cancelled() {
@@ -211,11 +228,31 @@ impl Importer {
                 break;
             }
             let Some(step) = steps.next() else { break };
-            self.take(step, &known, course).await?;
+            self.take(step, &known, &mut ahead, course).await?;
         }
         course.report.leave_untried(steps);
         self.discard_expired(&mut course.report).await?;
         self.forget_old()
+    }
+
+    fn read_ahead(&self, steps: &[Step]) -> ReadAhead {
+        let to_read: VecDeque<Entry> = steps
+            .iter()
+            .filter_map(|step| match step {
+                Step::Examine(entry) => Some(entry.clone()),
+                Step::Remove(_) | Step::SetAside(_) => None,
+            })
+            .collect();
+        let reach = ReadReach {
+            largest_file: self.rules.limits.max_bytes,
+            memory: self.max_in_flight_bytes,
+        };
+        ReadAhead::new(
+            Arc::clone(&self.source),
+            Arc::clone(&self.clock),
+            reach,
+            to_read,
+        )
     }
 
     fn note_missing(
@@ -235,12 +272,14 @@ impl Importer {
         &mut self,
         step: Step,
         known: &HashMap<Location, Known>,
+        ahead: &mut ReadAhead,
         course: &mut Course,
     ) -> Result<(), Fatal> {
         match step {
             Step::Examine(entry) => {
                 let row = known.get(&entry.location);
-                if let Some(file) = self.import(&entry, row, course).await? {
+                let read = ahead.read(&entry).await;
+                if let Some(file) = self.import(&entry, row, read, course).await? {
                     course.report.add(&file);
                 }
             }

@@ -11,6 +11,7 @@ mod importer;
 mod ledger;
 mod outcome;
 mod plan;
+mod read_ahead;
 mod refusal;
 mod report;
 mod service;

@@ -2,6 +2,7 @@
 
 use bundle_source::{Entry, ReadError};
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use opencti_client::Refused;
 
 use super::{Course, Importer, log};
@@ -9,6 +10,7 @@ use crate::delivery::{Delivered, Undelivered};
 use crate::examine::{Examined, Import, LeftOut, examine, fingerprint, left_out};
 use crate::ledger::{Known, Record};
 use crate::plan::{AfterImport, must_wait};
+use crate::read_ahead::Read;
 use crate::refusal::{Finding, FindingLevel, Reason, Refusal};
 use crate::report::FileReport;
 use crate::trouble::{Fatal, chain};
@@ -30,6 +32,8 @@ struct Case<'a> {
     entry: &'a Entry,
     /// What was known of the file's location before.
     row: Option<&'a Known>,
+    /// When it was read.
+    read_at: DateTime<Utc>,
     fingerprint: Option<&'a str>,
 }
 
@@ -40,14 +44,16 @@ impl Importer {
         &mut self,
         entry: &Entry,
         row: Option<&Known>,
+        read: Read,
         course: &mut Course,
     ) -> Result<Option<FileReport>, Fatal> {
         let case = Case {
             entry,
             row,
+            read_at: read.at,
             fingerprint: None,
         };
-        let bytes = match self.source.read(entry, self.rules.limits.max_bytes).await {
+        let bytes = match read.content {
             Ok(bytes) => bytes,
             Err(error) => return self.unread(&case, error).await,
         };
@@ -67,6 +73,7 @@ impl Importer {
         let case = Case {
             entry,
             row,
+            read_at: read.at,
             fingerprint: Some(&fingerprint),
         };
         self.judge(&case, &bytes, &fingerprint, course)
@@ -232,13 +239,20 @@ impl Importer {
         refusal: Refusal,
         details: &Details<'_>,
     ) -> Result<FileReport, Fatal> {
-        let now = (self.clock)();
+        // It may have been read long ago, and have been written to since.
+        let read_at = case.read_at;
         let seen_since = case
             .row
             .filter(|row| row.is(case.entry))
-            .map_or(now, |row| row.seen_since);
+            .map_or(read_at, |row| row.seen_since);
         let modified = case.entry.modified;
-        if must_wait(refusal.code, modified, seen_since, &self.rules.policy, now) {
+        if must_wait(
+            refusal.code,
+            modified,
+            seen_since,
+            &self.rules.policy,
+            read_at,
+        ) {
             let message = format!("it may still be being copied: {}", refusal.message);
             return self.wait(case, refusal.code, message, details);
         }

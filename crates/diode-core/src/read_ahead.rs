@@ -1,0 +1,314 @@
+//! Reading the next files while the one before them is imported.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bundle_source::{Entry, ReadError, Source, SourceError};
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::Clock;
+
+/// How many files are read at the same time at most, however small they are.
+const MOST_AT_ONCE: usize = 8;
+
+/// How much is read before it is needed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reach {
+    /// The largest file that is read at all, in bytes.
+    pub(crate) largest_file: u64,
+    /// How many bytes of files may be in memory, that of the file being imported included. A file
+    /// larger than this is read alone.
+    pub(crate) memory: u64,
+}
+
+/// A file's content, and as of when.
+#[derive(Debug)]
+pub(crate) struct Read {
+    /// What reading it came to.
+    pub(crate) content: Result<Bytes, ReadError>,
+    /// When it was still the file that was listed.
+    pub(crate) at: DateTime<Utc>,
+}
+
+/// Files of a source, read in order. What was read and not asked for is dropped with this.
+pub(crate) struct ReadAhead {
+    source: Arc<dyn Source>,
+    clock: Clock,
+    reach: Reach,
+    /// What is still to be read, in order.
+    entries: VecDeque<Entry>,
+    /// What is being read, or was, in order.
+    reads: VecDeque<Pending>,
+    /// The size of the file that was given out last: it is still in memory.
+    given_out: u64,
+}
+
+struct Pending {
+    entry: Entry,
+    size: u64,
+    task: AbortOnDropHandle<Read>,
+}
+
+impl ReadAhead {
+    /// Will read `entries` in their order.
+    pub(crate) fn new(
+        source: Arc<dyn Source>,
+        clock: Clock,
+        reach: Reach,
+        entries: VecDeque<Entry>,
+    ) -> Self {
+        Self {
+            source,
+            clock,
+            reach,
+            entries,
+            reads: VecDeque::new(),
+            given_out: 0,
+        }
+    }
+
+    /// The content of `entry`, which is the next that was not asked for yet; any other is read only
+    /// now. The file that was asked for before counts as done with.
+    pub(crate) async fn read(&mut self, entry: &Entry) -> Read {
+        self.given_out = 0;
+        self.start_reads();
+        let is_next = |pending: &mut Pending| pending.entry == *entry;
+        let Some(Pending { size, task, .. }) = self.reads.pop_front_if(is_next) else {
+            return self.read_now(entry.clone()).await;
+        };
+        self.given_out = size;
+        task.await.unwrap_or_else(|error| self.broken_off(error))
+    }
+
+    fn start_reads(&mut self) {
+        while let Some(entry) = self.entries.front() {
+            let size = self.size_in_memory(entry);
+            let in_memory = self.reads.iter().map(|read| read.size).sum::<u64>() + self.given_out;
+            if !may_start(self.reads.len(), in_memory, size, self.reach.memory) {
+                break;
+            }
+            let Some(entry) = self.entries.pop_front() else {
+                break;
+            };
+            let task = AbortOnDropHandle::new(tokio::spawn(self.read_now(entry.clone())));
+            self.reads.push_back(Pending { entry, size, task });
+        }
+    }
+
+    fn read_now(&self, entry: Entry) -> impl Future<Output = Read> + Send + 'static {
+        let source = Arc::clone(&self.source);
+        let clock = Arc::clone(&self.clock);
+        let largest_file = self.reach.largest_file;
+        async move {
+            // Before, not after: what is written once it was read is not what was read.
+            let at = clock();
+            let content = source.read(&entry, largest_file).await;
+            Read { content, at }
+        }
+    }
+
+    /// A file that is too large is not read.
+    fn size_in_memory(&self, entry: &Entry) -> u64 {
+        if entry.size > self.reach.largest_file {
+            0
+        } else {
+            entry.size
+        }
+    }
+
+    fn broken_off(&self, error: tokio::task::JoinError) -> Read {
+        let failed = SourceError {
+            action: "read",
+            place: self.source.name().to_owned(),
+            transient: true,
+            read_only: false,
+            source: Box::new(error),
+        };
+        Read {
+            content: Err(failed.into()),
+            at: (self.clock)(),
+        }
+    }
+}
+
+/// Whether a file of `size` bytes may be read beside `others` reads, with `in_memory` bytes there.
+fn may_start(others: usize, in_memory: u64, size: u64, memory: u64) -> bool {
+    let is_alone = others == 0 && in_memory == 0;
+    is_alone || (others < MOST_AT_ONCE && in_memory.saturating_add(size) <= memory)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+    use std::sync::Mutex;
+
+    use async_trait::async_trait;
+    use bundle_source::{Location, Removal};
+    use tokio::sync::Notify;
+
+    use super::*;
+
+    #[test]
+    fn reads_start_while_there_is_room() {
+        let check = |others, in_memory, size, expect: bool| {
+            let got = may_start(others, in_memory, size, 100);
+            assert_eq!(got, expect, "{others} {in_memory} {size}");
+        };
+        check(0, 0, 100, true);
+        check(0, 0, 101, true);
+        check(0, 0, u64::MAX, true);
+        check(0, 1, 99, true);
+        check(0, 1, 100, false);
+        check(1, 60, 40, true);
+        check(1, 60, 41, false);
+        check(1, 101, 0, false);
+        check(1, 60, u64::MAX, false);
+        check(MOST_AT_ONCE - 1, 0, 1, true);
+        check(MOST_AT_ONCE, 0, 0, false);
+    }
+
+    /// Files whose reading ends when it is permitted.
+    #[derive(Debug, Default)]
+    struct Gates {
+        begun: Mutex<Vec<String>>,
+        open: Mutex<HashMap<String, Arc<Notify>>>,
+    }
+
+    impl Gates {
+        fn gate(&self, name: &str) -> Arc<Notify> {
+            let mut open = self.open.lock().unwrap();
+            Arc::clone(open.entry(name.to_owned()).or_default())
+        }
+
+        /// The files whose reading has begun, once everything that can happen has.
+        async fn begun(&self) -> Vec<String> {
+            for _ in 0..100 {
+                tokio::task::yield_now().await;
+            }
+            self.begun.lock().unwrap().clone()
+        }
+    }
+
+    #[async_trait]
+    impl Source for Gates {
+        fn name(&self) -> &'static str {
+            "gates"
+        }
+
+        async fn list(&self) -> Result<Vec<Entry>, SourceError> {
+            unreachable!("the files are given")
+        }
+
+        async fn read(&self, entry: &Entry, limit: u64) -> Result<Bytes, ReadError> {
+            let name = entry.location.as_str();
+            self.begun.lock().unwrap().push(name.to_owned());
+            if entry.size > limit {
+                return Err(ReadError::TooLarge {
+                    location: entry.location.clone(),
+                    size: entry.size,
+                    limit,
+                });
+            }
+            self.gate(name).notified().await;
+            Ok(Bytes::copy_from_slice(name.as_bytes()))
+        }
+
+        async fn remove(&self, _: &Entry) -> Result<Removal, SourceError> {
+            unreachable!("nothing is removed")
+        }
+
+        async fn set_aside(&self, _: &Entry, _: &[u8]) -> Result<Option<String>, SourceError> {
+            unreachable!("nothing is set aside")
+        }
+
+        async fn discard(&self, _: &str) -> Result<(), SourceError> {
+            unreachable!("nothing is discarded")
+        }
+    }
+
+    /// A reader of files by name and size, with room for 100 bytes.
+    fn reader(gates: &Arc<Gates>, files: &[(&str, u64)]) -> ReadAhead {
+        let entries = files.iter().map(|(name, size)| entry(name, *size));
+        let reach = Reach {
+            largest_file: 1_000,
+            memory: 100,
+        };
+        let clock: Clock = Arc::new(|| DateTime::UNIX_EPOCH);
+        ReadAhead::new(Arc::clone(gates) as _, clock, reach, entries.collect())
+    }
+
+    fn entry(name: &str, size: u64) -> Entry {
+        Entry {
+            location: Location::new(name),
+            size,
+            modified: DateTime::UNIX_EPOCH,
+            etag: None,
+        }
+    }
+
+    async fn read(reader: &mut ReadAhead, file: (&str, u64)) -> Bytes {
+        reader.read(&entry(file.0, file.1)).await.content.unwrap()
+    }
+
+    #[tokio::test]
+    async fn files_come_in_order_whichever_is_read_first() {
+        let gates = Arc::new(Gates::default());
+        let mut reader = reader(&gates, &[("a", 10), ("b", 10), ("c", 10)]);
+        for name in ["c", "b", "a"] {
+            gates.gate(name).notify_one();
+        }
+        for name in ["a", "b", "c"] {
+            assert_eq!(read(&mut reader, (name, 10)).await, name);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_file_out_of_order_is_read_all_the_same() {
+        let gates = Arc::new(Gates::default());
+        let mut reader = reader(&gates, &[("a", 10), ("b", 10)]);
+        for name in ["x", "a"] {
+            gates.gate(name).notify_one();
+            assert_eq!(read(&mut reader, (name, 10)).await, name);
+        }
+    }
+
+    #[tokio::test]
+    async fn memory_is_bounded_and_a_large_file_is_read_alone() {
+        let gates = Arc::new(Gates::default());
+        let files = [("a", 40), ("b", 60), ("c", 1), ("d", 500), ("e", 1)];
+        let mut reader = reader(&gates, &files);
+        let begun_after = ["a b", "a b c", "a b c", "a b c d", "a b c d e"];
+        for (file, begun) in files.into_iter().zip(begun_after) {
+            gates.gate(file.0).notify_one();
+            assert_eq!(read(&mut reader, file).await, file.0);
+            assert_eq!(gates.begun().await.join(" "), begun, "after {}", file.0);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_too_large_takes_no_room() {
+        let gates = Arc::new(Gates::default());
+        let mut reader = reader(&gates, &[("a", 100), ("b", 1_001)]);
+        gates.gate("a").notify_one();
+        assert_eq!(read(&mut reader, ("a", 100)).await, "a");
+        assert_eq!(gates.begun().await, ["a", "b"]);
+        let refused = reader.read(&entry("b", 1_001)).await;
+        assert!(matches!(refused.content, Err(ReadError::TooLarge { .. })));
+    }
+
+    #[tokio::test]
+    async fn what_nobody_asks_for_any_more_is_not_read_on() {
+        let gates = Arc::new(Gates::default());
+        let mut reader = reader(&gates, &[("a", 1), ("b", 1)]);
+        gates.gate("a").notify_one();
+        read(&mut reader, ("a", 1)).await;
+        gates.begun().await;
+        // Ourselves, the reader, and its task that waits at the gate.
+        assert_eq!(Arc::strong_count(&gates), 3);
+        drop(reader);
+        gates.begun().await;
+        assert_eq!(Arc::strong_count(&gates), 1);
+    }
+}
