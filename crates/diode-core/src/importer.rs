@@ -16,6 +16,7 @@ use opencti_client::{Platform, PlatformVersion, Queue};
 use stix_bundle::{Limits, Profile};
 use tokio_util::sync::CancellationToken;
 
+use self::aside::Permission;
 use crate::connectors::Connectors;
 use crate::delivery::Courier;
 use crate::ledger::Known;
@@ -78,6 +79,8 @@ pub struct Importer {
     courier: Courier,
     rules: Rules,
     max_in_flight_bytes: u64,
+    removing: Permission,
+    setting_aside: Permission,
 }
 
 impl fmt::Debug for Importer {
@@ -119,6 +122,8 @@ impl Importer {
             courier,
             rules,
             max_in_flight_bytes: MAX_IN_FLIGHT_BYTES,
+            removing: Permission::default(),
+            setting_aside: Permission::default(),
         }
     }
 
@@ -168,6 +173,8 @@ impl Importer {
     /// `watermark` is the source's in the connector's state. It counts only in the first pass of
     /// all, for what the peer has imported before us.
     pub async fn pass(&mut self, watermark: Option<f64>) -> PassReport {
+        self.removing.ask_again();
+        self.setting_aside.ask_again();
         let mut course = Course {
             report: PassReport::new(self.source.name()),
             ..Course::default()

@@ -1,6 +1,8 @@
 //! Cleaning up: what leaves its place, and how that is remembered.
 
-use bundle_source::{Entry, Removal};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bundle_source::{Entry, Removal, SourceError};
 use chrono::TimeDelta;
 
 use super::Importer;
@@ -13,11 +15,50 @@ use crate::trouble::{Fatal, chain};
 /// How long the ledger knows of a file that is gone.
 const REMEMBERED: TimeDelta = TimeDelta::days(90);
 
+/// Whether a source permits a kind of change. Where it does not, that is said once, and tried once
+/// in a pass: the ledger keeps what stays from being imported again.
+#[derive(Debug, Default)]
+pub(super) struct Permission {
+    is_refused: AtomicBool,
+    is_said: AtomicBool,
+}
+
+impl Permission {
+    /// A new pass begins: it may have been granted since.
+    pub(super) fn ask_again(&self) {
+        self.is_refused.store(false, Ordering::Relaxed);
+    }
+
+    fn is_refused(&self) -> bool {
+        self.is_refused.load(Ordering::Relaxed)
+    }
+
+    fn granted(&self) {
+        self.is_said.store(false, Ordering::Relaxed);
+    }
+
+    fn refused(&self, source: &str, error: &SourceError) {
+        self.is_refused.store(true, Ordering::Relaxed);
+        if !self.is_said.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                source,
+                error = chain(error),
+                "this source permits reading only: what was imported or rejected stays in its place, \
+                 and is not imported again"
+            );
+        }
+    }
+}
+
 impl Importer {
     /// Deletes a file whose import is recorded. Where that fails, the next pass tries again.
     pub(super) async fn remove(&self, entry: &Entry) -> Result<bool, Fatal> {
+        if self.removing.is_refused() {
+            return Ok(false);
+        }
         match self.source.remove(entry).await {
             Ok(Removal::Removed | Removal::AlreadyGone) => {
+                self.removing.granted();
                 self.left(entry, None)?;
                 Ok(true)
             }
@@ -26,6 +67,10 @@ impl Importer {
                     file = entry.location.as_str(),
                     "another file has taken an imported one's name; it is imported next"
                 );
+                Ok(false)
+            }
+            Err(error) if error.read_only => {
+                self.removing.refused(self.source.name(), &error);
                 Ok(false)
             }
             Err(error) => {
@@ -41,12 +86,20 @@ impl Importer {
 
     /// Moves a file away whose refusal is recorded. Where that fails, the next pass tries again.
     pub(super) async fn set_aside(&self, entry: &Entry) -> Result<Option<String>, Fatal> {
+        if self.setting_aside.is_refused() {
+            return Ok(None);
+        }
         let reason = self.ledger.reason(self.source.name(), &entry.location)?;
         let reason = reason.unwrap_or_else(|| b"{}\n".to_vec());
         match self.source.set_aside(entry, &reason).await {
             Ok(moved_to) => {
+                self.setting_aside.granted();
                 self.left(entry, moved_to.as_deref())?;
                 Ok(moved_to)
+            }
+            Err(error) if error.read_only => {
+                self.setting_aside.refused(self.source.name(), &error);
+                Ok(None)
             }
             Err(error) => {
                 tracing::error!(

@@ -208,16 +208,22 @@ struct StubbornSource {
     inner: LocalSource,
     diary: Diary,
     stuck: Mutex<bool>,
+    read_only: Mutex<bool>,
 }
 
 impl StubbornSource {
     fn act(&self, action: &'static str, entry: &Entry) -> Result<(), SourceError> {
-        if *self.stuck.lock().unwrap() {
+        let read_only = *self.read_only.lock().unwrap();
+        if read_only {
+            let refused = format!("refuse to {action} {}", entry.location);
+            self.diary.lock().unwrap().push(refused);
+        }
+        if read_only || *self.stuck.lock().unwrap() {
             return Err(SourceError {
                 action,
                 place: entry.location.to_string(),
-                transient: true,
-                read_only: false,
+                transient: !read_only,
+                read_only,
                 source: "made to fail".into(),
             });
         }
@@ -308,6 +314,7 @@ impl Bench {
                 inner: LocalSource::new(folder.path(), None).unwrap(),
                 diary: Arc::clone(&diary),
                 stuck: Mutex::new(false),
+                read_only: Mutex::new(false),
             }),
             folder,
             diary,
@@ -662,6 +669,7 @@ async fn killed_while_deleting_nothing_is_sent_again_and_nothing_stays_hidden() 
         inner: LocalSource::new(bench.folder.path(), None).unwrap(),
         diary: Arc::clone(&bench.diary),
         stuck: Mutex::new(false),
+        read_only: Mutex::new(false),
     });
     bench.pass().await;
     assert_eq!(bench.diary(), ["remove a.json"]);
@@ -842,4 +850,29 @@ async fn without_the_folder_nothing_counts_as_gone() {
     std::fs::rename(&hidden, bench.folder.path()).unwrap();
     assert!(!bench.pass().await.is_eventful());
     assert_eq!(bench.diary(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_source_that_is_read_only_is_asked_for_a_change_once_in_a_pass() {
+    let bench = Bench {
+        after_import: AfterImport::Keep,
+        ..Bench::new()
+    };
+    for name in ["1.json", "2.json"] {
+        bench.put(name, "no JSON", 60);
+    }
+    bench.put("3.json", &envelope("c", &[identity("a")]), 50);
+    *bench.source.read_only.lock().unwrap() = true;
+    let mut importer = bench.importer();
+    let report = importer.pass(None).await;
+    assert_eq!(report.count(Outcome::Rejected), 2);
+    assert_eq!(report.count(Outcome::Imported), 1);
+    let mut diary = bench.diary();
+    diary.retain(|line| line.starts_with("refuse"));
+    assert_eq!(diary, ["refuse to set aside 1.json"]);
+    assert!(!importer.pass(None).await.is_eventful());
+    assert_eq!(bench.diary(), ["refuse to set aside 1.json"]);
+    *bench.source.read_only.lock().unwrap() = false;
+    importer.pass(None).await;
+    assert_eq!(bench.diary(), ["set aside 1.json", "set aside 2.json"]);
 }
