@@ -39,7 +39,8 @@ pub struct S3Config {
     /// environment (`AWS_ACCESS_KEY_ID` and so on), a web identity, a container's role, and the
     /// machine's.
     pub keys: Option<S3Keys>,
-    /// The folder that bundles wait in, at any depth; `/`, `.` or nothing for the whole bucket.
+    /// The folder that bundles wait in, at any depth; `/`, `.` or nothing for the whole bucket. With a
+    /// slash at its beginning, it is the folder of the keys that begin with a slash, and of no others.
     pub folder: String,
     /// The folder for rejected files; `rejected` within `folder` if there is none.
     pub rejected_folder: Option<String>,

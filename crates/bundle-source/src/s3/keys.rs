@@ -137,14 +137,15 @@ fn is_relative(text: &str) -> bool {
     text.split('/').any(|segment| matches!(segment, "." | ".."))
 }
 
-/// How the keys of a folder begin: empty for the whole bucket, or with a slash at the end.
+/// How the keys of a folder begin: empty for the whole bucket, or with a slash at the end. A slash at
+/// its beginning is part of it: a key may begin with one, and OpenCTI's exporter puts it there.
 fn prefix(folder: &str, setting: S3Setting) -> Result<String, Unusable> {
     let unusable = |why| Err(Unusable::new(setting, folder, why));
-    let name = folder.trim_matches('/');
-    if setting == S3Setting::Folder && matches!(name, "" | ".") {
+    let name = folder.trim_end_matches('/');
+    if setting == S3Setting::Folder && matches!(name, "" | "." | "/.") {
         return Ok(String::new());
     }
-    if name.is_empty() {
+    if matches!(name, "" | "." | "/.") {
         return unusable("it is the whole bucket");
     }
     if name.contains(char::is_control) || is_relative(name) || name.contains("//") {
@@ -174,7 +175,8 @@ mod tests {
             assert_eq!((&*area.folder, &*area.rejected), expect, "{folder:?}");
         };
         check("connectors", None, ("connectors/", "connectors/rejected/"));
-        check("/a/b/", None, ("a/b/", "a/b/rejected/"));
+        check("a/b/", None, ("a/b/", "a/b/rejected/"));
+        check("/a/b//", None, ("/a/b/", "/a/b/rejected/"));
         check("a", Some("b/c/"), ("a/", "b/c/"));
         check("a", Some("ab"), ("a/", "ab/"));
         check("ab", Some("a"), ("ab/", "a/"));
@@ -196,7 +198,8 @@ mod tests {
         check("a\n", None, S3Setting::Folder);
         check(&"a".repeat(513), None, S3Setting::Folder);
         check("a", Some("a"), S3Setting::RejectedFolder);
-        check("a/b", Some("/a/"), S3Setting::RejectedFolder);
+        check("//a", None, S3Setting::Folder);
+        check("a/b", Some("a/"), S3Setting::RejectedFolder);
         check("a", Some("/"), S3Setting::RejectedFolder);
         check("a", Some("."), S3Setting::RejectedFolder);
         check("", Some(""), S3Setting::RejectedFolder);

@@ -28,13 +28,13 @@ use crate::{Entry, ReadError, Removal, Source, SourceError};
 ///
 /// let source = S3Source::new(&S3Config {
 ///     endpoint: Some("http://minio:9000".into()),
-///     ..S3Config::new("diode", "/connectors/")
+///     ..S3Config::new("diode", "connectors/")
 /// })?;
 /// assert_eq!(source.name(), "s3://diode/connectors");
 ///
 /// let refused = S3Source::new(&S3Config {
 ///     endpoint: Some("http://minio:9000/diode".into()),
-///     ..S3Config::new("diode", "/connectors/")
+///     ..S3Config::new("diode", "connectors/")
 /// })
 /// .unwrap_err();
 /// assert_eq!(refused.to_string(), "cannot use http://minio:9000/diode as the endpoint");
