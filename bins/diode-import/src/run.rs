@@ -7,6 +7,7 @@ use opencti_client::ErrorClass;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use crate::bucket::Unusable;
 use crate::claims::{self, Turn};
 use crate::exit::Exit;
 use crate::settings::Settings;
@@ -27,7 +28,7 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<Exit> {
         Turn::Taken => return Ok(Exit::Taken),
         Turn::Stopped => return Ok(Exit::Done),
     };
-    let prepared = wire::prepare(&settings)?;
+    let mut prepared = wire::prepare(&settings)?;
     let once = settings.connector.run_and_terminate;
     let patience = if once {
         Patience::None
@@ -39,6 +40,12 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<Exit> {
         Err(error) => return Ok(failed_to_start(&error)),
     };
     announce(&settings, &greeting);
+    tokio::select! {
+        added = prepared.add_bucket(&settings, &greeting) => if let Err(unusable) = added {
+            return Ok(without_bucket(&unusable));
+        },
+        () = stop.cancelled() => return Ok(Exit::Done),
+    }
     let mut service = prepared.service(&settings, &greeting, stop.clone());
     let working = async {
         if once {
@@ -69,6 +76,14 @@ fn announce(settings: &Settings, greeting: &Greeting) {
         state_path = %settings.diode_import.state_path.display(),
         "registered on the platform"
     );
+}
+
+/// Nothing is imported from the directory either: half of what was asked for would look like all.
+fn without_bucket(unusable: &Unusable) -> Exit {
+    for line in &unusable.0 {
+        tracing::error!("{line}");
+    }
+    Exit::Misconfigured
 }
 
 fn failed_to_start(error: &StartError) -> Exit {

@@ -18,6 +18,7 @@ use opencti_client::{
 use stix_bundle::Profile;
 use tokio_util::sync::CancellationToken;
 
+use crate::bucket::{self, Unusable};
 use crate::settings::{Mq, QueueProtocol, Settings};
 
 /// pycti's rhythm.
@@ -94,13 +95,37 @@ fn sources(settings: &Settings) -> anyhow::Result<Vec<PreparedSource>> {
         });
     }
     anyhow::ensure!(
-        !sources.is_empty(),
-        "nothing to import from: set DIODE_IMPORT_GET_FROM_DIRECTORY=true"
+        !sources.is_empty() || settings.diode_import.s3.is_some(),
+        "nothing to import from: set DIODE_IMPORT_GET_FROM_DIRECTORY or DIODE_IMPORT_GET_FROM_S3 to \
+         true"
     );
     Ok(sources)
 }
 
 impl Prepared {
+    /// Adds the bucket, if files are imported from one. The platform may know what is not set of it.
+    ///
+    /// # Errors
+    /// [`Unusable`]
+    pub(crate) async fn add_bucket(
+        &mut self,
+        settings: &Settings,
+        greeting: &Greeting,
+    ) -> Result<(), Unusable> {
+        let Some(s3) = &settings.diode_import.s3 else {
+            return Ok(());
+        };
+        let tls = &settings.opencti.tls;
+        let source = bucket::source(s3, tls, &*self.platform, &self.own, greeting).await?;
+        tracing::info!(source = source.name(), "importing from a bucket");
+        self.sources.push(PreparedSource {
+            source,
+            state_key: StateKey::S3,
+            retention_days: s3.retention_days,
+        });
+        Ok(())
+    }
+
     /// The service, now that the platform has told where the broker is.
     pub(crate) fn service(
         self,
@@ -181,6 +206,7 @@ impl Shared {
         };
         let rules = rules(settings, source.retention_days);
         Importer::new(parts, rules, self.version)
+            .with_max_in_flight_bytes(settings.diode_import.max_in_flight_bytes)
     }
 }
 

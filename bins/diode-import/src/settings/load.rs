@@ -13,6 +13,7 @@ use super::layers::Layers;
 use super::model::{Connector, DiodeImport, DirectorySettings, Settings};
 use super::problem::{Problem, Refusal};
 use super::reader::Reader;
+use super::s3::s3;
 use super::state_path::default_state_path;
 use super::table;
 use super::transport::{mq, opencti};
@@ -135,6 +136,7 @@ fn diode_import(
     environment: &BTreeMap<String, String>,
 ) -> Option<DiodeImport> {
     let directory = directory(reader);
+    let s3 = s3(reader);
     let delete_after_import =
         reader.required(&table::DIODE_IMPORT_DELETE_AFTER_IMPORT, forms::boolean);
     let mappings = applicant_mappings(reader);
@@ -142,14 +144,17 @@ fn diode_import(
     let settle = reader.number(&table::DIODE_IMPORT_SETTLE_SECONDS);
     let rejected_path = reader.optional(&table::DIODE_IMPORT_REJECTED_PATH, forms::path);
     let limits = limits(reader);
+    let max_in_flight_bytes = reader.number(&table::DIODE_IMPORT_MAX_IN_FLIGHT_BYTES);
     Some(DiodeImport {
         directory,
+        s3,
         delete_after_import: delete_after_import?,
         applicant_mappings: mappings,
         state_path: state_path?,
         settle: Duration::from_secs(settle?),
         rejected_path,
         limits: limits?,
+        max_in_flight_bytes: max_in_flight_bytes?,
     })
 }
 

@@ -82,6 +82,7 @@ fn the_defaults_are_those_of_the_table() {
                     ),
                 },
             ),
+            s3: None,
             delete_after_import: true,
             applicant_mappings: {},
             state_path: "/state",
@@ -93,6 +94,7 @@ fn the_defaults_are_those_of_the_table() {
                 max_depth: 128,
                 max_refs: 100000,
             },
+            max_in_flight_bytes: 67108864,
         },
     )
     "#);
@@ -346,4 +348,63 @@ fn applicants_that_are_no_ids_are_warned_of() {
     let mappings = format!("{uuid}:{uuid}, alice:{uuid}, bob:alice");
     let more = [("DIODE_IMPORT_APPLICANT_MAPPINGS", mappings.as_str())];
     insta::assert_snapshot!(load(&more, None).warnings.join("\n"), @r#"DIODE_IMPORT_APPLICANT_MAPPINGS has ids that are no UUIDs, as those of users are: "alice", "bob""#);
+}
+
+#[test]
+fn a_bucket_s_settings_are_ours_or_else_pycti_s() {
+    let Loaded { value, warnings } = load(
+        &[
+            ("DIODE_IMPORT_GET_FROM_S3", "true"),
+            ("DIODE_IMPORT_S3_ENDPOINT", "ours"),
+            ("S3_ENDPOINT", "pycti's"),
+            ("S3_PORT", "9000"),
+            ("S3_USE_SSL", "no"),
+            ("S3_SECRET_KEY", "the-secret"),
+        ],
+        Some("diode_import:\n  s3_access_key: the-access\n  get_from_s3_retention: 0\n"),
+    );
+    assert_eq!(warnings, [""; 0]);
+    let s3 = value.diode_import.s3.unwrap();
+    assert_eq!(s3.endpoint.as_deref(), Some("ours"));
+    assert_eq!((s3.port, s3.use_ssl), (Some(9000), Some(false)));
+    assert_eq!(s3.access_key.as_ref().unwrap().expose(), "the-access");
+    assert_eq!(s3.secret_key.as_ref().unwrap().expose(), "the-secret");
+    assert_eq!((s3.bucket.as_deref(), s3.region.as_deref()), (None, None));
+    assert_eq!((&*s3.folder, s3.retention_days), ("connectors", None));
+    let shown = format!("{s3:?}");
+    assert!(!shown.contains("the-"), "{shown}");
+}
+
+#[test]
+fn a_bucket_s_settings_are_all_judged() {
+    let wrong = [
+        ("DIODE_IMPORT_GET_FROM_S3", "perhaps"),
+        ("DIODE_IMPORT_S3_PORT", "9000"),
+        ("S3_PORT", "many"),
+        ("DIODE_IMPORT_S3_USE_SSL", "maybe"),
+    ];
+    let said = refuse(&[LEAST, &wrong], None);
+    for name in [
+        "DIODE_IMPORT_GET_FROM_S3 ",
+        "S3_PORT",
+        "DIODE_IMPORT_S3_USE_SSL",
+    ] {
+        assert!(said.contains(name), "{name} is not in {said}");
+    }
+}
+
+#[test]
+fn a_folder_that_begins_with_a_slash_is_told() {
+    for (folder, expect) in [
+        ("/", 0),
+        ("/.", 0),
+        ("a", 0),
+        ("a/", 0),
+        ("/a", 1),
+        ("/a/", 1),
+    ] {
+        let on = ("DIODE_IMPORT_GET_FROM_S3", "true");
+        let loaded = load(&[on, ("DIODE_IMPORT_GET_FROM_S3_FOLDER", folder)], None);
+        assert_eq!(loaded.warnings.len(), expect, "{folder}");
+    }
 }

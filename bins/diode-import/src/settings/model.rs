@@ -8,6 +8,8 @@ use opencti_client::{ConnectorType, HttpProxy, Secret, TlsOptions};
 use stix_bundle::Limits;
 use url::Url;
 
+use super::s3::S3Settings;
+
 /// All settings. Only [`Settings::load`] builds them.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
@@ -93,6 +95,8 @@ pub(crate) enum QueueProtocol {
 pub(crate) struct DiodeImport {
     /// The directory that files are imported from, if they are.
     pub(crate) directory: Option<DirectorySettings>,
+    /// The bucket that files are imported from, if they are.
+    pub(crate) s3: Option<S3Settings>,
     /// Imported files are deleted, not kept.
     pub(crate) delete_after_import: bool,
     /// Users of the other platform, and who they are on this one, by id.
@@ -105,6 +109,8 @@ pub(crate) struct DiodeImport {
     pub(crate) rejected_path: Option<PathBuf>,
     /// Limits on what comes from the other side.
     pub(crate) limits: Limits,
+    /// How many bytes of files may be in memory.
+    pub(crate) max_in_flight_bytes: u64,
 }
 
 /// Section `mq`: each part on its own overrules what the platform tells of the broker. What is said

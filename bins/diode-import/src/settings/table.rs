@@ -103,50 +103,39 @@ settings! {
         .help("After so many days, imported files that were kept and rejected files are deleted; 0: never. A file that was not imported is never deleted.");
     DIODE_IMPORT_GET_FROM_S3 = Setting::peer("diode_import.get_from_s3", Kind::Boolean)
         .default("false")
-        .planned()
-        .help("Imports files from an S3 bucket.");
+        .help("Imports files from an S3 bucket: each object below the folder whose key ends in `.json`.");
     DIODE_IMPORT_GET_FROM_S3_BUCKET = Setting::peer("diode_import.get_from_s3_bucket", Kind::Text)
         .derived("the platform's")
-        .planned()
         .help("The bucket.");
     DIODE_IMPORT_GET_FROM_S3_FOLDER = Setting::peer("diode_import.get_from_s3_folder", Kind::Text)
         .default("connectors")
-        .planned()
-        .help("The folder in the bucket; `/` or `.`: its root.");
+        .help("The folder in the bucket; `/` or `.`: its root. What is no envelope is never touched.");
     DIODE_IMPORT_GET_FROM_S3_RETENTION = Setting::peer("diode_import.get_from_s3_retention", DAYS)
         .default("7")
-        .planned()
         .help("As for the directory.");
     DIODE_IMPORT_S3_ENDPOINT = Setting::peer("diode_import.s3_endpoint", Kind::Text)
         .derived("the platform's")
-        .planned()
-        .help("The S3 server: a host, or a full URL.");
+        .help("The S3 server: a host, or a full URL; for AWS such as s3.eu-west-3.amazonaws.com. Platforms before 6.9.10 do not tell theirs.");
     DIODE_IMPORT_S3_PORT = Setting::peer("diode_import.s3_port", PORT)
         .derived("the platform's")
-        .planned()
         .help("The S3 server's port.");
     DIODE_IMPORT_S3_ACCESS_KEY = Setting::peer("diode_import.s3_access_key", Kind::Text)
         .derived("the platform's")
-        .planned()
         .secret()
-        .help("Access key.");
+        .help("Access key. Where neither is given nor told by the platform, credentials come from AWS's usual places: the environment, a web identity, the machine's role.");
     DIODE_IMPORT_S3_SECRET_KEY = Setting::peer("diode_import.s3_secret_key", Kind::Text)
         .derived("the platform's")
-        .planned()
         .secret()
         .help("Secret key.");
     DIODE_IMPORT_S3_USE_SSL = Setting::peer("diode_import.s3_use_ssl", Kind::Boolean)
-        .default("true")
-        .planned()
-        .help("TLS to the S3 server.");
+        .derived("the platform's, else true")
+        .help("TLS to the S3 server, where the endpoint is no URL that says so itself.");
     DIODE_IMPORT_S3_BUCKET_REGION = Setting::peer("diode_import.s3_bucket_region", Kind::Text)
         .derived("the platform's")
-        .planned()
         .help("The bucket's region.");
     DIODE_IMPORT_S3_REJECTED_FOLDER = Setting::own("diode_import.s3_rejected_folder", Kind::Text)
         .derived("`rejected` under the folder")
-        .planned()
-        .help("Where rejected objects go.");
+        .help("The folder in the bucket that rejected objects are moved to, each with its reason beside it.");
     DIODE_IMPORT_DELETE_AFTER_IMPORT = Setting::peer("diode_import.delete_after_import", Kind::Boolean)
         .default("true")
         .help("Deletes each file once it is imported. A file that was not imported is never deleted.");
@@ -186,8 +175,7 @@ settings! {
         .help("The most references that one object may have.");
     DIODE_IMPORT_MAX_IN_FLIGHT_BYTES = Setting::own("diode_import.max_in_flight_bytes", Kind::Whole { unit: "bytes", min: 1, max: 1 << 40 })
         .default("67108864")
-        .planned()
-        .help("Memory for reading ahead and for messages that are not confirmed.");
+        .help("Memory for files: for the one that is imported, and for those behind it that are read meanwhile. A larger file is read alone.");
     DIODE_IMPORT_VALIDATION_MODE = Setting::own("diode_import.validation_mode", Kind::OneOf(&["draft", "workbench", "off", "auto"]))
         .default("auto")
         .planned()
@@ -232,15 +220,15 @@ settings! {
         .help("As DIODE_IMPORT_S3_BUCKET_REGION, where that is not given.");
 
     HTTPS_CA_CERTIFICATES = Setting::environment_only(Origin::Pycti, Kind::Pem)
-        .help("Certificate authorities that may vouch for the platform, besides those of OPENCTI_SSL_VERIFY.");
+        .help("Certificate authorities that may vouch for the platform and the S3 server, besides those of OPENCTI_SSL_VERIFY.");
     HTTP_PROXY = Setting::environment_only(Origin::Peer, Kind::Proxy)
         .formerly("http_proxy")
         .secret()
-        .help("The proxy through which a platform at an http address is reached. Never the broker.");
+        .help("The proxy through which a platform or an S3 server at an http address is reached. Never the broker.");
     HTTPS_PROXY = Setting::environment_only(Origin::Peer, Kind::Proxy)
         .formerly("https_proxy")
         .secret()
-        .help("The proxy through which a platform at an https address is reached. Never the broker.");
+        .help("The proxy through which a platform or an S3 server at an https address is reached. Never the broker.");
     ALL_PROXY = Setting::environment_only(Origin::Peer, Kind::Proxy)
         .formerly("all_proxy")
         .secret()
@@ -285,9 +273,7 @@ const fn mq(key: &'static str, kind: Kind) -> Setting {
 
 /// A part of pycti's S3 settings.
 const fn s3(key: &'static str, kind: Kind) -> Setting {
-    Setting::pycti(key, kind)
-        .derived("from the registration")
-        .planned()
+    Setting::pycti(key, kind).derived("from the registration")
 }
 
 #[cfg(test)]

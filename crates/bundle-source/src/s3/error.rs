@@ -145,7 +145,9 @@ impl S3Error {
         match self {
             Self::Setting { setting, .. } => Some(*setting),
             Self::Unreachable(_) => Some(S3Setting::Endpoint),
-            Self::NoCredentials(_) | Self::UnknownAccessKey => Some(S3Setting::AccessKey),
+            Self::NoCredentials(_) | Self::UnknownAccessKey | Self::Denied(_) => {
+                Some(S3Setting::AccessKey)
+            }
             Self::WrongSecretKey => Some(S3Setting::SecretKey),
             Self::NoBucket => Some(S3Setting::Bucket),
             Self::WrongRegion { .. } => Some(S3Setting::Region),
