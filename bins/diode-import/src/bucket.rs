@@ -11,7 +11,7 @@ use bundle_source::{
     SourceError,
 };
 use bytes::Bytes;
-use diode_core::{Greeting, chain};
+use diode_core::{Company, Greeting, chain};
 use opencti_client::{
     ApiError, Pem, Platform, PlatformVersion, Registration, S3Connection, TlsOptions, Trust,
 };
@@ -31,7 +31,7 @@ impl Unusable {
     }
 }
 
-/// The bucket as a source. What is not set is asked of the platform, each value on its own.
+/// The bucket as a source, and whose files are in it. What is not set is asked of the platform, each value on its own.
 ///
 /// # Errors
 /// [`Unusable`]: something is neither set nor told, or cannot be used.
@@ -41,7 +41,7 @@ pub(crate) async fn source(
     platform: &dyn Platform,
     own: &Registration,
     greeting: &Greeting,
-) -> Result<Arc<dyn Source>, Unusable> {
+) -> Result<(Arc<dyn Source>, Company), Unusable> {
     let told = if is_complete(settings) {
         Ok(None)
     } else {
@@ -62,7 +62,12 @@ pub(crate) async fn source(
         ..config(settings, connection)
     };
     let bucket = S3Source::new(&config).map_err(|error| Unusable::of(&named(error)))?;
-    Ok(Arc::new(Bucket(bucket)))
+    let company = if bucket.is_whole_bucket() {
+        Company::Shared
+    } else {
+        Company::Ours
+    };
+    Ok((Arc::new(Bucket(bucket)), company))
 }
 
 /// Whether there is nothing to ask the platform for.

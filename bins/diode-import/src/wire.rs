@@ -8,8 +8,8 @@ use anyhow::Context as _;
 use bundle_source::{LocalSource, Source};
 use chrono::Utc;
 use diode_core::{
-    AfterImport, Applicants, Connectors, Greeting, Importer, Ledger, OpenWorks, Origin, Parts,
-    Policy, Rules, Schedule, Service, StateKey, Works,
+    AfterImport, Applicants, Company, Connectors, Greeting, Importer, Ledger, OpenWorks, Origin,
+    Parts, Policy, Rules, Schedule, Service, StateKey, Works,
 };
 use opencti_client::{
     AmqpOptions, AmqpQueue, ApiQueue, BrokerAddress, Client, ClientConfig, Platform,
@@ -37,6 +37,7 @@ pub(crate) struct Prepared {
 struct PreparedSource {
     source: Arc<dyn Source>,
     state_key: StateKey,
+    company: Company,
     retention_days: Option<u32>,
 }
 
@@ -91,6 +92,7 @@ fn sources(settings: &Settings) -> anyhow::Result<Vec<PreparedSource>> {
         sources.push(PreparedSource {
             source: Arc::new(LocalSource::new(&directory.path, rejected)?),
             state_key: StateKey::Directory,
+            company: Company::Ours,
             retention_days: directory.retention_days,
         });
     }
@@ -116,11 +118,13 @@ impl Prepared {
             return Ok(());
         };
         let tls = &settings.opencti.tls;
-        let source = bucket::source(s3, tls, &*self.platform, &self.own, greeting).await?;
+        let (source, company) =
+            bucket::source(s3, tls, &*self.platform, &self.own, greeting).await?;
         tracing::info!(source = source.name(), "importing from a bucket");
         self.sources.push(PreparedSource {
             source,
             state_key: StateKey::S3,
+            company,
             retention_days: s3.retention_days,
         });
         Ok(())
@@ -207,6 +211,7 @@ impl Shared {
         let rules = rules(settings, source.retention_days);
         Importer::new(parts, rules, self.version)
             .with_max_in_flight_bytes(settings.diode_import.max_in_flight_bytes)
+            .with_company(source.company)
     }
 }
 

@@ -26,7 +26,7 @@ use crate::report::{FileReport, Interruption, PassReport};
 use crate::state::StateKey;
 use crate::trouble::{Fatal, Reach, Trouble, chain};
 use crate::works::Works;
-use crate::{Applicants, Ledger, LedgerError, Outcome};
+use crate::{Applicants, Code, Ledger, LedgerError, Outcome};
 
 /// How much of files is in memory at most, where nothing else is said.
 const MAX_IN_FLIGHT_BYTES: u64 = 64 << 20;
@@ -69,6 +69,16 @@ pub struct Rules {
     pub applicants: Applicants,
 }
 
+/// Whose files lie where ours do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Company {
+    /// Only what is to be imported: a file that cannot be understood is rejected.
+    Ours,
+    /// Others keep files of their own there, as the platform does in its bucket: a file that cannot be
+    /// understood may be one of theirs, and is left where it is.
+    Shared,
+}
+
 /// Imports the files of one source.
 pub struct Importer {
     source: Arc<dyn Source>,
@@ -79,6 +89,7 @@ pub struct Importer {
     courier: Courier,
     rules: Rules,
     max_in_flight_bytes: u64,
+    company: Company,
     removing: Permission,
     setting_aside: Permission,
 }
@@ -122,6 +133,7 @@ impl Importer {
             courier,
             rules,
             max_in_flight_bytes: MAX_IN_FLIGHT_BYTES,
+            company: Company::Ours,
             removing: Permission::default(),
             setting_aside: Permission::default(),
         }
@@ -135,6 +147,12 @@ impl Importer {
             max_in_flight_bytes,
             ..self
         }
+    }
+
+    /// The same, for a source with files of that company.
+    #[must_use]
+    pub fn with_company(self, company: Company) -> Self {
+        Self { company, ..self }
     }
 
     /// The source's name, for logs and for the ledger.
@@ -344,7 +362,15 @@ fn log(file: &FileReport, details: &file::Details<'_>) {
     }
     match file.outcome {
         Outcome::Imported => line!(info, "file imported"),
-        Outcome::Ignored => line!(info, "file ignored: it is left where it is"),
+        Outcome::Ignored if file.code == Some(Code::NotAnEnvelope) => {
+            line!(info, "file ignored: it is left where it is");
+        }
+        Outcome::Ignored => {
+            line!(
+                warn,
+                "file ignored: it cannot be understood, and may be somebody else's"
+            );
+        }
         Outcome::Waiting => line!(warn, "file waits"),
         Outcome::Partial => line!(error, "file imported in part"),
         Outcome::Rejected => line!(error, "file rejected"),

@@ -25,7 +25,7 @@ pub use claim::{Claim, ClaimError, Claimed};
 pub use connectors::Connectors;
 pub use envelope::{Envelope, Validation, is_envelope};
 pub use examine::{Examined, Import, LeftOut, examine, findings, fingerprint, left_out};
-pub use importer::{Clock, Importer, Parts, Rules};
+pub use importer::{Clock, Company, Importer, Parts, Rules};
 pub use ledger::{
     FILE_NAME, History, HistoryEntry, Known, Ledger, LedgerError, Origin, Place, Record, SetAside,
 };

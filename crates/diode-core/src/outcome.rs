@@ -133,6 +133,16 @@ impl Code {
 
     /// Whether a file that is still being copied could look like this.
     pub fn may_be_unfinished(self) -> bool {
+        self.is_of_the_bytes()
+    }
+
+    /// Whether a file that is no envelope could look like this: nothing says whose it is.
+    pub fn may_be_anybodys(self) -> bool {
+        self.is_of_the_bytes()
+    }
+
+    /// Whether the file was not even understood as JSON.
+    fn is_of_the_bytes(self) -> bool {
         matches!(
             self,
             Self::InvalidJson | Self::InvalidUtf8 | Self::TooLarge | Self::TooDeep

@@ -86,6 +86,11 @@ impl Area {
         &self.folder
     }
 
+    /// Whether the folder is the whole bucket.
+    pub(super) fn is_whole_bucket(&self) -> bool {
+        self.folder.is_empty()
+    }
+
     /// Tells what a key says about its object.
     pub(super) fn judge(&self, key: &[u8]) -> Verdict {
         let Some(location) = key.strip_prefix(self.folder.as_bytes()) else {
@@ -182,6 +187,7 @@ mod tests {
         check("ab", Some("a"), ("ab/", "a/"));
         for root in ["", "/", ".", "./", "/./"] {
             check(root, None, ("", "rejected/"));
+            assert!(area(root, None).unwrap().is_whole_bucket());
             check(root, Some("x"), ("", "x/"));
         }
     }

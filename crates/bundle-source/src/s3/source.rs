@@ -79,6 +79,11 @@ impl S3Source {
             inner: Arc::new(inner),
         })
     }
+
+    /// Whether the folder is the whole bucket, which others may keep their files in.
+    pub fn is_whole_bucket(&self) -> bool {
+        self.inner.area.is_whole_bucket()
+    }
 }
 
 #[async_trait]

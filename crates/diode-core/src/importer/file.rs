@@ -5,7 +5,7 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use opencti_client::Refused;
 
-use super::{Course, Importer, log};
+use super::{Company, Course, Importer, log};
 use crate::delivery::{Delivered, Undelivered};
 use crate::examine::{Examined, Import, LeftOut, examine, fingerprint, left_out};
 use crate::ledger::{Known, Record};
@@ -256,6 +256,9 @@ impl Importer {
             let message = format!("it may still be being copied: {}", refusal.message);
             return self.wait(case, refusal.code, message, details);
         }
+        if self.company == Company::Shared && refusal.code.may_be_anybodys() {
+            return self.leave_alone(case, &refusal);
+        }
         let file = report(case, Outcome::Rejected, Some(&refusal));
         self.record(case, &file, Some(&refusal), details)?;
         let details = Details {
@@ -269,8 +272,11 @@ impl Importer {
     }
 
     fn ignore(&self, case: &Case<'_>, what: &str) -> Result<FileReport, Fatal> {
-        let refusal = Refusal::new(Code::NotAnEnvelope, what);
-        let file = report(case, Outcome::Ignored, Some(&refusal));
+        self.leave_alone(case, &Refusal::new(Code::NotAnEnvelope, what))
+    }
+
+    fn leave_alone(&self, case: &Case<'_>, why: &Refusal) -> Result<FileReport, Fatal> {
+        let file = report(case, Outcome::Ignored, Some(why));
         self.record(case, &file, None, &Details::default())?;
         log(&file, &Details::default());
         Ok(file)

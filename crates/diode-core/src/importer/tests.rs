@@ -17,7 +17,7 @@ use opencti_client::{
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::{Clock, Importer, Parts, Rules};
+use super::{Clock, Company, Importer, Parts, Rules};
 use crate::report::{Interruption, PassReport};
 use crate::works::OpenWorks;
 use crate::{AfterImport, Applicants, Connectors, Ledger, Outcome, Policy, StateKey};
@@ -875,4 +875,17 @@ async fn a_source_that_is_read_only_is_asked_for_a_change_once_in_a_pass() {
     *bench.source.read_only.lock().unwrap() = false;
     importer.pass(None).await;
     assert_eq!(bench.diary(), ["set aside 1.json", "set aside 2.json"]);
+}
+
+#[tokio::test]
+async fn what_may_be_anybody_s_is_left_alone_where_others_keep_files() {
+    let bench = Bench::new();
+    let theirs = bench.put("1.json", "no JSON", 60);
+    let ours = bench.put("2.json", &envelope("c", &[]), 60);
+    let mut importer = bench.importer().with_company(Company::Shared);
+    let report = importer.pass(None).await;
+    assert_eq!(report.count(Outcome::Ignored), 1);
+    assert_eq!(report.count(Outcome::Rejected), 1);
+    assert!(exists(&theirs) && !exists(&ours));
+    assert!(!importer.pass(None).await.is_eventful());
 }
