@@ -17,6 +17,7 @@ use tests::json::{Json, difference};
 use tests::platform::Message;
 use tests::program::CONNECTOR_ID;
 
+use crate::bucket::Bucket;
 use crate::site::{Site, work_of};
 
 /// How many cases there are.
@@ -33,80 +34,107 @@ const REGISTERED_KEYS: [&str; 7] = [
     "playbook_compatible",
 ];
 
+/// Tests of the cases.
 macro_rules! cases {
-    ($($name:ident,)*) => {
-        const NAMES: &[&str] = &[$(stringify!($name)),*];
-        $(
-            #[tokio::test]
-            async fn $name() {
-                check(stringify!($name)).await;
-            }
-        )*
+    (
+        in folders and buckets: { $($name:ident,)* }
+        in folders only: { $($folder_name:ident,)* }
+    ) => {
+        const NAMES: &[&str] = &[$(stringify!($name),)* $(stringify!($folder_name)),*];
+
+        mod in_a_folder {
+            $(
+                #[tokio::test]
+                async fn $name() {
+                    super::check(stringify!($name)).await;
+                }
+            )*
+            $(
+                #[tokio::test]
+                async fn $folder_name() {
+                    super::check(stringify!($folder_name)).await;
+                }
+            )*
+        }
+
+        mod in_a_bucket {
+            $(
+                #[tokio::test]
+                async fn $name() {
+                    super::check_in_bucket(stringify!($name)).await;
+                }
+            )*
+        }
     };
 }
 
 cases! {
-    applicant_mapped,
-    applicant_null,
-    applicant_unmapped,
-    bad_bundle_null,
-    bad_connector_no_id,
-    bad_empty_file,
-    bad_for_peer_chain_5000,
-    bad_no_bundle,
-    bad_no_objects,
-    bad_not_utf8,
-    bad_object_no_id,
-    bad_object_no_type,
-    bad_object_not_object,
-    bad_objects_empty,
-    bad_only_unsupported,
-    bad_truncated,
-    bad_type_unknown,
-    chain_200,
-    crlf_pretty,
-    dependencies,
-    draft,
-    duplicate_ids,
-    empty_lists,
-    entities_types_set,
-    entities_types_string,
-    external_references,
-    foreign_bundle,
-    foreign_json,
-    foreign_list,
-    internal_ids,
-    kill_chain_phases,
-    ladder_80,
-    late_arrival,
-    missing_refs_kept,
-    nested_extension,
-    no_bundle_id,
-    null_lists,
-    numbers,
-    observables,
-    one_object,
-    other_suffixes,
-    relationship_unsupported_end,
-    repeated_refs,
-    report_300,
-    s3_envelope,
-    scope_list,
-    scope_null,
-    self_reference,
-    sighting,
-    spec_2_0,
-    three_files_order,
-    two_connectors,
-    two_cycle,
-    type_internal_import,
-    type_stream,
-    unicode,
-    unknown_top_keys,
-    unsupported_refs,
-    unsupported_type,
-    update_true,
-    utf8_bom,
+    in folders and buckets: {
+        applicant_mapped,
+        applicant_null,
+        applicant_unmapped,
+        bad_bundle_null,
+        bad_connector_no_id,
+        bad_empty_file,
+        bad_for_peer_chain_5000,
+        bad_no_bundle,
+        bad_no_objects,
+        bad_not_utf8,
+        bad_object_no_id,
+        bad_object_no_type,
+        bad_object_not_object,
+        bad_objects_empty,
+        bad_only_unsupported,
+        bad_truncated,
+        bad_type_unknown,
+        chain_200,
+        crlf_pretty,
+        dependencies,
+        draft,
+        duplicate_ids,
+        empty_lists,
+        entities_types_set,
+        entities_types_string,
+        external_references,
+        foreign_bundle,
+        foreign_json,
+        foreign_list,
+        internal_ids,
+        kill_chain_phases,
+        ladder_80,
+        late_arrival,
+        missing_refs_kept,
+        nested_extension,
+        no_bundle_id,
+        null_lists,
+        numbers,
+        observables,
+        one_object,
+        relationship_unsupported_end,
+        repeated_refs,
+        report_300,
+        s3_envelope,
+        scope_list,
+        scope_null,
+        self_reference,
+        sighting,
+        spec_2_0,
+        three_files_order,
+        two_connectors,
+        two_cycle,
+        type_internal_import,
+        type_stream,
+        unicode,
+        unknown_top_keys,
+        unsupported_refs,
+        unsupported_type,
+        update_true,
+        utf8_bom,
+    }
+    // A bucket has no subfolders and no hidden files: everything below its folder is in it.
+    in folders only: {
+        other_suffixes,
+    }
 }
 
 #[test]
@@ -178,24 +206,53 @@ impl Case {
 async fn check(name: &str) {
     let folder = fixtures().join(name.replace('_', "-"));
     let case = Case::read(&folder);
-    let input = |name: &str| fs::read(folder.join("input").join(name)).unwrap();
     let site = Site::new().await;
     for batch in case.batches() {
         for name in batch {
-            site.put_bytes(name, &input(name), case.modified(name));
+            site.put_bytes(name, &input(&folder, name), case.modified(name));
         }
         site.run().await;
     }
-    let queues = drain_all(&site).await;
-    check_messages(&site, &queues);
+    check_outcome(&folder, &case, &site).await;
+}
+
+/// The same with objects of a bucket, put in the order of the files' times. What is in the bucket
+/// afterwards is looked at as files.
+async fn check_in_bucket(name: &str) {
+    let folder = fixtures().join(name.replace('_', "-"));
+    let case = Case::read(&folder);
+    let site = Site::new().await;
+    let bucket = Bucket::new().await;
+    let program = bucket.program(site.program());
+    for mut batch in case.batches() {
+        batch.sort_by_key(|name| case.modified(name));
+        for name in batch {
+            let key = format!("connectors/{name}");
+            bucket.put(&key, input(&folder, name)).await;
+        }
+        let run = program.run().await.unwrap();
+        assert_eq!(run.code, Some(0), "{}", run.stderr);
+    }
+    bucket.mirror("connectors/", &site.inbox()).await;
+    check_outcome(&folder, &case, &site).await;
+}
+
+fn input(folder: &Path, name: &str) -> Vec<u8> {
+    fs::read(folder.join("input").join(name)).unwrap()
+}
+
+/// Checks what was sent, and what is left.
+async fn check_outcome(folder: &Path, case: &Case, site: &Site) {
+    let queues = drain_all(site).await;
+    check_messages(site, &queues);
     if case.files_wanted.is_empty() {
-        check_recorded(&folder, &site, &queues);
-        check_registrations(&case, &site);
+        check_recorded(folder, site, &queues);
+        check_registrations(case, site);
         assert_eq!(site.left(), case.left, "files left");
     } else {
-        check_counts(&case, &queues);
+        check_counts(case, &queues);
         for (name, wanted) in &case.files_wanted {
-            check_file(&site, name, &input(name), wanted);
+            check_file(site, name, &input(folder, name), wanted);
         }
     }
 }

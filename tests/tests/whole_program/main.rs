@@ -1,12 +1,17 @@
-//! The real program, run as a process against the platform's double and a real broker.
+//! The real program, run as a process against the platform's double, a real broker and a real store.
 //!
-//! `cargo xtask test` starts the broker, builds the program, and runs these.
+//! `cargo xtask test` starts broker and store, builds the program, and runs these.
 
 mod api;
+mod bucket;
 mod conformance;
 mod failures;
 mod history;
 mod lifecycle;
+// The one that the tests of the bucket itself use.
+#[path = "../../../crates/bundle-source/tests/s3/proxy.rs"]
+mod proxy;
+mod s3;
 mod settings;
 mod site;
 mod state;

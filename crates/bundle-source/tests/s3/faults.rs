@@ -155,7 +155,7 @@ async fn a_store_that_stays_busy_or_silent_is_for_the_next_pass() {
     check(busy, "the store answered 503 SlowDown").await;
     let broken = "the connection to the store broke";
     check(Fault::AnswerLost, broken).await;
-    check(Fault::Silence, broken).await;
+    check(Fault::Delayed(Duration::from_hours(1)), broken).await;
 }
 
 #[tokio::test]
@@ -179,6 +179,14 @@ async fn a_store_that_knows_no_conditions_is_served_without() {
     let place = setup.source.set_aside(&found, b"{}").await.unwrap();
     assert_eq!(place.as_deref(), Some("in/rejected/01.json"));
     assert_moved(&setup).await;
+}
+
+#[tokio::test]
+async fn a_slow_store_is_waited_for() {
+    let setup = Setup::new(b"[1]", |_, _| Fault::Delayed(Duration::from_secs(1))).await;
+    let found = entry(&setup.source, "01.json").await;
+    assert_eq!(setup.source.read(&found, 9).await.unwrap(), "[1]");
+    assert_eq!(setup.proxy.count("GET"), 2);
 }
 
 /// A store that keeps to a deletion's condition is found out by the first, and trusted with the others.

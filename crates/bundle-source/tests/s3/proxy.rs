@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -17,8 +18,8 @@ pub(crate) enum Fault {
     AnswerLost,
     /// It is answered with this status and code, and never gets to the store.
     Refused(u16, &'static str),
-    /// It is never answered.
-    Silence,
+    /// It gets to the store only after so long.
+    Delayed(Duration),
 }
 
 /// A proxy; it ends with the test's runtime.
@@ -88,12 +89,14 @@ async fn serve(
             .await?;
         return client.shutdown().await;
     }
+    if let Fault::Delayed(delay) = fault {
+        tokio::time::sleep(delay).await;
+    }
     let mut upstream = TcpStream::connect(store).await?;
     let head = format!("{line}\r\nconnection: close\r\n{headers}");
     upstream.write_all(head.as_bytes()).await?;
     upstream.write_all(&rest).await?;
     match fault {
-        Fault::Silence => std::future::pending().await,
         Fault::AnswerLost => {
             forward_body(&mut client, &mut upstream, &head, rest.len()).await?;
             tokio::io::copy(&mut upstream, &mut tokio::io::sink()).await?;
@@ -105,7 +108,7 @@ async fn serve(
             upstream.read_to_end(&mut body).await?;
             client.write_all(&body[..bytes.min(body.len())]).await?;
         }
-        Fault::None | Fault::Refused(..) => {
+        Fault::None | Fault::Refused(..) | Fault::Delayed(_) => {
             tokio::io::copy_bidirectional(&mut client, &mut upstream).await?;
         }
     }
