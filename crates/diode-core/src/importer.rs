@@ -155,6 +155,11 @@ impl Importer {
         Self { company, ..self }
     }
 
+    /// The time, by the clock that we were given.
+    pub(crate) fn now(&self) -> DateTime<Utc> {
+        (self.clock)()
+    }
+
     /// The source's name, for logs and for the ledger.
     pub fn source(&self) -> &str {
         self.source.name()

@@ -8,7 +8,10 @@ mod tests;
 use std::sync::Arc;
 use std::time::Duration;
 
-use opencti_client::{ApiError, ErrorClass, Platform, PlatformVersion, Registered, Registration};
+use chrono::TimeDelta;
+use opencti_client::{
+    ApiError, ConnectorInfo, ErrorClass, Platform, PlatformVersion, Registered, Registration,
+};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -167,6 +170,7 @@ impl Service {
         let works = Arc::clone(&self.works);
         let beating = self.heart.clone().beat(self.schedule.ping_every, works);
         let working = async {
+            self.tell_what_we_are_at(None);
             let reports = self.round().await;
             self.farewell().await;
             reports
@@ -184,6 +188,7 @@ impl Service {
         let working = async {
             while !self.stop.is_cancelled() {
                 let next = Instant::now() + self.schedule.pass_every;
+                self.tell_what_we_are_at(Some(self.schedule.pass_every));
                 self.round_with_news().await;
                 tokio::select! {
                     () = sleep_until(next) => {}
@@ -196,6 +201,21 @@ impl Service {
             () = working => {}
             never = beating => match never {},
         }
+    }
+
+    /// Notes for the platform's interface that a round begins, and when the next one will. Nothing
+    /// is put into our own queue, so it is never too full.
+    fn tell_what_we_are_at(&self, next_in: Option<Duration>) {
+        let now = self.importers.first().map(Importer::now);
+        let delta = next_in.and_then(|delta| TimeDelta::from_std(delta).ok());
+        self.heart.tell(ConnectorInfo {
+            run_and_terminate: next_in.is_none(),
+            last_run: now,
+            next_run: now
+                .zip(delta)
+                .and_then(|(now, delta)| now.checked_add_signed(delta)),
+            ..ConnectorInfo::default()
+        });
     }
 
     /// A round, and a sign of life at once where it changed anything.

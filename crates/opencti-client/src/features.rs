@@ -14,6 +14,8 @@ pub(crate) enum Feature {
     QueueDetails,
     /// `stixBundlePush`
     Push,
+    /// `pingConnector.connectorInfo`
+    ConnectorInfo,
     /// `stixBundlePush.work_id`
     PushToWork,
     /// `isWorkAlive`
@@ -31,6 +33,7 @@ impl Feature {
             Self::WorksOfConnectors => PlatformVersion::new(6, 0, 9),
             Self::QueueDetails => PlatformVersion::new(6, 1, 12),
             Self::Push => PlatformVersion::new(6, 2, 6),
+            Self::ConnectorInfo => PlatformVersion::new(6, 2, 12),
             Self::PushToWork => PlatformVersion::new(6, 5, 7),
             Self::WorkAlive => PlatformVersion::new(6, 8, 7),
             Self::AutoUpdate => PlatformVersion::new(6, 8, 9),

@@ -9,6 +9,7 @@ mod client;
 mod error;
 mod features;
 mod message;
+mod ping;
 mod platform;
 mod queue;
 mod secret;
@@ -22,6 +23,7 @@ pub use api_queue::ApiQueue;
 pub use capability::Capability;
 pub use client::{Client, ClientConfig, ClientError, HttpProxy, ProxyError, RetryPolicy};
 pub use error::{ApiError, ErrorClass};
+pub use ping::{ConnectorInfo, Ping};
 pub use platform::{
     ConnectorType, DraftId, Platform, Registered, Registration, S3Connection, UnknownConnectorType,
     WorkEnd, WorkId,

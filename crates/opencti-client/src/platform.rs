@@ -6,8 +6,8 @@ use std::str::FromStr;
 use async_trait::async_trait;
 
 use crate::{
-    Account, ApiError, Applicant, BrokerAddress, PlatformVersion, QueueDetails, Route, Secret,
-    WorkProgress,
+    Account, ApiError, Applicant, BrokerAddress, Ping, PlatformVersion, QueueDetails, Route,
+    Secret, WorkProgress,
 };
 
 /// The kinds of connector that the platform knows.
@@ -178,11 +178,7 @@ pub trait Platform: Send + Sync {
     ///
     /// # Errors
     /// [`ApiError`]
-    async fn ping_connector(
-        &self,
-        connector_id: &str,
-        state: &str,
-    ) -> Result<Option<String>, ApiError>;
+    async fn ping_connector(&self, ping: &Ping<'_>) -> Result<Option<String>, ApiError>;
 
     /// Opens a work of a connector (`workAdd`).
     ///

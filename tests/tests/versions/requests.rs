@@ -9,8 +9,8 @@ use apollo_compiler::response::JsonMap;
 use apollo_compiler::validation::Valid;
 use apollo_compiler::{ExecutableDocument, Schema};
 use opencti_client::{
-    Account, ApiError, Applicant, Client, ClientConfig, ConnectorType, ErrorClass, Platform as _,
-    PlatformVersion, Registration, RetryPolicy, Secret, WorkEnd, WorkStatus,
+    Account, ApiError, Applicant, Client, ClientConfig, ConnectorInfo, ConnectorType, ErrorClass,
+    Ping, Platform as _, PlatformVersion, Registration, RetryPolicy, Secret, WorkEnd, WorkStatus,
 };
 use serde_json::json;
 use tests::platform::{Call, Config, Platform, Version};
@@ -120,7 +120,7 @@ async fn ask_everything(version: &str) -> Vec<Call> {
     client.register_connector(&registration()).await.unwrap();
     let storage = client.platform_storage(&registration()).await.unwrap();
     assert_eq!(storage.is_some(), has(6, 9, 10), "{version}");
-    client.ping_connector("c1", "{}").await.unwrap();
+    client.ping_connector(&ping()).await.unwrap();
 
     let work = client.add_work("c1", "a file").await.unwrap();
     client.add_expectations(&work, 2).await.unwrap();
@@ -204,6 +204,14 @@ fn client(platform: &Platform) -> Client {
         cap: Duration::from_millis(1),
     };
     Client::new(config).unwrap()
+}
+
+fn ping() -> Ping<'static> {
+    Ping {
+        connector_id: "c1",
+        state: "{}",
+        info: ConnectorInfo::default(),
+    }
 }
 
 fn registration() -> Registration {

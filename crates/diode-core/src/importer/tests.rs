@@ -11,7 +11,7 @@ use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use opencti_client::{
     Account, ApiError, Applicant, BrokerAddress, Delivery, DeliveryError, DeliveryErrorKind,
-    DraftId, ErrorClass, Platform, PlatformVersion, Queue, QueueDetails, Refused, Registered,
+    DraftId, ErrorClass, Ping, Platform, PlatformVersion, Queue, QueueDetails, Refused, Registered,
     Registration, Route, S3Connection, Secret, Shipment, WorkEnd, WorkId, WorkProgress, WorkStatus,
 };
 use serde_json::{Value, json};
@@ -71,8 +71,8 @@ impl Platform for FakePlatform {
         Ok(None)
     }
 
-    async fn ping_connector(&self, _: &str, state: &str) -> Result<Option<String>, ApiError> {
-        Ok(Some(state.to_owned()))
+    async fn ping_connector(&self, ping: &Ping<'_>) -> Result<Option<String>, ApiError> {
+        Ok(Some(ping.state.to_owned()))
     }
 
     async fn add_work(&self, connector_id: &str, name: &str) -> Result<WorkId, ApiError> {

@@ -1,9 +1,9 @@
 //! Signs of life: they keep the platform knowing that we are there, and what our state is.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use opencti_client::{ApiError, ErrorClass, Platform, Registration};
+use opencti_client::{ApiError, ConnectorInfo, ErrorClass, Ping, Platform, Registration};
 
 use crate::state::{ConnectorState, SharedState};
 use crate::trouble::chain;
@@ -15,6 +15,7 @@ pub(super) struct Heart {
     platform: Arc<dyn Platform>,
     own: Registration,
     pub(super) state: SharedState,
+    info: Arc<Mutex<ConnectorInfo>>,
     /// Whose turn it is to hand in the state: of two at once, the older could come last.
     turn: Arc<tokio::sync::Mutex<()>>,
 }
@@ -30,8 +31,14 @@ impl Heart {
             platform,
             own,
             state,
+            info: Arc::default(),
             turn: Arc::default(),
         }
+    }
+
+    /// Says what we are at from the next sign of life on.
+    pub(super) fn tell(&self, info: ConnectorInfo) {
+        *self.info.lock().unwrap_or_else(PoisonError::into_inner) = info;
     }
 
     /// A sign of life and a look at the open works, again and again.
@@ -86,7 +93,13 @@ impl Heart {
     async fn exchange(&self, _: &Turn<'_>) -> Result<(), ApiError> {
         let sent = self.state.get();
         let text = sent.to_text();
-        let held = self.platform.ping_connector(&self.own.id, &text).await?;
+        let info = *self.info.lock().unwrap_or_else(PoisonError::into_inner);
+        let ping = Ping {
+            connector_id: &self.own.id,
+            state: &text,
+            info,
+        };
+        let held = self.platform.ping_connector(&ping).await?;
         if held.as_deref() != Some(&text) {
             self.take_over(&sent, ConnectorState::read(held.as_deref()));
         }

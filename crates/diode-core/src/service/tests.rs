@@ -10,10 +10,10 @@ use bundle_source::{Entry, Location, ReadError, Removal, Source, SourceError};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use opencti_client::{
-    Account, ApiError, Applicant, BrokerAddress, ConnectorType, Delivery, DeliveryError,
-    DeliveryErrorKind, DraftId, ErrorClass, Platform, PlatformVersion, Queue, QueueDetails,
-    Registered, Registration, Route, S3Connection, Secret, Shipment, WorkEnd, WorkId, WorkProgress,
-    WorkStatus,
+    Account, ApiError, Applicant, BrokerAddress, ConnectorInfo, ConnectorType, Delivery,
+    DeliveryError, DeliveryErrorKind, DraftId, ErrorClass, Ping, Platform, PlatformVersion, Queue,
+    QueueDetails, Registered, Registration, Route, S3Connection, Secret, Shipment, WorkEnd, WorkId,
+    WorkProgress, WorkStatus,
 };
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -31,6 +31,8 @@ const OWN: &str = "own";
 struct FakePlatform {
     /// Everything that was asked for, in order.
     diary: Mutex<Vec<String>>,
+    /// What each sign of life said that we are at.
+    infos: Mutex<Vec<ConnectorInfo>>,
     /// Our connector, while the platform knows it.
     own: Mutex<Option<Held>>,
     /// The state that a pass sets while a sign of life is under way.
@@ -125,8 +127,10 @@ impl Platform for FakePlatform {
         Ok(None)
     }
 
-    async fn ping_connector(&self, id: &str, state: &str) -> Result<Option<String>, ApiError> {
+    async fn ping_connector(&self, ping: &Ping<'_>) -> Result<Option<String>, ApiError> {
+        let (id, state) = (ping.connector_id, ping.state);
         self.note(format!("ping {id} {state}"));
+        self.infos.lock().unwrap().push(ping.info);
         if !self.may_ping() {
             let error = ApiError::new("pingConnector", ErrorClass::Transient, "made to fail");
             return Err(error);
@@ -649,6 +653,27 @@ async fn a_reset_that_the_ledger_cannot_follow_stays_one() {
     service.run_once().await;
     assert_eq!(bench.published(), ["a", "b", "c"]);
     assert_eq!(bench.platform.held().as_deref(), Some(ALL_IMPORTED));
+}
+
+#[tokio::test]
+async fn a_sign_of_life_says_when_we_ran_and_will_run() {
+    let bench = with_kept_files().await;
+    let mut service = bench.service().await;
+    service.run_once().await;
+    service.tell_what_we_are_at(Some(Duration::from_mins(1)));
+    service.heart.ping().await;
+    let once = ConnectorInfo {
+        run_and_terminate: true,
+        last_run: Some(at(1_000_000)),
+        ..ConnectorInfo::default()
+    };
+    let again = ConnectorInfo {
+        run_and_terminate: false,
+        next_run: Some(at(1_000_060)),
+        ..once
+    };
+    let infos = bench.platform.infos.lock().unwrap();
+    assert_eq!(infos[infos.len() - 2..], [once, again]);
 }
 
 #[tokio::test]

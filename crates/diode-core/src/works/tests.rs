@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use opencti_client::{
-    Account, ApiError, Applicant, ConnectorType, DraftId, ErrorClass, Platform, PlatformVersion,
-    QueueDetails, Registered, Registration, S3Connection, WorkEnd, WorkId, WorkProgress,
-    WorkStatus,
+    Account, ApiError, Applicant, ConnectorType, DraftId, ErrorClass, Ping, Platform,
+    PlatformVersion, QueueDetails, Registered, Registration, S3Connection, WorkEnd, WorkId,
+    WorkProgress, WorkStatus,
 };
 
 use super::{Occasion, OpenWorks, Room, Share, Shortfall, Upcoming, Works, WorksError};
@@ -109,7 +109,7 @@ impl Platform for Counting {
         unreachable!("works do not register")
     }
 
-    async fn ping_connector(&self, _: &str, _: &str) -> Result<Option<String>, ApiError> {
+    async fn ping_connector(&self, _: &Ping<'_>) -> Result<Option<String>, ApiError> {
         unreachable!("works do not ping")
     }
 

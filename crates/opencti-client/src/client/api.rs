@@ -14,8 +14,8 @@ use super::speaker::{self, Speaker};
 use super::transport::Transport;
 use crate::features::{Feature, PushForm};
 use crate::{
-    Account, ApiError, Applicant, DraftId, Platform, PlatformVersion, QueueDetails, Registered,
-    Registration, S3Connection, WorkEnd, WorkId, WorkProgress,
+    Account, ApiError, Applicant, DraftId, Ping, Platform, PlatformVersion, QueueDetails,
+    Registered, Registration, S3Connection, WorkEnd, WorkId, WorkProgress,
 };
 
 /// The API of one platform, over HTTP.
@@ -108,20 +108,13 @@ impl Platform for Client {
         convert::storage(config.s3).map(Some)
     }
 
-    async fn ping_connector(
-        &self,
-        connector_id: &str,
-        state: &str,
-    ) -> Result<Option<String>, ApiError> {
-        let variables = op::ping_connector::Variables {
-            id: connector_id.to_owned(),
-            state: Some(state.to_owned()),
-        };
-        let call = self.call::<op::PingConnector>(&op::PING_CONNECTOR, variables);
-        let answer = call.await?.ping_connector;
-        Ok(answer
-            .ok_or_else(|| convert::missing(&op::PING_CONNECTOR))?
-            .connector_state)
+    async fn ping_connector(&self, ping: &Ping<'_>) -> Result<Option<String>, ApiError> {
+        self.newer_or_first(
+            Feature::ConnectorInfo,
+            self.ping_with_info(ping),
+            self.ping_bare(ping),
+        )
+        .await
     }
 
     async fn add_work(&self, connector_id: &str, name: &str) -> Result<WorkId, ApiError> {

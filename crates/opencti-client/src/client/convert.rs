@@ -1,11 +1,13 @@
 //! From our values to what the platform is sent, and back.
 
+use chrono::{DateTime, SecondsFormat, Utc};
+
 use super::answer;
 use super::operations::{self as op, Operation};
 use crate::features::Feature;
 use crate::{
-    ApiError, BrokerAddress, ErrorClass, PlatformVersion, QueueDetails, Registered, Registration,
-    Route, S3Connection, Secret, WorkProgress, WorkStatus,
+    ApiError, BrokerAddress, ConnectorInfo, ErrorClass, PlatformVersion, QueueDetails, Registered,
+    Registration, Route, S3Connection, Secret, WorkProgress, WorkStatus,
 };
 
 /// A registration with the keys that every platform knows.
@@ -47,6 +49,20 @@ pub(super) fn registered(
             password: Secret::new(broker.pass),
         },
     })
+}
+
+pub(super) fn connector_info(
+    info: &ConnectorInfo,
+) -> op::ping_connector_with_info::ConnectorInfoInput {
+    let text = |time: DateTime<Utc>| time.to_rfc3339_opts(SecondsFormat::Millis, true);
+    op::ping_connector_with_info::ConnectorInfoInput {
+        run_and_terminate: info.run_and_terminate,
+        buffering: info.buffering,
+        queue_threshold: info.queue_threshold_mb,
+        queue_messages_size: info.queue_messages_mb,
+        next_run_datetime: info.next_run.map(text),
+        last_run_datetime: info.last_run.map(text),
+    }
 }
 
 pub(super) fn storage(

@@ -6,11 +6,12 @@ use std::sync::PoisonError;
 use graphql_client::GraphQLQuery;
 
 use super::api::Client;
+use super::convert;
 use super::operations::{self as op, Operation};
 use super::speaker::Speaker;
 use crate::capability::Capability;
 use crate::features::Feature;
-use crate::{ApiError, ErrorClass, PlatformVersion, WorkId};
+use crate::{ApiError, ErrorClass, Ping, PlatformVersion, WorkId};
 
 impl Client {
     /// Calls an operation in our own name.
@@ -92,6 +93,29 @@ impl Client {
         let variables = op::register_connector::Variables { input: Some(input) };
         let answer = self.call::<op::RegisterConnector>(&op::REGISTER_CONNECTOR, variables);
         Ok(answer.await?.register_connector)
+    }
+
+    pub(super) async fn ping_with_info(&self, ping: &Ping<'_>) -> Result<Option<String>, ApiError> {
+        let variables = op::ping_connector_with_info::Variables {
+            id: ping.connector_id.to_owned(),
+            state: Some(ping.state.to_owned()),
+            connector_info: Some(convert::connector_info(&ping.info)),
+        };
+        let call = self.call::<op::PingConnectorWithInfo>(&op::PING_CONNECTOR, variables);
+        let answer = call.await?.ping_connector;
+        let connector = answer.ok_or_else(|| convert::missing(&op::PING_CONNECTOR))?;
+        Ok(connector.connector_state)
+    }
+
+    pub(super) async fn ping_bare(&self, ping: &Ping<'_>) -> Result<Option<String>, ApiError> {
+        let variables = op::ping_connector::Variables {
+            id: ping.connector_id.to_owned(),
+            state: Some(ping.state.to_owned()),
+        };
+        let call = self.call::<op::PingConnector>(&op::PING_CONNECTOR, variables);
+        let answer = call.await?.ping_connector;
+        let connector = answer.ok_or_else(|| convert::missing(&op::PING_CONNECTOR))?;
+        Ok(connector.connector_state)
     }
 
     pub(super) async fn push_to_work(

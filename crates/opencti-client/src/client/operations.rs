@@ -51,6 +51,9 @@ const fn once(name: &'static str) -> Operation {
     }
 }
 
+/// A point in time, as RFC 3339 writes it.
+type DateTime = String;
+
 /// Derives an operation from its document.
 macro_rules! operation {
     ($name:ident, $document:tt) => {
@@ -62,6 +65,10 @@ macro_rules! operation {
 
 operation!(About, "graphql/about.graphql");
 operation!(PingConnector, "graphql/ping_connector.graphql");
+operation!(
+    PingConnectorWithInfo,
+    "graphql/ping_connector_with_info.graphql"
+);
 operation!(WorkAdd, "graphql/work_add.graphql");
 operation!(AddExpectations, "graphql/add_expectations.graphql");
 operation!(ReportExpectation, "graphql/report_expectation.graphql");

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use chrono::DateTime;
 use opencti_client::{
-    ApiError, Client, ClientConfig, ConnectorType, DraftId, ErrorClass, HttpProxy, Platform,
-    PlatformVersion, Registration, RetryPolicy, Secret, WorkEnd, WorkId,
+    ApiError, Client, ClientConfig, ConnectorInfo, ConnectorType, DraftId, ErrorClass, HttpProxy,
+    Ping, Platform, PlatformVersion, Registration, RetryPolicy, Secret, WorkEnd, WorkId,
 };
 use serde_json::{Value, json};
 
@@ -116,7 +117,7 @@ async fn operations_send_what_the_platform_expects() {
         &json!({ "pingConnector": { "id": "c1", "connector_state": "" } }),
     )])
     .await;
-    let state = client(&server).ping_connector("c1", "null").await.unwrap();
+    let state = client(&server).ping_connector(&ping()).await.unwrap();
     assert_eq!(state.as_deref(), Some(""));
     check_asked(
         &server,
@@ -494,6 +495,18 @@ fn config(url: &str) -> ClientConfig {
         cap: Duration::from_millis(5),
     };
     config
+}
+
+pub(crate) fn ping() -> Ping<'static> {
+    Ping {
+        connector_id: "c1",
+        state: "null",
+        info: ConnectorInfo {
+            run_and_terminate: true,
+            last_run: DateTime::from_timestamp(1_767_225_600, 0),
+            ..ConnectorInfo::default()
+        },
+    }
 }
 
 pub(crate) fn registration() -> Registration {

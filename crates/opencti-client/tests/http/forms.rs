@@ -1,9 +1,11 @@
 //! The forms in which the client asks, by what it knows of the platform's version.
 
 use opencti_client::{Capability, ErrorClass, Platform, WorkId};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::client::{about, check, client, data, edited, graphql_error, registered, registration};
+use crate::client::{
+    about, check, client, data, edited, graphql_error, ping, registered, registration,
+};
 use crate::server::{Asked, Reply, Server};
 
 #[tokio::test]
@@ -63,6 +65,35 @@ async fn what_the_oldest_form_does_not_mend_is_told() {
         auto_update(&asked[1..]),
         [Some(false), None, Some(false), None]
     );
+}
+
+#[tokio::test]
+async fn a_ping_says_what_we_are_at_where_the_platform_shows_it() {
+    let bare = json!({ "id": "c1", "state": "null" });
+    let info = json!({
+        "run_and_terminate": true, "buffering": false, "queue_threshold": 0.0,
+        "queue_messages_size": 0.0, "next_run_datetime": null,
+        "last_run_datetime": "2026-01-01T00:00:00.000Z",
+    });
+    let full = json!({ "id": "c1", "state": "null", "connectorInfo": info });
+    check_ping(&[about("6.2.11")], &[&bare]).await;
+    check_ping(&[about("6.2.12")], &[&full]).await;
+    check_ping(&[about("next")], &[&bare]).await;
+    let refused = graphql_error("Unknown argument", "GRAPHQL_VALIDATION_FAILED");
+    check_ping(&[about("6.9.28"), refused], &[&full, &bare]).await;
+}
+
+async fn check_ping(before: &[Reply], expect: &[&Value]) {
+    let answer = data(&json!({ "pingConnector": { "id": "c1", "connector_state": "" } }));
+    let server = Server::start(before.iter().cloned().chain([answer])).await;
+    let client = client(&server);
+    client.version().await.unwrap();
+    server.asked();
+    let state = client.ping_connector(&ping()).await.unwrap();
+    assert_eq!(state.as_deref(), Some(""));
+    let asked = server.asked();
+    let asked: Vec<&Value> = asked.iter().map(|asked| &asked.body["variables"]).collect();
+    assert_eq!(asked, expect);
 }
 
 #[tokio::test]
