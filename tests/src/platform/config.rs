@@ -25,8 +25,8 @@ pub struct Config {
     pub capabilities: Vec<String>,
     /// The ids of users in whose name a token that may bypass can speak.
     pub users: Vec<String>,
-    /// What a registration tells of the platform's storage (`config.s3`); null where it has no
-    /// keys to tell, which fails the answer.
+    /// What a registration tells of the platform's storage (`config.s3`). Nothing in it may be
+    /// null, so a platform that has no keys to tell fails the whole answer.
     pub storage: Value,
     /// What stands before `/graphql` in the path, such as `/cti`.
     pub base_path: String,

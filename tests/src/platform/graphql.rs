@@ -124,7 +124,7 @@ impl Request {
         let key = self.root.response_key().as_str();
         Ok(match &self.inner {
             Some(inner) => json!({ key: { inner.response_key().as_str(): result } }),
-            None => json!({ key: select(result, &self.root, &self.document)? }),
+            None => json!({ key: select(result, "Mutation", &self.root, &self.document)? }),
         })
     }
 
@@ -184,12 +184,17 @@ fn fill(literal: &Literal, variables: &Value) -> Option<Value> {
 }
 
 /// The members of a field's value that are asked for, under the names they are asked for.
-fn select(value: &Value, field: &Field, document: &ExecutableDocument) -> Result<Value, Refusal> {
+fn select(
+    value: &Value,
+    parent: &str,
+    field: &Field,
+    document: &ExecutableDocument,
+) -> Result<Value, Refusal> {
     let set = &field.selection_set;
     Ok(match value {
         Value::Null if field.definition.ty.is_non_null() => {
             let name = &field.name;
-            let message = format!("Cannot return null for non-nullable field {name}.");
+            let message = format!("Cannot return null for non-nullable field {parent}.{name}.");
             return Err(Refusal::internal(message));
         }
         Value::Object(members) if !set.is_empty() => {
@@ -197,12 +202,14 @@ fn select(value: &Value, field: &Field, document: &ExecutableDocument) -> Result
             for field in set.root_fields(document) {
                 let member = members.get(field.name.as_str()).unwrap_or(&Value::Null);
                 let key = field.response_key().to_string();
-                selected.insert(key, select(member, field, document)?);
+                selected.insert(key, select(member, &set.ty, field, document)?);
             }
             Value::Object(selected)
         }
         Value::Array(items) => {
-            let items = items.iter().map(|item| select(item, field, document));
+            let items = items
+                .iter()
+                .map(|item| select(item, parent, field, document));
             Value::Array(items.collect::<Result<_, _>>()?)
         }
         other => other.clone(),

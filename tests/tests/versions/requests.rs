@@ -12,7 +12,7 @@ use opencti_client::{
     Account, ApiError, Applicant, Client, ClientConfig, ConnectorInfo, ConnectorType, ErrorClass,
     Ping, Platform as _, PlatformVersion, Registration, RetryPolicy, Secret, WorkEnd, WorkStatus,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use tests::platform::{Call, Config, Platform, Version};
 
 use crate::published::published;
@@ -93,6 +93,18 @@ async fn a_platform_of_unknown_version_is_asked_as_the_oldest() {
         .unwrap();
     assert_eq!(client.queue_details("c1").await.unwrap(), None);
     assert_eq!(client.is_work_alive(&work).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_storage_without_keys_fails_by_itself_only() {
+    let mut config = config("6.9.10");
+    config.storage["access_key"] = Value::Null;
+    let platform = Platform::start(config).await.unwrap();
+    let client = client(&platform);
+    client.version().await.unwrap();
+    let error = client.platform_storage(&registration()).await.unwrap_err();
+    assert_eq!(error.class(), ErrorClass::Contract, "{error}");
+    client.register_connector(&registration()).await.unwrap();
 }
 
 #[tokio::test]

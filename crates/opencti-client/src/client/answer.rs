@@ -98,8 +98,7 @@ fn refused(operation: &Operation, error: &Value) -> Failure {
 /// The class of a GraphQL error. `status` is the one that the error's data names, which is not
 /// that of the HTTP answer.
 fn classify(operation: &str, code: Option<&str>, status: Option<u64>, text: &str) -> ErrorClass {
-    // A platform with a feature switched off says so with an error that is otherwise its own crash.
-    if text.contains("not yet available") {
+    if will_say_it_again(text) {
         return ErrorClass::Contract;
     }
     match code.unwrap_or_default() {
@@ -135,6 +134,17 @@ fn classify(operation: &str, code: Option<&str>, status: Option<u64>, text: &str
         | "CLIENT_ABORT_ERROR" => ErrorClass::Transient,
         _ => by_status(status),
     }
+}
+
+/// Some errors look like a crash of the platform but are about how it is set up: a feature that is
+/// switched off, or a storage without keys that it could tell.
+fn will_say_it_again(text: &str) -> bool {
+    let texts = [
+        "not yet available",
+        "non-nullable field S3Connection.",
+        "non-nullable field ConnectorConfig.s3",
+    ];
+    texts.iter().any(|known| text.contains(known))
 }
 
 /// The class of a code that we do not know, or that says nothing beyond its status.
