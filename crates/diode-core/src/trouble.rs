@@ -69,7 +69,9 @@ impl Trouble {
 /// Without some capabilities only what one file asks for cannot be done.
 fn forbidden(lacking: Option<Capability>) -> Reach {
     match lacking {
-        Some(Capability::Knowledge | Capability::Modules) => Reach::Connector,
+        Some(Capability::Workbench | Capability::Knowledge | Capability::Modules) => {
+            Reach::Connector
+        }
         Some(Capability::ConnectorApi | Capability::AskImport) | None => {
             Reach::Everything(Interruption::Credentials)
         }

@@ -10,6 +10,8 @@ pub enum Capability {
     ConnectorApi,
     /// To open works, on platforms before 6.0.9.
     AskImport,
+    /// To put files into the workbench.
+    Workbench,
     /// To make drafts.
     Knowledge,
     /// To look at works and queues. Importing does without.
@@ -27,6 +29,7 @@ impl Capability {
             } else {
                 Self::AskImport
             }),
+            "uploadPending" => Some(Self::Workbench),
             "draftWorkspaceAdd" => Some(Self::Knowledge),
             "work" | "isWorkAlive" | "connector" => Some(Self::Modules),
             _ => None,
@@ -37,7 +40,7 @@ impl Capability {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::ConnectorApi => "CONNECTORAPI",
-            Self::AskImport => "KNOWLEDGE_KNASKIMPORT",
+            Self::AskImport | Self::Workbench => "KNOWLEDGE_KNASKIMPORT",
             Self::Knowledge => "KNOWLEDGE",
             Self::Modules => "MODULES",
         }
@@ -48,6 +51,7 @@ impl Capability {
         match self {
             Self::ConnectorApi => "nothing can be imported",
             Self::AskImport => "nothing can be imported into a platform before 6.0.9",
+            Self::Workbench => "files for the workbench wait",
             Self::Knowledge => "files that ask for validation before import wait",
             Self::Modules => "works and queues cannot be looked at; importing goes on",
         }
