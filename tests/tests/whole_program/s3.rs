@@ -5,7 +5,9 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use futures::{StreamExt as _, stream};
+use tests::certificates::Authority;
 use tests::envelope::{HARBOUR, WEATHER, envelope, malware};
+use tests::front::TlsFront;
 use tests::platform::Config;
 use tests::program::{Program, Run};
 
@@ -262,6 +264,27 @@ async fn a_setting_that_cannot_be_used_is_named_before_anything_is_done() {
     let said = "it has more than a host and a port (see DIODE_IMPORT_S3_ENDPOINT)";
     assert!(run.stderr.contains(said), "{}", run.stderr);
     assert_eq!(site.left(), ["a.json".to_owned()].into());
+}
+
+#[tokio::test]
+async fn a_store_is_trusted_by_what_vouches_for_the_platform() {
+    let (site, bucket) = (Site::new().await, Bucket::new().await);
+    bucket.put("connectors/a.json", bundle(1)).await;
+    let authority = Authority::new("an authority of the tests").unwrap();
+    let certified = authority.certify("localhost").unwrap();
+    let store = bucket.store.socket_addrs(|| None).unwrap()[0];
+    let front = TlsFront::start(certified, store).await.unwrap();
+    let program = bucket
+        .program(site.program())
+        .with("DIODE_IMPORT_S3_ENDPOINT", "localhost")
+        .with("DIODE_IMPORT_S3_PORT", front.port().to_string());
+    let refused = program.run().await.unwrap();
+    assert_eq!(refused.code, Some(FAILED), "{}", refused.stderr);
+    let said = "the store's certificate is not trusted (see HTTPS_CA_CERTIFICATES";
+    assert!(refused.stderr.contains(said), "{}", refused.stderr);
+    run(&program.with("HTTPS_CA_CERTIFICATES", authority.pem())).await;
+    assert_eq!(objects_of(&site.drain(WEATHER.id).await), [id(1)]);
+    assert_eq!(bucket.keys().await, [""; 0]);
 }
 
 /// A proxy to the bucket's store, and the program that goes through it.

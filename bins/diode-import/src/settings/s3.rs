@@ -45,7 +45,7 @@ pub(crate) mod names {
     pub(crate) const ACCESS_KEY: &str = table::DIODE_IMPORT_S3_ACCESS_KEY.env;
     pub(crate) const SECRET_KEY: &str = table::DIODE_IMPORT_S3_SECRET_KEY.env;
     /// The store is trusted as the platform is.
-    pub(crate) const CERTIFICATES: &str = table::OPENCTI_SSL_VERIFY.env;
+    pub(crate) const CERTIFICATES: &str = "HTTPS_CA_CERTIFICATES and OPENCTI_SSL_VERIFY";
 }
 
 /// The bucket to import from; `None` where files are not imported from one, or after a problem.

@@ -41,6 +41,9 @@ pub enum S3Error {
     /// No connection could be made.
     #[error("cannot connect to the store")]
     Unreachable(#[source] Cause),
+    /// Nobody whom we trust vouches for the store's certificate.
+    #[error("the store's certificate is not trusted")]
+    Untrusted(#[source] Cause),
     /// The store stopped answering, or the connection broke.
     #[error("the connection to the store broke")]
     Broken(#[source] Cause),
@@ -151,6 +154,7 @@ impl S3Error {
             Self::WrongSecretKey => Some(S3Setting::SecretKey),
             Self::NoBucket => Some(S3Setting::Bucket),
             Self::WrongRegion { .. } => Some(S3Setting::Region),
+            Self::Untrusted(_) => Some(S3Setting::Certificates),
             _ => None,
         }
     }
@@ -158,6 +162,7 @@ impl S3Error {
     /// The error of a request that got no answer, or not all of it.
     pub(super) fn of_connection(error: HttpError) -> Self {
         match error.kind() {
+            _ if is_untrusted(&error) => Self::Untrusted(without_echo(error)),
             HttpErrorKind::Connect => Self::Unreachable(without_echo(error)),
             _ => Self::Broken(without_echo(error)),
         }
@@ -280,6 +285,29 @@ impl From<Unusable> for SourceError {
     fn from(unusable: Unusable) -> Self {
         failed("use", unusable.place, unusable.cause)
     }
+}
+
+/// Whether the cause is that a certificate was refused. An I/O error keeps the cause that it was made
+/// of to itself, unless asked for it.
+fn is_untrusted(error: &(dyn Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let inner = error
+            .downcast_ref::<std::io::Error>()
+            .and_then(std::io::Error::get_ref);
+        let found = match inner {
+            Some(inner) => inner.downcast_ref::<rustls::Error>(),
+            None => error.downcast_ref(),
+        };
+        if matches!(found, Some(rustls::Error::InvalidCertificate(_))) {
+            return true;
+        }
+        next = match inner {
+            Some(inner) => Some(inner),
+            None => error.source(),
+        };
+    }
+    false
 }
 
 /// A cause and its sources in one message that says everything once: theirs repeat each other.
