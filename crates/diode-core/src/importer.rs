@@ -3,6 +3,7 @@
 mod aside;
 mod file;
 mod inherit;
+mod leaving;
 #[cfg(test)]
 mod tests;
 
@@ -17,6 +18,7 @@ use stix_bundle::{Limits, Profile};
 use tokio_util::sync::CancellationToken;
 
 use self::aside::Permission;
+use self::leaving::Leaving;
 use crate::connectors::Connectors;
 use crate::delivery::Courier;
 use crate::ledger::Known;
@@ -110,6 +112,8 @@ struct Course {
     held: HashMap<String, Trouble>,
     /// Connectors that failed in a row.
     failures: usize,
+    /// Imported files that are to be deleted once the ledger is flushed.
+    leaving: Leaving,
     report: PassReport,
 }
 
@@ -259,7 +263,11 @@ impl Importer {
             }
             let Some(step) = steps.next() else { break };
             self.take(step, &known, &mut ahead, course).await?;
+            if course.leaving.is_due((self.clock)()) {
+                self.let_leave(course).await?;
+            }
         }
+        self.let_leave(course).await?;
         course.report.leave_untried(steps);
         self.discard_expired(&mut course.report).await?;
         self.forget_old()

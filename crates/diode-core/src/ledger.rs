@@ -12,6 +12,7 @@ mod works;
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bundle_source::{Entry, Location};
@@ -152,11 +153,18 @@ pub struct SetAside {
     pub moved_to: String,
 }
 
-/// The ledger of one program. Every write is on disk when its call returns.
+/// The ledger of one program.
+///
+/// What [`record`](Ledger::record) and [`left`](Ledger::left) write outlives a killed process when
+/// their call returns, and a power failure after the next [`flush`](Ledger::flush): so thousands of
+/// small files do not cost thousands of waits for the disk. Every other write is on disk, with all
+/// that was written before it, when its call returns.
 #[derive(Debug)]
 pub struct Ledger {
     folder: PathBuf,
     connection: Mutex<Connection>,
+    /// Whether something was written that may not be on disk yet.
+    unflushed: AtomicBool,
 }
 
 impl Ledger {
@@ -172,6 +180,7 @@ impl Ledger {
         Ok(Self {
             folder: folder.to_owned(),
             connection: Mutex::new(schema::connect(folder)?),
+            unflushed: AtomicBool::new(false),
         })
     }
 
@@ -209,7 +218,38 @@ impl Ledger {
         record: &Record<'_>,
         now: DateTime<Utc>,
     ) -> Result<(), LedgerError> {
-        insert(&self.lock(), source, entry, outcome, record, now).map_err(write)
+        self.lightly(|connection| insert(connection, source, entry, outcome, record, now))
+    }
+
+    /// Makes sure that all that was written is on disk.
+    ///
+    /// # Errors
+    /// [`LedgerError::Access`]; nothing written since the last time may be relied on.
+    pub fn flush(&self) -> Result<(), LedgerError> {
+        if !self.unflushed.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        // A commit syncs the log with all commits before it; this one changes nothing.
+        self.lock()
+            .pragma_update(None, "user_version", schema::VERSION)
+            .map_err(write)?;
+        self.unflushed.store(false, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Writes without waiting for the disk.
+    fn lightly(
+        &self,
+        change: impl FnOnce(&mut Connection) -> rusqlite::Result<()>,
+    ) -> Result<(), LedgerError> {
+        let mut connection = self.lock();
+        let synchronous =
+            |connection: &Connection, level| connection.pragma_update(None, "synchronous", level);
+        synchronous(&connection, "NORMAL").map_err(write)?;
+        let changed = change(&mut connection);
+        self.unflushed.store(true, Ordering::Relaxed);
+        synchronous(&connection, "FULL").map_err(write)?;
+        changed.map_err(write)
     }
 
     /// Whether [`Ledger::take_over`] was done for a source.
@@ -306,22 +346,21 @@ impl Ledger {
         moved_to: Option<&str>,
         now: DateTime<Utc>,
     ) -> Result<(), LedgerError> {
-        let mut connection = self.lock();
-        let transaction = connection.transaction().map_err(write)?;
-        transaction
-            .execute(
-                "UPDATE files SET moved_to = NULL WHERE source = ?1 AND moved_to = ?2",
-                (source, moved_to),
-            )
-            .map_err(write)?;
-        transaction
-            .execute(
+        self.lightly(|connection| {
+            let transaction = connection.transaction()?;
+            if moved_to.is_some() {
+                transaction.execute(
+                    "UPDATE files SET moved_to = NULL WHERE source = ?1 AND moved_to = ?2",
+                    (source, moved_to),
+                )?;
+            }
+            transaction.execute(
                 "UPDATE files SET gone_at_ms = ?3, moved_to = ?4, reason = NULL
                  WHERE source = ?1 AND location = ?2 AND gone_at_ms IS NULL",
                 (source, location.as_str(), now.timestamp_millis(), moved_to),
-            )
-            .map_err(write)?;
-        transaction.commit().map_err(write)
+            )?;
+            transaction.commit()
+        })
     }
 
     /// The text of the reason file of a file that is to be set aside.

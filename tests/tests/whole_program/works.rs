@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use serde_json::json;
 use tests::envelope::{WEATHER, envelope, malware};
-use tests::platform::{Fault, Message, Status, Work};
+use tests::platform::{Config, Fault, Message, Status, Work};
 
-use crate::site::{Site, eventually};
+use crate::site::{Site, broker, eventually, work_of};
 
 /// Lets the workers process all messages of a work.
 async fn process_all(site: &Site) -> Vec<Message> {
     let messages = site.drain(WEATHER.id).await;
     for message in &messages {
-        let work = crate::site::work_of(message);
+        let work = work_of(message);
         site.platform.process(&work).unwrap();
     }
     messages
@@ -126,5 +126,19 @@ async fn broken_objects_are_errors_of_the_work() {
         works[0].errors[0].starts_with("a.json: $.bundle.objects[1]"),
         "{works:#?}"
     );
+    site.assert_accounted(&site.drain(WEATHER.id).await);
+}
+
+#[tokio::test]
+async fn whose_token_may_not_read_works_opens_one_in_each_pass_and_reports_to_none() {
+    let config = Config::on_broker(broker()).in_version("7.260309.0");
+    let site = Site::with(config.allowing(&["CONNECTORAPI"])).await;
+    for number in 1..=2 {
+        site.put("a.json", &envelope(WEATHER, number, &[malware(number)]));
+        let run = site.run().await;
+        assert_eq!(run.stderr.matches("may not read works").count(), 1);
+    }
+    assert_eq!(site.platform.works().len(), 2);
+    assert!(site.platform.calls_of("reportExpectation").is_empty());
     site.assert_accounted(&site.drain(WEATHER.id).await);
 }

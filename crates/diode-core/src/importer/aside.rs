@@ -89,6 +89,7 @@ impl Importer {
         if self.setting_aside.is_refused() {
             return Ok(None);
         }
+        self.ledger.flush()?;
         let reason = self.ledger.reason(self.source.name(), &entry.location)?;
         let reason = reason.unwrap_or_else(|| b"{}\n".to_vec());
         match self.source.set_aside(entry, &reason).await {

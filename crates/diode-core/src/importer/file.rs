@@ -139,7 +139,7 @@ impl Importer {
         {
             Ok(delivered) => {
                 course.failures = 0;
-                self.delivered(case, import, &delivered, &applicant, &details)
+                self.delivered(case, import, &delivered, &applicant, &details, course)
                     .await
             }
             Err(Undelivered::Refused(refusal)) => self.refuse(case, refusal, &details).await,
@@ -163,6 +163,7 @@ impl Importer {
         delivered: &Delivered,
         applicant: &Applicant,
         details: &Details<'_>,
+        course: &mut Course,
     ) -> Result<FileReport, Fatal> {
         let refusal = broken_objects(import, &delivered.delivery.refused);
         let outcome = if refusal.is_some() {
@@ -191,7 +192,7 @@ impl Importer {
         };
         self.record(case, &file, refusal.as_ref(), &details)?;
         self.account(case, delivered, refusal.as_ref()).await;
-        self.clean_up(case, &file, details).await?;
+        self.clean_up(case, &file, details, course).await?;
         Ok(file)
     }
 
@@ -216,20 +217,29 @@ impl Importer {
         &self,
         case: &Case<'_>,
         file: &FileReport,
-        mut details: Details<'_>,
+        details: Details<'_>,
+        course: &mut Course,
     ) -> Result<(), Fatal> {
         match (file.outcome, self.rules.policy.after_import) {
             (Outcome::Imported, AfterImport::Delete) => {
                 log(file, &details);
-                self.remove(case.entry).await?;
+                course.leaving.add(case.entry, (self.clock)());
             }
-            (Outcome::Partial | Outcome::Rejected, _) => {
-                let moved_to = self.set_aside(case.entry).await?;
-                details.moved_to = moved_to.as_deref();
-                log(file, &details);
-            }
-            _ => log(file, &details),
+            (Outcome::Imported, AfterImport::Keep) => log(file, &details),
+            _ => self.move_away(case, file, details).await?,
         }
+        Ok(())
+    }
+
+    async fn move_away(
+        &self,
+        case: &Case<'_>,
+        file: &FileReport,
+        mut details: Details<'_>,
+    ) -> Result<(), Fatal> {
+        let moved_to = self.set_aside(case.entry).await?;
+        details.moved_to = moved_to.as_deref();
+        log(file, &details);
         Ok(())
     }
 
@@ -267,7 +277,7 @@ impl Importer {
             applicant_id: details.applicant_id,
             ..Details::default()
         };
-        self.clean_up(case, &file, details).await?;
+        self.move_away(case, &file, details).await?;
         Ok(file)
     }
 

@@ -233,3 +233,27 @@ fn what_is_gone_is_forgotten_after_a_while() {
     assert_eq!(only(&ledger).entry.location, kept);
     assert_eq!(ledger.set_aside_before("s", at(9)).unwrap().len(), 1);
 }
+
+#[test]
+fn light_writes_are_seen_at_once_and_no_others_become_light() {
+    let (folder, ledger) = open();
+    let synchronous = |ledger: &Ledger| -> i64 {
+        ledger
+            .lock()
+            .pragma_query_value(None, "synchronous", |row| row.get(0))
+            .unwrap()
+    };
+    let file = entry("a.json", 3);
+    ledger
+        .record("s", &file, Outcome::Imported, &Record::default(), at(1))
+        .unwrap();
+    assert_eq!(synchronous(&ledger), 2, "full");
+    let other = Ledger::open(&folder.path().join("state")).unwrap();
+    assert_eq!(only(&other).entry, file);
+    ledger.left("s", &file.location, None, at(2)).unwrap();
+    assert_eq!(synchronous(&ledger), 2, "full");
+    assert!(ledger.unflushed.load(Ordering::Relaxed));
+    ledger.flush().unwrap();
+    assert!(!ledger.unflushed.load(Ordering::Relaxed));
+    assert!(other.known("s").unwrap().is_empty());
+}
