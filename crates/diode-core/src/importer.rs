@@ -249,6 +249,8 @@ impl Importer {
                 return Ok(());
             }
         };
+        // What an earlier pass or process wrote must be on disk before a file leaves because of it.
+        self.ledger.flush()?;
         self.inherit(&listing, watermark).await?;
         let known = self.ledger.known(self.source.name())?;
         self.note_missing(&listing, &known)?;

@@ -180,7 +180,8 @@ impl Ledger {
         Ok(Self {
             folder: folder.to_owned(),
             connection: Mutex::new(schema::connect(folder)?),
-            unflushed: AtomicBool::new(false),
+            // An earlier process may have been killed before it flushed.
+            unflushed: AtomicBool::new(true),
         })
     }
 
