@@ -9,10 +9,10 @@ use bundle_source::{LocalSource, Source};
 use chrono::Utc;
 use diode_core::{
     AfterImport, Applicants, Company, Connectors, Greeting, Importer, Ledger, OpenWorks, Origin,
-    Parts, Policy, Rules, Schedule, Service, StateKey, Works,
+    Parts, Policy, Rules, Schedule, Service, StateKey, ValidationRules, Works,
 };
 use opencti_client::{
-    AmqpOptions, AmqpQueue, ApiQueue, BrokerAddress, Client, ClientConfig, Platform,
+    AmqpOptions, AmqpQueue, ApiOptions, ApiQueue, BrokerAddress, Client, ClientConfig, Platform,
     PlatformVersion, Queue, Registration,
 };
 use stix_bundle::Profile;
@@ -217,7 +217,14 @@ impl Shared {
 
 fn queue(settings: &Settings, greeting: &Greeting, platform: &Arc<dyn Platform>) -> Arc<dyn Queue> {
     match settings.connector.queue_protocol {
-        QueueProtocol::Api => Arc::new(ApiQueue::new(Arc::clone(platform))),
+        QueueProtocol::Api => {
+            let options = ApiOptions {
+                version: greeting.version,
+                max_body_bytes: settings.diode_import.api_body_bytes,
+                ..ApiOptions::default()
+            };
+            Arc::new(ApiQueue::new(Arc::clone(platform), options))
+        }
         QueueProtocol::Amqp => Arc::new(AmqpQueue::new(
             broker(&settings.mq, greeting.registered.broker.clone()),
             AmqpOptions {
@@ -257,6 +264,10 @@ fn rules(settings: &Settings, retention_days: Option<u32>) -> Rules {
         limits: import.limits,
         profile: Profile::opencti(),
         applicants: Applicants::new(import.applicant_mappings.clone()),
+        validation: ValidationRules {
+            mode: import.validation_mode,
+            unsaid: settings.connector.validate_before_import,
+        },
     }
 }
 

@@ -1,27 +1,24 @@
 //! Delivering one import: register, open a work, publish. Doing, in the order that loses nothing.
 
+mod parts;
+mod workbench;
+
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use opencti_client::{
     ApiError, Delivery, DeliveryError, DeliveryErrorKind, DraftId, ErrorClass, MessageHeader,
-    Parts, Platform, PlatformVersion, Queue, Registration, Route, Shipment, WorkId,
+    Platform, PlatformVersion, Queue, Registration, Route, Shipment, WorkId,
 };
-use stix_bundle::Split;
 use tokio_util::sync::CancellationToken;
 
+use self::parts::SplitParts;
 use crate::connectors::Connectors;
 use crate::examine::Import;
 use crate::trouble::{Fatal, Trouble, chain};
+use crate::validation::{Validation, ValidationRules, Way};
 use crate::works::{Room, Share, Upcoming, Works, WorksError};
-use crate::{Applicant, Code, Refusal, Validation};
-
-/// Drafts can be used without a feature flag from here on.
-const DRAFTS_SINCE: PlatformVersion = PlatformVersion {
-    major: 6,
-    minor: 6,
-    patch: 0,
-};
+use crate::{Applicant, Code, Refusal};
 
 /// What is needed to deliver.
 pub(crate) struct Courier {
@@ -30,12 +27,14 @@ pub(crate) struct Courier {
     pub(crate) works: Arc<dyn Works>,
     pub(crate) connectors: Arc<Connectors>,
     pub(crate) version: Option<PlatformVersion>,
+    pub(crate) validation: ValidationRules,
     pub(crate) stop: CancellationToken,
 }
 
 /// An import that was delivered.
 #[derive(Debug)]
 pub(crate) struct Delivered {
+    pub(crate) way: Way,
     pub(crate) share: Share,
     pub(crate) delivery: Delivery,
 }
@@ -45,8 +44,8 @@ pub(crate) struct Delivered {
 pub(crate) enum Undelivered {
     /// It can never be: the file is to be set aside.
     Refused(Refusal),
-    /// Not on this platform as it is.
-    Unavailable(Code, String),
+    /// Not by validation on this platform as it is; that does not concern other ways.
+    Unavailable(String),
     /// Not now.
     Trouble(Trouble),
     /// Nothing can be.
@@ -69,19 +68,31 @@ impl From<WorksError> for Undelivered {
 }
 
 impl Courier {
+    /// The way that an import takes which asks for `validation`.
+    ///
+    /// # Errors
+    /// Why there is none, in words.
+    pub(crate) fn way(&self, validation: Validation) -> Result<Way, String> {
+        self.validation
+            .way(validation, self.version, self.queue.drafts())
+    }
+
     /// Delivers an import. On success every message is confirmed or listed as refused; on failure
     /// the expectations of what was surely not sent are given back.
     pub(crate) async fn deliver(
-        &mut self,
+        &self,
+        way: Way,
         import: &Import<'_>,
         applicant: &Applicant,
         modified: DateTime<Utc>,
     ) -> Result<Delivered, Undelivered> {
-        self.check_validation(import.envelope.validation)?;
+        if way == Way::Workbench {
+            return self.put_into_workbench(import, modified).await;
+        }
         self.prepare().await?;
         let connector = &import.envelope.connector;
         let route = self.route(connector).await?;
-        match self.attempt(import, applicant, modified, &route).await {
+        match self.attempt(way, import, applicant, modified, &route).await {
             Err(Undelivered::Trouble(Trouble::Queue(error)))
                 if error.kind == DeliveryErrorKind::Unroutable =>
             {
@@ -91,7 +102,7 @@ impl Courier {
                     "the connector's queue is missing on the broker; registering it again"
                 );
                 let route = self.connectors.route_anew(connector).await?;
-                self.attempt(import, applicant, modified, &route).await
+                self.attempt(way, import, applicant, modified, &route).await
             }
             result => result,
         }
@@ -99,28 +110,37 @@ impl Courier {
 
     /// Opens or joins a work, and sends.
     async fn attempt(
-        &mut self,
+        &self,
+        way: Way,
         import: &Import<'_>,
         applicant: &Applicant,
         modified: DateTime<Utc>,
         route: &Route,
     ) -> Result<Delivered, Undelivered> {
+        let parts = SplitParts::of(import);
+        let expected = self.queue.expectations(&parts, 0);
         let file = Upcoming {
             connector: &import.envelope.connector,
             modified,
-            messages: import.split.part_count(),
-            added_by_workers: 0,
-            room: match import.envelope.validation {
-                Validation::NotRequested => Room::Shared,
-                Validation::Requested => Room::Alone,
+            messages: expected.told,
+            added_by_workers: expected.added_by_workers,
+            room: match way {
+                Way::Direct | Way::Workbench => Room::Shared,
+                Way::Draft => Room::Alone,
             },
         };
         let share = self.begin(&file).await?;
-        match self.send(import, applicant, route, &share.work).await {
-            Ok(delivery) => Ok(Delivered { share, delivery }),
-            Err(trouble) => {
-                self.give_back(&share, file.messages, &trouble).await;
-                Err(Undelivered::Trouble(trouble))
+        match self.send(way, import, applicant, route, &share.work).await {
+            Ok(delivery) => Ok(Delivered {
+                way,
+                share,
+                delivery,
+            }),
+            Err(undelivered) => {
+                let unsent = self.queue.expectations(&parts, undelivered.confirmed());
+                let unsent = unsent.told.saturating_sub(undelivered.doubtful());
+                self.give_back(&share, unsent, &undelivered).await;
+                Err(undelivered)
             }
         }
     }
@@ -138,23 +158,8 @@ impl Courier {
         }
     }
 
-    fn check_validation(&self, validation: Validation) -> Result<(), Undelivered> {
-        match (validation, self.version) {
-            (Validation::Requested, Some(version)) if version < DRAFTS_SINCE => {
-                Err(Undelivered::Unavailable(
-                    Code::ValidationUnavailable,
-                    format!(
-                        "the connector asks for validation before import, which needs platform \
-                         {DRAFTS_SINCE} or newer; this one is {version}"
-                    ),
-                ))
-            }
-            _ => Ok(()),
-        }
-    }
-
     /// A registration that the platform does not accept as it is will not be accepted later.
-    async fn route(&mut self, connector: &Registration) -> Result<Route, Undelivered> {
+    async fn route(&self, connector: &Registration) -> Result<Route, Undelivered> {
         self.connectors
             .route(connector)
             .await
@@ -171,7 +176,7 @@ impl Courier {
     }
 
     /// The platform may have lost the connector since it was registered, by a user's hand.
-    async fn begin(&mut self, file: &Upcoming<'_>) -> Result<Share, Undelivered> {
+    async fn begin(&self, file: &Upcoming<'_>) -> Result<Share, Undelivered> {
         match self.works.begin(file).await {
             Err(WorksError::Platform(error))
                 if matches!(error.class(), ErrorClass::Contract | ErrorClass::WorkGone) =>
@@ -184,23 +189,21 @@ impl Courier {
     }
 
     async fn send(
-        &mut self,
+        &self,
+        way: Way,
         import: &Import<'_>,
         applicant: &Applicant,
         route: &Route,
         work: &WorkId,
-    ) -> Result<Delivery, Trouble> {
+    ) -> Result<Delivery, Undelivered> {
         let connector = &import.envelope.connector;
         let header = MessageHeader {
             applicant_id: applicant.target().map(str::to_owned),
             update: import.envelope.update,
-            draft_id: self.draft(import.envelope.validation, work).await?,
+            draft_id: self.draft(way, work).await?,
             work_id: work.clone(),
         };
-        let parts = SplitParts {
-            split: &import.split,
-            bundle_id: &import.bundle_id,
-        };
+        let parts = SplitParts::of(import);
         Ok(self.ship(connector, route, &header, &parts).await?)
     }
 
@@ -220,24 +223,20 @@ impl Courier {
         self.queue.deliver(&shipment, &self.stop).await
     }
 
-    async fn draft(
-        &self,
-        validation: Validation,
-        work: &WorkId,
-    ) -> Result<Option<DraftId>, ApiError> {
-        if validation == Validation::NotRequested {
+    async fn draft(&self, way: Way, work: &WorkId) -> Result<Option<DraftId>, Undelivered> {
+        if way != Way::Draft {
             return Ok(None);
         }
-        let draft = self.platform.add_draft(&format!("{work}.json")).await?;
+        let draft = self.platform.add_draft(&format!("{work}.json")).await;
+        let draft = draft.map_err(no_validation)?;
         self.platform.add_draft_context(work, &draft).await?;
         Ok(Some(draft))
     }
 
     /// Best effort: the file is sent again in full, and a work that expects too much is put right
     /// when its queue is empty.
-    async fn give_back(&self, share: &Share, parts: usize, trouble: &Trouble) {
-        let unsent = surely_unsent(parts, trouble);
-        let why = trouble.to_string();
+    async fn give_back(&self, share: &Share, unsent: usize, undelivered: &Undelivered) {
+        let why = undelivered.why();
         if let Err(error) = self.works.broken_off(share, unsent, &why).await {
             tracing::warn!(
                 work = %share.work,
@@ -248,54 +247,38 @@ impl Courier {
     }
 }
 
-/// How many of a file's messages have surely reached no queue. What was in flight when a
-/// connection broke may have.
-fn surely_unsent(parts: usize, trouble: &Trouble) -> usize {
-    match trouble {
-        Trouble::Platform(_) => parts,
-        Trouble::Queue(error) => parts
-            .saturating_sub(error.confirmed)
-            .saturating_sub(error.doubtful),
-    }
-}
-
-/// The parts of a split bundle, as a queue asks for them.
-struct SplitParts<'a> {
-    split: &'a Split<'a>,
-    bundle_id: &'a str,
-}
-
-impl Parts for SplitParts<'_> {
-    fn count(&self) -> usize {
-        self.split.part_count()
-    }
-
-    fn write(&self, index: usize, out: &mut Vec<u8>) {
-        self.split.write_part(index, self.bundle_id, out);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_what_surely_did_not_arrive_is_given_back() {
-        let platform = ApiError::new("call", ErrorClass::Transient, "made to fail");
-        assert_eq!(surely_unsent(10, &platform.into()), 10);
-        for (confirmed, doubtful, expect) in [(0, 0, 10), (4, 0, 6), (4, 5, 1), (4, 9, 0)] {
-            let error = DeliveryError {
-                kind: DeliveryErrorKind::Unavailable,
-                confirmed,
-                doubtful,
-                message: "made to fail".into(),
-                source: None,
-            };
-            assert_eq!(
-                surely_unsent(10, &error.into()),
-                expect,
-                "{confirmed} {doubtful}"
-            );
+impl Undelivered {
+    /// How many parts were confirmed before.
+    fn confirmed(&self) -> usize {
+        match self {
+            Self::Trouble(Trouble::Queue(error)) => error.confirmed,
+            _ => 0,
         }
+    }
+
+    /// How many more of what was told may have arrived: it was in flight when a connection broke.
+    fn doubtful(&self) -> usize {
+        match self {
+            Self::Trouble(Trouble::Queue(error)) => error.doubtful,
+            _ => 0,
+        }
+    }
+
+    fn why(&self) -> String {
+        match self {
+            Self::Refused(refusal) => refusal.message.clone(),
+            Self::Unavailable(message) => message.clone(),
+            Self::Trouble(trouble) => trouble.to_string(),
+            Self::Fatal(fatal) => fatal.to_string(),
+        }
+    }
+}
+
+/// An error on the way to validation. Where the platform does not do that for us, imports that
+/// need none go on.
+fn no_validation(error: ApiError) -> Undelivered {
+    match error.class() {
+        ErrorClass::Contract | ErrorClass::Forbidden => Undelivered::Unavailable(chain(&error)),
+        _ => error.into(),
     }
 }

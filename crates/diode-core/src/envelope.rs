@@ -12,22 +12,13 @@ use serde_json::value::RawValue;
 use stix_bundle::Text;
 use stix_bundle::json::{self, Kind, Object, kind};
 
-use crate::Code;
 use crate::refusal::Refusal;
+use crate::{Code, Validation};
 
 /// Longest id or name of a connector that is taken for one, in bytes.
 const MAX_NAME_BYTES: usize = 1024;
 /// The platform refuses shorter names from 6.1.0 on.
 const MIN_NAME_CHARS: usize = 2;
-
-/// What `validate_before_import` asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Validation {
-    /// The import is to be looked at by a person first, in a draft.
-    Requested,
-    /// The import goes straight into the knowledge base.
-    NotRequested,
-}
 
 /// An envelope whose connector can be registered. The bundle is not yet looked into.
 #[derive(Clone, Debug)]
@@ -142,10 +133,10 @@ fn scope(connector: &Object<'_>) -> Result<Vec<String>, Refusal> {
 /// When in doubt, a person looks at it: only what plainly says no means no.
 fn validation(connector: &Object<'_>) -> Validation {
     let Some(value) = connector.get("validate_before_import") else {
-        return Validation::NotRequested;
+        return Validation::Unsaid;
     };
     let requested = match kind(value) {
-        Kind::Null => false,
+        Kind::Null => return Validation::Unsaid,
         Kind::Bool => is_true(value),
         Kind::Number => value.get() != "0",
         Kind::String => {
@@ -232,7 +223,8 @@ mod tests {
             (": false", ": true", " Requested"),
             (": false", r#": "False""#, "NotRequested"),
             (": false", r#": "yes""#, " Requested"),
-            (": false", ": null", "NotRequested"),
+            (": false", ": null", " Unsaid"),
+            (r#", "validate_before_import": false"#, "", " Unsaid"),
         ] {
             check(&with(&GOOD.replace(from, to)), expect);
         }

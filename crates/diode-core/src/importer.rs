@@ -27,6 +27,7 @@ use crate::read_ahead::{Reach as ReadReach, ReadAhead};
 use crate::report::{FileReport, Interruption, PassReport};
 use crate::state::StateKey;
 use crate::trouble::{Fatal, Reach, Trouble, chain};
+use crate::validation::{ValidationRules, Way};
 use crate::works::Works;
 use crate::{Applicants, Code, Ledger, LedgerError, Outcome};
 
@@ -69,6 +70,8 @@ pub struct Rules {
     pub profile: Profile,
     /// Whose data it is.
     pub applicants: Applicants,
+    /// What a person looks at first.
+    pub validation: ValidationRules,
 }
 
 /// Whose files lie where ours do.
@@ -110,6 +113,8 @@ impl fmt::Debug for Importer {
 struct Course {
     /// Source connectors with a file that waits: those behind it wait, too, to keep their order.
     held: HashMap<String, Trouble>,
+    /// Ways of validation that this platform does not let us take, and why.
+    closed: HashMap<Way, String>,
     /// Connectors that failed in a row.
     failures: usize,
     /// Imported files that are to be deleted once the ledger is flushed.
@@ -126,6 +131,7 @@ impl Importer {
             queue: parts.queue,
             works: parts.works,
             version,
+            validation: rules.validation,
             stop: parts.stop.clone(),
         };
         Self {
@@ -369,6 +375,7 @@ fn log(file: &FileReport, details: &file::Details<'_>) {
                 applicant_id = details.applicant_id,
                 work = details.work,
                 moved_to = details.moved_to,
+                way = (file.way != Way::Direct).then(|| file.way.as_str()),
                 messages = file.messages,
                 not_sent = (!not_sent.is_empty()).then(|| not_sent.join(", ")),
                 $message
@@ -376,7 +383,14 @@ fn log(file: &FileReport, details: &file::Details<'_>) {
         };
     }
     match file.outcome {
-        Outcome::Imported => line!(info, "file imported"),
+        Outcome::Imported => match file.way {
+            Way::Direct => line!(info, "file imported"),
+            Way::Draft => line!(info, "file put into a draft, where it awaits validation"),
+            Way::Workbench => line!(
+                info,
+                "file put into the workbench, where it awaits validation"
+            ),
+        },
         Outcome::Ignored if file.code == Some(Code::NotAnEnvelope) => {
             line!(info, "file ignored: it is left where it is");
         }

@@ -17,13 +17,14 @@ mod report;
 mod service;
 mod state;
 mod trouble;
+mod validation;
 mod works;
 
 pub use applicants::{Applicant, Applicants};
 pub use check::{CheckReport, CheckedConnector, check};
 pub use claim::{Claim, ClaimError, Claimed};
 pub use connectors::Connectors;
-pub use envelope::{Envelope, Validation, is_envelope};
+pub use envelope::{Envelope, is_envelope};
 pub use examine::{Examined, Import, LeftOut, examine, findings, fingerprint, left_out};
 pub use importer::{Clock, Company, Importer, Parts, Rules};
 pub use ledger::{
@@ -36,6 +37,7 @@ pub use report::{FileReport, Interruption, PassReport};
 pub use service::{Greeting, Patience, Schedule, Service, StartError, greet};
 pub use state::{ConnectorState, SharedState, StateKey, peer_skips, watermark};
 pub use trouble::chain;
+pub use validation::{Unsaid, Validation, ValidationMode, ValidationRules, Way};
 pub use works::{
     Hold, Occasion, OpenWork, OpenWorks, Room, Share, Shortfall, Upcoming, Works, WorksError,
     work_name,

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use crate::examine::LeftOut;
 use crate::plan::Step;
 use crate::state::watermark;
-use crate::{Code, Outcome};
+use crate::{Code, Outcome, Way};
 
 /// What became of one file in one pass.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,6 +22,8 @@ pub struct FileReport {
     pub code: Option<Code>,
     /// Why, in words.
     pub message: Option<String>,
+    /// The way it took, where it was delivered.
+    pub way: Way,
     /// How many messages were delivered.
     pub messages: usize,
     /// Objects that were not sent, by code and type.

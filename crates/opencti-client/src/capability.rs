@@ -10,10 +10,10 @@ pub enum Capability {
     ConnectorApi,
     /// To open works, on platforms before 6.0.9.
     AskImport,
-    /// To put files into the workbench.
-    Workbench,
     /// To make drafts.
     Knowledge,
+    /// To put files into the workbench.
+    Workbench,
     /// To look at works and queues. Importing does without.
     Modules,
 }
@@ -29,8 +29,8 @@ impl Capability {
             } else {
                 Self::AskImport
             }),
-            "uploadPending" => Some(Self::Workbench),
             "draftWorkspaceAdd" => Some(Self::Knowledge),
+            "uploadPending" => Some(Self::Workbench),
             "work" | "isWorkAlive" | "connector" => Some(Self::Modules),
             _ => None,
         }
@@ -51,8 +51,8 @@ impl Capability {
         match self {
             Self::ConnectorApi => "nothing can be imported",
             Self::AskImport => "nothing can be imported into a platform before 6.0.9",
-            Self::Workbench => "files for the workbench wait",
-            Self::Knowledge => "files that ask for validation before import wait",
+            Self::Knowledge => "files that are to be validated in a draft wait",
+            Self::Workbench => "files that are to be validated in the workbench wait",
             Self::Modules => "works and queues cannot be looked at; importing goes on",
         }
     }
@@ -61,7 +61,7 @@ impl Capability {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use Capability::{AskImport, ConnectorApi, Knowledge, Modules};
+    use Capability::{AskImport, ConnectorApi, Knowledge, Modules, Workbench};
 
     #[test]
     fn operations_need_what_the_platform_says() {
@@ -77,6 +77,7 @@ mod tests {
         // Such a token registered, so what it lacks is what an old platform wants besides.
         check("addExpectations", "next", Some(AskImport));
         check("draftWorkspaceAdd", "6.6.0", Some(Knowledge));
+        check("uploadPending", "6.0.0", Some(Workbench));
         check("isWorkAlive", "6.8.7", Some(Modules));
     }
 

@@ -16,6 +16,8 @@ pub(crate) enum Feature {
     Push,
     /// `pingConnector.connectorInfo`
     ConnectorInfo,
+    /// Workers that split a bundle of several objects.
+    SplittingWorkers,
     /// `stixBundlePush.work_id`
     PushToWork,
     /// `isWorkAlive`
@@ -34,6 +36,7 @@ impl Feature {
             Self::QueueDetails => PlatformVersion::new(6, 1, 12),
             Self::Push => PlatformVersion::new(6, 2, 6),
             Self::ConnectorInfo => PlatformVersion::new(6, 2, 12),
+            Self::SplittingWorkers => PlatformVersion::new(6, 3, 0),
             Self::PushToWork => PlatformVersion::new(6, 5, 7),
             Self::WorkAlive => PlatformVersion::new(6, 8, 7),
             Self::AutoUpdate => PlatformVersion::new(6, 8, 9),
@@ -52,21 +55,23 @@ impl Feature {
 pub(crate) enum PushForm {
     /// Not at all: this version does not have it.
     Impossible(PlatformVersion),
-    /// Without a work: the platform opens its own.
-    Bare,
-    /// With the caller's work.
-    ToWork,
-    /// With the caller's work, and without it where the platform does not know that argument.
-    ToWorkOrBare,
+    /// One object, in a work that the platform opens.
+    OneObject,
+    /// A bundle, in a work that the platform opens.
+    Bundle,
+    /// A bundle, in a work of the caller.
+    BundleToWork,
 }
 
 impl PushForm {
-    /// The form for a platform; `None`: its version is unknown.
+    /// The form for a platform. One whose version is unknown is taken for a new one: what it does
+    /// not understand it refuses, and nothing is done.
     pub(crate) fn of(version: Option<PlatformVersion>) -> Self {
         match version {
-            None => Self::ToWorkOrBare,
-            Some(_) if Feature::PushToWork.is_in(version) => Self::ToWork,
-            Some(_) if Feature::Push.is_in(version) => Self::Bare,
+            None => Self::BundleToWork,
+            Some(_) if Feature::PushToWork.is_in(version) => Self::BundleToWork,
+            Some(_) if Feature::SplittingWorkers.is_in(version) => Self::Bundle,
+            Some(_) if Feature::Push.is_in(version) => Self::OneObject,
             Some(version) => Self::Impossible(version),
         }
     }
@@ -89,14 +94,16 @@ mod tests {
     }
 
     #[test]
-    fn bundles_are_pushed_from_6_2_6_on_and_to_a_work_from_6_5_7_on() {
+    fn bundles_are_pushed_in_the_form_that_the_platform_knows() {
         let before = PlatformVersion::new(6, 2, 5);
         check_push("6.2.5", PushForm::Impossible(before));
-        check_push("6.2.6", PushForm::Bare);
-        check_push("6.5.6", PushForm::Bare);
-        check_push("6.5.7", PushForm::ToWork);
-        check_push("7.260309.0-lts1", PushForm::ToWork);
-        check_push("next", PushForm::ToWorkOrBare);
+        check_push("6.2.6", PushForm::OneObject);
+        check_push("6.2.18", PushForm::OneObject);
+        check_push("6.3.0", PushForm::Bundle);
+        check_push("6.5.6", PushForm::Bundle);
+        check_push("6.5.7", PushForm::BundleToWork);
+        check_push("7.260309.0-lts1", PushForm::BundleToWork);
+        check_push("next", PushForm::BundleToWork);
     }
 
     fn check(feature: Feature, version: &str, expect: bool) {

@@ -19,18 +19,18 @@ mod version;
 
 pub use amqp::{AmqpOptions, AmqpQueue};
 pub use answers::{Account, Applicant, QueueDetails, WorkProgress, WorkStatus};
-pub use api_queue::ApiQueue;
+pub use api_queue::{ApiOptions, ApiQueue};
 pub use capability::Capability;
 pub use client::{Client, ClientConfig, ClientError, HttpProxy, ProxyError, RetryPolicy};
 pub use error::{ApiError, ErrorClass};
 pub use ping::{ConnectorInfo, Ping};
 pub use platform::{
-    ConnectorType, DraftId, Platform, Registered, Registration, S3Connection, UnknownConnectorType,
-    WorkEnd, WorkId,
+    BundlePush, ConnectorType, DraftId, PendingFile, Platform, Registered, Registration,
+    S3Connection, UnknownConnectorType, WorkEnd, WorkId,
 };
 pub use queue::{
-    BrokerAddress, Delivery, DeliveryError, DeliveryErrorKind, MessageHeader, Parts, Queue,
-    Refused, Route, Shipment,
+    BrokerAddress, Delivery, DeliveryError, DeliveryErrorKind, Drafts, Expectations, MessageHeader,
+    Parts, Queue, Refused, Route, Shipment,
 };
 pub use secret::Secret;
 pub use tls::{Identity, Pem, TlsError, TlsOptions, Trust};

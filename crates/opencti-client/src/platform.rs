@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 
 use crate::{
     Account, ApiError, Applicant, BrokerAddress, Ping, PlatformVersion, QueueDetails, Route,
@@ -140,6 +141,30 @@ pub enum WorkEnd {
     InError,
 }
 
+/// A bundle that the platform is to queue for a connector.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BundlePush<'a> {
+    /// The connector whose queue it goes to.
+    pub connector_id: &'a str,
+    /// The work that its objects belong to; `None` lets the platform open one of its own, which is
+    /// all that platforms before 6.5.7 can do.
+    pub work: Option<&'a WorkId>,
+    /// The account in whose name it is imported; `None`, or a token without the bypass capability:
+    /// the token's own.
+    pub applicant_id: Option<&'a str>,
+    /// The bundle, as JSON.
+    pub bundle: String,
+}
+
+/// A file for the workbench.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PendingFile {
+    /// Its name there, such as `work_1.json`.
+    pub name: String,
+    /// Its content: a bundle, as JSON.
+    pub content: Bytes,
+}
+
 /// The platform's API, as far as an importing connector needs it.
 ///
 /// An implementation retries by itself what is idempotent or was surely not sent; what comes out
@@ -217,16 +242,19 @@ pub trait Platform: Send + Sync {
     /// [`ApiError`]
     async fn add_draft_context(&self, work: &WorkId, draft: &DraftId) -> Result<(), ApiError>;
 
-    /// Hands a whole bundle to the platform, which queues it for `connector_id` (`stixBundlePush`).
+    /// Puts a file into the workbench, where a person validates it (`uploadPending`).
+    ///
+    /// # Errors
+    /// [`ApiError`]; of the class [`Forbidden`](crate::ErrorClass::Forbidden) where our account
+    /// lacks the capability `KNOWLEDGE_KNASKIMPORT`.
+    async fn upload_pending(&self, file: &PendingFile) -> Result<(), ApiError>;
+
+    /// Hands a bundle to the platform, which queues it (`stixBundlePush`, platform 6.2.6 and
+    /// newer).
     ///
     /// # Errors
     /// [`ApiError`]
-    async fn push_bundle(
-        &self,
-        connector_id: &str,
-        bundle: &str,
-        work: &WorkId,
-    ) -> Result<(), ApiError>;
+    async fn push_bundle(&self, push: BundlePush<'_>) -> Result<(), ApiError>;
 
     /// How far a work is; `None` where the platform knows it no longer.
     ///

@@ -57,6 +57,33 @@ pub trait Parts: Send + Sync {
 
     /// Appends part `index` (from 0) to `out`: a bundle of one object, as JSON.
     fn write(&self, index: usize, out: &mut Vec<u8>);
+
+    /// Appends the parts of these indexes to `out` as one bundle, in their order; without any, a
+    /// bundle without objects.
+    fn write_together(&self, indexes: &[usize], out: &mut Vec<u8>);
+
+    /// Where part `index` stands in the order of dependencies: above every part that it refers to.
+    fn level(&self, index: usize) -> u64;
+}
+
+/// How a work comes to expect what is sent for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Expectations {
+    /// How many the sender adds, before it sends the first message.
+    pub told: usize,
+    /// How many the workers add by themselves, when they take the messages from the queue. Until
+    /// then the work looks as if nothing were to come, so the platform must not be told that it
+    /// is processed: it would close the work, and its workers would drop the messages.
+    pub added_by_workers: usize,
+}
+
+/// Whether an import can go into a draft.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Drafts {
+    /// The messages say which draft they are for.
+    Carried,
+    /// They cannot.
+    NotCarried,
 }
 
 /// One file's worth of messages.
@@ -75,21 +102,21 @@ pub struct Shipment<'a> {
 /// was confirmed by the broker and reached a queue.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Delivery {
-    /// How many messages were confirmed.
+    /// How many parts were confirmed.
     pub confirmed: usize,
     /// How many of them, at most, reached the queue twice: a connection broke before it confirmed
     /// them, and they were sent again.
     pub doubtful: usize,
-    /// The messages that this broker will never take, in order of their index.
+    /// The parts that will never be taken, in order of their index.
     pub refused: Vec<Refused>,
 }
 
-/// A message that the broker refuses for what it is, however often it is sent.
+/// A part that is refused for what it is, however often it is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
     /// The part's index, from 0.
     pub index: usize,
-    /// The broker's reason, such as its limit on a message's size.
+    /// The reason, such as a limit on a message's size.
     pub reason: String,
 }
 
@@ -115,7 +142,7 @@ pub enum DeliveryErrorKind {
 pub struct DeliveryError {
     /// Why.
     pub kind: DeliveryErrorKind,
-    /// How many messages were confirmed before.
+    /// How many parts were confirmed before.
     pub confirmed: usize,
     /// How many more, at most, reached the queue: they were sent, and nothing was heard of them.
     pub doubtful: usize,
@@ -136,10 +163,18 @@ pub trait Queue: Send + Sync {
     /// [`DeliveryError`] with nothing confirmed.
     async fn prepare(&self) -> Result<(), DeliveryError>;
 
+    /// Whether shipments for a draft are taken; [`deliver`](Self::deliver) refuses them otherwise.
+    fn drafts(&self) -> Drafts;
+
+    /// What a work is to expect of these parts, the first `confirmed` of those that are taken at
+    /// all left out. A part that is going to be [refused](Delivery::refused) is counted: its
+    /// refusal is reported.
+    fn expectations(&self, parts: &dyn Parts, confirmed: usize) -> Expectations;
+
     /// Delivers all parts of a shipment, in order, and returns when each is confirmed or refused.
     ///
-    /// Parts are pipelined: a window of them is in flight at a time. After an error, any of the
-    /// unconfirmed ones may have been delivered all the same. When `stop` is cancelled, nothing
+    /// Several parts may be in flight at a time. After an error, any of the unconfirmed ones may
+    /// have been delivered all the same. When `stop` is cancelled, nothing
     /// more is sent and what is in flight is waited for.
     ///
     /// # Errors

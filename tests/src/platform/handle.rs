@@ -12,9 +12,11 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::broker::{Broker, Message};
 use super::config::Config;
 use super::fault::Fault;
+use super::multipart::File;
 use super::operations::Backend;
 use super::server::Server;
 use super::state::{Call, Connector, Work, WorkEdit};
+use super::worker::{self, Imported};
 
 /// A running double. It stops when it is dropped.
 pub struct Platform {
@@ -153,6 +155,21 @@ impl Platform {
     /// If the broker does not answer.
     pub async fn lose_queue(&self, connector_id: &str) -> anyhow::Result<()> {
         self.server.backend.broker.lose(connector_id).await
+    }
+
+    /// Works a connector's push queue off as a worker does, and returns what it imported, in
+    /// order.
+    ///
+    /// # Errors
+    /// If there is no such queue, or a message that a worker would drop.
+    pub async fn work_off(&self, connector_id: &str) -> anyhow::Result<Vec<Imported>> {
+        worker::work_off(&self.server.backend, connector_id).await
+    }
+
+    /// The files in the workbench, in order.
+    pub fn workbench(&self) -> Vec<File> {
+        let calls = self.calls_of("uploadPending").into_iter();
+        calls.filter_map(|call| call.file).collect()
     }
 
     /// Takes all messages out of a connector's push queue.

@@ -23,11 +23,13 @@ mod error;
 mod fault;
 mod graphql;
 mod handle;
+mod multipart;
 mod operations;
 mod schema;
 mod server;
 mod state;
 mod version;
+mod worker;
 
 #[cfg(test)]
 mod tests;
@@ -36,6 +38,8 @@ pub use broker::Message;
 pub use config::{BrokerKind, Config};
 pub use fault::Fault;
 pub use handle::Platform;
+pub use multipart::File;
 pub use schema::{SCHEMA, needs, schema_of};
 pub use state::{Call, Connector, Status, Work};
 pub use version::Version;
+pub use worker::Imported;

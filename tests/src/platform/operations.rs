@@ -60,6 +60,7 @@ impl Backend {
             "pingConnector" => self.ping(arguments).await,
             "workAdd" => self.add_work(arguments),
             "draftWorkspaceAdd" => Ok(self.add_draft(&call.arguments["input"]["name"])),
+            "uploadPending" => upload(call),
             "stixBundlePush" => self.push_bundle(arguments, call.applicant.as_deref()).await,
             edit => self.edit_work(edit, arguments),
         }
@@ -188,7 +189,8 @@ impl Backend {
         json!({ "id": self.state().add_draft(), "name": name })
     }
 
-    /// Queues a whole bundle. With a work id nothing is added to the work's expectations.
+    /// Queues a bundle. Nothing is added to the expectations of a work that is given; where none
+    /// is, one is opened, and expects a bundle of one object.
     async fn push_bundle(
         &self,
         arguments: Arguments<'_>,
@@ -196,10 +198,14 @@ impl Backend {
     ) -> Result<Value, Refusal> {
         let connector = arguments.text("connectorId");
         let bundle = arguments.text("bundle");
-        let work = arguments.optional_text("work_id");
-        if !self.state().connectors.contains_key(&connector) || !is_bundle(&bundle) {
+        let objects = objects_in(&bundle);
+        if !self.state().connectors.contains_key(&connector) || objects == 0 {
             return Err(Refusal::unsupported("Invalid bundle"));
         }
+        let work = match arguments.optional_text("work_id") {
+            Some(work) => work,
+            None => self.open_work(&connector, objects)?,
+        };
         let message = json!({
             "type": "bundle",
             "applicant_id": applicant.unwrap_or(TOKEN_USER),
@@ -213,6 +219,24 @@ impl Backend {
             .map_err(broken)?;
         Ok(json!(true))
     }
+
+    fn open_work(&self, connector: &str, objects: usize) -> Result<String, Refusal> {
+        let mut state = self.state();
+        let work = state.add_work(connector, "run of the platform")?;
+        if objects == 1 {
+            state.edit_work(&work.id, WorkEdit::Expect(1))?;
+        }
+        Ok(work.id)
+    }
+}
+
+/// Takes a file into the workbench; the call keeps it.
+fn upload(call: &Call) -> Result<Value, Refusal> {
+    let file = call.file.as_ref();
+    let name = &file
+        .ok_or_else(|| Refusal::internal("createReadStream of undefined"))?
+        .name;
+    Ok(json!({ "id": format!("import/pending/{name}"), "name": name }))
 }
 
 /// The arguments of a call, which the schema has checked.
@@ -241,11 +265,14 @@ impl Arguments<'_> {
     }
 }
 
-/// Whether the platform would take the text for a bundle.
-fn is_bundle(text: &str) -> bool {
-    serde_json::from_str::<Value>(text).is_ok_and(|bundle| {
-        bundle["type"] == "bundle" && bundle["objects"].as_array().is_some_and(|o| !o.is_empty())
-    })
+/// How many objects a bundle holds; none where the platform would not take it for one.
+fn objects_in(text: &str) -> usize {
+    match serde_json::from_str::<Value>(text) {
+        Ok(bundle) if bundle["type"] == "bundle" => {
+            bundle["objects"].as_array().map_or(0, Vec::len)
+        }
+        _ => 0,
+    }
 }
 
 fn broken(error: anyhow::Error) -> Refusal {

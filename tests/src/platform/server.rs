@@ -18,6 +18,7 @@ use super::config::Config;
 use super::error::{Refusal, Shape};
 use super::fault::{Fault, Faults};
 use super::graphql::{Body, Contract, Request};
+use super::multipart::{self, File};
 use super::operations::Backend;
 use super::state::Call;
 use super::version::Version;
@@ -96,16 +97,17 @@ impl Server {
         let Ok(body) = Limited::new(body, self.max_body_bytes).collect().await else {
             return Ok(server_error("request entity too large"));
         };
-        let Ok(body) = serde_json::from_slice::<Body>(&body.to_bytes()) else {
-            return Ok(server_error("unexpected token in JSON"));
+        let (body, file) = match read(&head.headers, &body.to_bytes()) {
+            Ok(read) => read,
+            Err(error) => return Ok(server_error(&format!("{error:#}"))),
         };
         match self.contract.check(body) {
-            Ok(request) => self.call(&head.headers, &request).await,
+            Ok(request) => self.call(&head.headers, &request, file).await,
             Err(refusal) => Ok(self.refuse(&refusal, &[], None)),
         }
     }
 
-    async fn call(&self, headers: &HeaderMap, request: &Request) -> Answer {
+    async fn call(&self, headers: &HeaderMap, request: &Request, file: Option<File>) -> Answer {
         let header = |name| Some(headers.get(name)?.to_str().ok()?.to_owned());
         let call = Call {
             operation: request.operation().to_owned(),
@@ -117,6 +119,7 @@ impl Server {
                 .iter()
                 .filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.into())))
                 .collect(),
+            file,
         };
         let authorized = header(AUTHORIZATION.as_str()).as_deref() == Some(&*self.authorization);
         self.backend.state().calls.push(call.clone());
@@ -180,6 +183,17 @@ impl Server {
         data: Option<Value>,
     ) -> Response<Full<Bytes>> {
         reply(StatusCode::OK, &refusal.to_body(self.shape, path, data))
+    }
+}
+
+/// The operation that a request asks for, and the file that comes with it.
+fn read(headers: &HeaderMap, body: &[u8]) -> anyhow::Result<(Body, Option<File>)> {
+    let kind = headers
+        .get(CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok());
+    match multipart::read(kind.unwrap_or_default(), body)? {
+        Some((operation, file)) => Ok((serde_json::from_value(operation)?, Some(file))),
+        None => Ok((serde_json::from_slice(body)?, None)),
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::error::Refusal;
+use super::multipart::File;
 use super::version::Version;
 
 /// One request that the double understood.
@@ -22,6 +23,8 @@ pub struct Call {
     pub applicant: Option<String>,
     /// All headers, by their names in lower case.
     pub headers: BTreeMap<String, String>,
+    /// The file that came with it.
+    pub file: Option<File>,
 }
 
 /// A connector, as it was last registered.

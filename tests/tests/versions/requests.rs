@@ -9,8 +9,9 @@ use apollo_compiler::response::JsonMap;
 use apollo_compiler::validation::Valid;
 use apollo_compiler::{ExecutableDocument, Schema};
 use opencti_client::{
-    Account, ApiError, Applicant, Client, ClientConfig, ConnectorInfo, ConnectorType, ErrorClass,
-    Ping, Platform as _, PlatformVersion, Registration, RetryPolicy, Secret, WorkEnd, WorkStatus,
+    Account, ApiError, Applicant, BundlePush, Client, ClientConfig, ConnectorInfo, ConnectorType,
+    ErrorClass, PendingFile, Ping, Platform as _, PlatformVersion, Registration, RetryPolicy,
+    Secret, WorkEnd, WorkStatus,
 };
 use serde_json::{Value, json};
 use tests::platform::{Call, Config, Platform, Version};
@@ -46,7 +47,7 @@ const VERSIONS: [&str; 24] = [
 ];
 
 /// What is asked of a platform that has everything.
-const ALL: [&str; 15] = [
+const ALL: [&str; 16] = [
     "about",
     "addDraftContext",
     "addExpectations",
@@ -59,6 +60,7 @@ const ALL: [&str; 15] = [
     "reportExpectation",
     "stixBundlePush",
     "toProcessed",
+    "uploadPending",
     "work",
     "workAdd",
     "registerConnector.s3",
@@ -149,7 +151,18 @@ async fn ask_everything(version: &str) -> Vec<Call> {
         .unwrap();
 
     let bundle = json!({ "type": "bundle", "objects": [{ "id": "x--1" }] }).to_string();
-    match client.push_bundle("c1", &bundle, &work).await {
+    let push = BundlePush {
+        connector_id: "c1",
+        work: has(6, 5, 7).then_some(&work),
+        applicant_id: None,
+        bundle,
+    };
+    let file = PendingFile {
+        name: "a file.json".to_owned(),
+        content: push.bundle.clone().into(),
+    };
+    client.upload_pending(&file).await.unwrap();
+    match client.push_bundle(push).await {
         Ok(()) => assert!(has(6, 2, 6), "{version}"),
         Err(error) => assert_eq!(class(&error, !has(6, 2, 6)), ErrorClass::Contract),
     }

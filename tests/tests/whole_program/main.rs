@@ -17,5 +17,6 @@ mod site;
 mod state;
 mod tls;
 mod transport;
+mod validation;
 mod versions;
 mod works;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use diode_core::{Unsaid, ValidationMode};
 use figment::value::{Dict, Num, Value};
 use opencti_client::{ConnectorType, Pem, Secret, Trust};
 use url::Url;
@@ -170,6 +171,15 @@ pub(super) fn sending(value: &Value) -> Form<()> {
             "leave it out, or look at the files with `diode-import check`",
         )
     }
+}
+
+/// `CONNECTOR_VALIDATE_BEFORE_IMPORT`
+pub(super) fn unsaid(value: &Value) -> Form<Unsaid> {
+    Ok(if boolean(value)? {
+        Unsaid::Validate
+    } else {
+        Unsaid::ImportAtOnce
+    })
 }
 
 fn as_boolean(value: &Value) -> Option<bool> {
@@ -379,6 +389,20 @@ pub(super) fn queue_protocol(value: &Value) -> Form<QueueProtocol> {
         "amqp" => Ok(QueueProtocol::Amqp),
         "api" => Ok(QueueProtocol::Api),
         _ => wrong("is not a queue protocol", "write amqp or api"),
+    }
+}
+
+/// `DIODE_IMPORT_VALIDATION_MODE`
+pub(super) fn validation_mode(value: &Value) -> Form<ValidationMode> {
+    match text(value)?.to_lowercase().as_str() {
+        "auto" => Ok(ValidationMode::Auto),
+        "draft" => Ok(ValidationMode::Draft),
+        "workbench" => Ok(ValidationMode::Workbench),
+        "off" => Ok(ValidationMode::Off),
+        _ => wrong(
+            "is not a mode of validation",
+            "write auto, draft, workbench or off",
+        ),
     }
 }
 

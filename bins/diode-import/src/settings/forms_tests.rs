@@ -264,17 +264,21 @@ fn words() {
 }
 
 #[test]
-fn a_rehearsal_is_refused_rather_than_done_for_real() {
+fn whether_things_are_sent_and_validated() {
     check(sending, "true", "()");
-    check(sending, true, "()");
-    for value in ["false", "no", "0"] {
-        check(
-            sending,
-            value,
-            "wrong: asks for a rehearsal, which this version cannot do",
-        );
-    }
+    check(
+        sending,
+        "no",
+        "wrong: asks for a rehearsal, which this version cannot do",
+    );
     check(sending, "maybe", "wrong: is not a boolean");
+    check(unsaid, "yes", "Validate");
+    check(unsaid, false, "ImportAtOnce");
+    check(validation_mode, "Draft", "Draft");
+    check(validation_mode, "workbench", "Workbench");
+    check(validation_mode, "OFF", "Off");
+    check(validation_mode, "auto", "Auto");
+    check(validation_mode, "on", "wrong: is not a mode of validation");
 }
 
 #[test]

@@ -119,6 +119,7 @@ fn connector(reader: &mut Reader) -> Option<Connector> {
     let period = reader.required(&table::CONNECTOR_DURATION_PERIOD, forms::duration);
     let queue_protocol = reader.required(&table::CONNECTOR_QUEUE_PROTOCOL, forms::queue_protocol);
     reader.required(&table::CONNECTOR_SEND_TO_QUEUE, forms::sending);
+    let validate = reader.required(&table::CONNECTOR_VALIDATE_BEFORE_IMPORT, forms::unsaid);
     Some(Connector {
         id: id?,
         name: name?,
@@ -128,6 +129,7 @@ fn connector(reader: &mut Reader) -> Option<Connector> {
         run_and_terminate: run_and_terminate? || period? == Duration::ZERO,
         duration_period: period?,
         queue_protocol: queue_protocol?,
+        validate_before_import: validate?,
     })
 }
 
@@ -145,6 +147,9 @@ fn diode_import(
     let rejected_path = reader.optional(&table::DIODE_IMPORT_REJECTED_PATH, forms::path);
     let limits = limits(reader);
     let max_in_flight_bytes = reader.number(&table::DIODE_IMPORT_MAX_IN_FLIGHT_BYTES);
+    let mode = &table::DIODE_IMPORT_VALIDATION_MODE;
+    let validation_mode = reader.required(mode, forms::validation_mode);
+    let api_body_bytes = reader.number(&table::DIODE_IMPORT_API_BODY_BYTES);
     Some(DiodeImport {
         directory,
         s3,
@@ -155,6 +160,8 @@ fn diode_import(
         rejected_path,
         limits: limits?,
         max_in_flight_bytes: max_in_flight_bytes?,
+        validation_mode: validation_mode?,
+        api_body_bytes: api_body_bytes?,
     })
 }
 

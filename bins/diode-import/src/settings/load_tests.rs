@@ -72,6 +72,7 @@ fn the_defaults_are_those_of_the_table() {
             run_and_terminate: false,
             duration_period: 60s,
             queue_protocol: Amqp,
+            validate_before_import: ImportAtOnce,
         },
         DiodeImport {
             directory: Some(
@@ -95,6 +96,8 @@ fn the_defaults_are_those_of_the_table() {
                 max_refs: 100000,
             },
             max_in_flight_bytes: 67108864,
+            validation_mode: Auto,
+            api_body_bytes: 50000000,
         },
     )
     "#);

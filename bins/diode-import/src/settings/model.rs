@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use diode_core::{Unsaid, ValidationMode};
 use opencti_client::{ConnectorType, HttpProxy, Secret, TlsOptions};
 use stix_bundle::Limits;
 use url::Url;
@@ -64,6 +65,8 @@ pub(crate) struct Connector {
     pub(crate) duration_period: Duration,
     /// How bundles reach the workers.
     pub(crate) queue_protocol: QueueProtocol,
+    /// What becomes of imports whose envelope does not say whether they are validated first.
+    pub(crate) validate_before_import: Unsaid,
 }
 
 /// The least severe level that is logged.
@@ -84,9 +87,9 @@ pub(crate) enum LogLevel {
 /// How bundles reach the workers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum QueueProtocol {
-    /// In parts, over the broker.
+    /// One object at a time, over the broker.
     Amqp,
-    /// Whole, over the platform's API.
+    /// In as few pieces as may be, over the platform's API.
     Api,
 }
 
@@ -111,6 +114,10 @@ pub(crate) struct DiodeImport {
     pub(crate) limits: Limits,
     /// How many bytes of files may be in memory.
     pub(crate) max_in_flight_bytes: u64,
+    /// Who decides whether imports are validated first.
+    pub(crate) validation_mode: ValidationMode,
+    /// The largest request body that the platform takes, in bytes.
+    pub(crate) api_body_bytes: usize,
 }
 
 /// Section `mq`: each part on its own overrules what the platform tells of the broker. What is said

@@ -75,8 +75,7 @@ settings! {
         .help("Must be true: a rehearsal that sends nothing is not possible yet, and false ends the program before anything is touched.");
     CONNECTOR_VALIDATE_BEFORE_IMPORT = Setting::pycti("connector.validate_before_import", Kind::Boolean)
         .default("false")
-        .planned()
-        .help("Whether imports wait for validation, for envelopes that do not say.");
+        .help("Whether imports wait for validation by a person, for envelopes that do not say.");
     CONNECTOR_EXPOSE_METRICS = Setting::pycti("connector.expose_metrics", Kind::Boolean)
         .default("false")
         .planned()
@@ -178,8 +177,10 @@ settings! {
         .help("Memory for files: for the one that is imported, and for those behind it that are read meanwhile. A larger file is read alone.");
     DIODE_IMPORT_VALIDATION_MODE = Setting::own("diode_import.validation_mode", Kind::OneOf(&["draft", "workbench", "off", "auto"]))
         .default("auto")
-        .planned()
-        .help("How imports that wait for validation are presented.");
+        .help("Whether imports wait for validation by a person. `auto`: those whose envelope asks for it, in a draft where the platform (6.6.0 or newer) and the queue (amqp) have them, else in the workbench; `draft`, `workbench`: all of them, there; `off`: none.");
+    DIODE_IMPORT_API_BODY_BYTES = Setting::own("diode_import.api_body_bytes", Kind::Whole { unit: "bytes", min: 65_536, max: 1 << 31 })
+        .default("50000000")
+        .help("The largest request that the platform, or a proxy before it, accepts; with queue_protocol `api`, no push of objects is larger.");
     DIODE_IMPORT_WATCH = Setting::own("diode_import.watch", Kind::Boolean)
         .default("true")
         .planned()

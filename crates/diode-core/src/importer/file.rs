@@ -15,7 +15,7 @@ use crate::refusal::{Finding, FindingLevel, Reason, Refusal};
 use crate::report::FileReport;
 use crate::trouble::{Fatal, chain};
 use crate::works::Shortfall;
-use crate::{Applicant, Code, Outcome};
+use crate::{Applicant, Code, Outcome, Way};
 
 /// What a log line has beyond the report.
 #[derive(Debug, Default)]
@@ -132,9 +132,16 @@ impl Importer {
             );
             return self.wait(case, trouble.code(), message, &details);
         }
+        let way = match self.courier.way(import.envelope.validation) {
+            Ok(way) => way,
+            Err(why) => return self.wait(case, Code::ValidationUnavailable, why, &details),
+        };
+        if let Some(why) = course.closed.get(&way) {
+            return self.wait(case, Code::ValidationUnavailable, why.clone(), &details);
+        }
         match self
             .courier
-            .deliver(import, &applicant, case.entry.modified)
+            .deliver(way, import, &applicant, case.entry.modified)
             .await
         {
             Ok(delivered) => {
@@ -143,8 +150,9 @@ impl Importer {
                     .await
             }
             Err(Undelivered::Refused(refusal)) => self.refuse(case, refusal, &details).await,
-            Err(Undelivered::Unavailable(code, message)) => {
-                self.wait(case, code, message, &details)
+            Err(Undelivered::Unavailable(message)) => {
+                course.closed.insert(way, message.clone());
+                self.wait(case, Code::ValidationUnavailable, message, &details)
             }
             Err(Undelivered::Fatal(fatal)) => Err(fatal),
             Err(Undelivered::Trouble(trouble)) => {
@@ -171,7 +179,11 @@ impl Importer {
         } else {
             Outcome::Imported
         };
-        let mut not_sent = left_out(import.split.not_sent());
+        let mut not_sent = match (delivered.way, &refusal) {
+            // The bundle went as it is.
+            (Way::Workbench, None) => Vec::new(),
+            _ => left_out(import.split.not_sent()),
+        };
         if !delivered.delivery.refused.is_empty() {
             not_sent.push(LeftOut {
                 code: REFUSED_BY_BROKER,
@@ -180,6 +192,7 @@ impl Importer {
             });
         }
         let mut file = report(case, outcome, refusal.as_ref());
+        file.way = delivered.way;
         file.messages = delivered.delivery.confirmed;
         file.not_sent = not_sent;
         file.unmapped = unmapped(applicant);
@@ -347,6 +360,7 @@ fn report(case: &Case<'_>, outcome: Outcome, refusal: Option<&Refusal>) -> FileR
         outcome,
         code: refusal.map(|refusal| refusal.code),
         message: refusal.map(|refusal| refusal.message.clone()),
+        way: Way::default(),
         messages: 0,
         not_sent: Vec::new(),
         unmapped: None,

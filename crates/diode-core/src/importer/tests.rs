@@ -10,9 +10,10 @@ use bundle_source::{Entry, LocalSource, ReadError, Removal, Source, SourceError}
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use opencti_client::{
-    Account, ApiError, Applicant, BrokerAddress, Delivery, DeliveryError, DeliveryErrorKind,
-    DraftId, ErrorClass, Ping, Platform, PlatformVersion, Queue, QueueDetails, Refused, Registered,
-    Registration, Route, S3Connection, Secret, Shipment, WorkEnd, WorkId, WorkProgress, WorkStatus,
+    Account, ApiError, Applicant, BrokerAddress, BundlePush, Delivery, DeliveryError,
+    DeliveryErrorKind, DraftId, Drafts, ErrorClass, Expectations, PendingFile, Ping, Platform,
+    PlatformVersion, Queue, QueueDetails, Refused, Registered, Registration, Route, S3Connection,
+    Secret, Shipment, WorkEnd, WorkId, WorkProgress, WorkStatus,
 };
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -20,7 +21,10 @@ use tokio_util::sync::CancellationToken;
 use super::{Clock, Company, Importer, Parts, Rules};
 use crate::report::{Interruption, PassReport};
 use crate::works::OpenWorks;
-use crate::{AfterImport, Applicants, Connectors, Ledger, Outcome, Policy, StateKey};
+use crate::{
+    AfterImport, Applicants, Connectors, Ledger, Outcome, Policy, StateKey, ValidationMode,
+    ValidationRules,
+};
 
 /// Everything that was done to platform, queue and source, in order.
 type Diary = Arc<Mutex<Vec<String>>>;
@@ -29,6 +33,7 @@ struct FakePlatform {
     diary: Diary,
     /// Calls, as the diary has them, that fail, with the class and how often.
     faults: Mutex<HashMap<String, (ErrorClass, usize)>>,
+    uploads: Mutex<Vec<PendingFile>>,
 }
 
 impl FakePlatform {
@@ -101,7 +106,13 @@ impl Platform for FakePlatform {
         self.note("draft context".into())
     }
 
-    async fn push_bundle(&self, _: &str, _: &str, _: &WorkId) -> Result<(), ApiError> {
+    async fn upload_pending(&self, file: &PendingFile) -> Result<(), ApiError> {
+        self.note("upload".into())?;
+        self.uploads.lock().unwrap().push(file.clone());
+        Ok(())
+    }
+
+    async fn push_bundle(&self, _: BundlePush<'_>) -> Result<(), ApiError> {
         unreachable!("the queue is another one")
     }
 
@@ -160,6 +171,17 @@ impl Queue for FakeQueue {
             .lock()
             .unwrap()
             .map_or(Ok(()), |kind| Err(failure(kind, 0)))
+    }
+
+    fn drafts(&self) -> Drafts {
+        Drafts::Carried
+    }
+
+    fn expectations(&self, parts: &dyn opencti_client::Parts, confirmed: usize) -> Expectations {
+        Expectations {
+            told: parts.count() - confirmed,
+            added_by_workers: 0,
+        }
     }
 
     async fn deliver(
@@ -292,6 +314,7 @@ struct Bench {
     stop: CancellationToken,
     after_import: AfterImport,
     version: Option<PlatformVersion>,
+    validation: ValidationRules,
 }
 
 impl Bench {
@@ -303,6 +326,7 @@ impl Bench {
             platform: Arc::new(FakePlatform {
                 diary: Arc::clone(&diary),
                 faults: Mutex::default(),
+                uploads: Mutex::default(),
             }),
             queue: Arc::new(FakeQueue {
                 diary: Arc::clone(&diary),
@@ -322,6 +346,7 @@ impl Bench {
             stop: CancellationToken::new(),
             after_import: AfterImport::Delete,
             version: None,
+            validation: ValidationRules::default(),
         }
     }
 
@@ -357,6 +382,7 @@ impl Bench {
                 limits: stix_bundle::Limits::default(),
                 profile: stix_bundle::Profile::opencti(),
                 applicants: Applicants::new([("there".to_owned(), "here".to_owned())].into()),
+                validation: self.validation,
             },
             self.version,
         )
@@ -608,25 +634,90 @@ async fn a_message_that_the_broker_refuses_makes_the_file_partial() {
     assert!(bench.diary().contains(&report.to_owned()));
 }
 
+/// An envelope that asks for validation.
+fn doubtful(objects: &[Value]) -> String {
+    let scope = r#""scope":"x""#;
+    let asking = format!(r#"{scope},"validate_before_import":true"#);
+    envelope("c", objects).replace(scope, &asking)
+}
+
 #[tokio::test]
-async fn validation_goes_into_a_draft_or_waits_for_a_platform_that_has_them() {
+async fn validation_goes_into_a_draft_where_the_platform_has_them() {
     let mut bench = Bench::new();
-    let content = envelope("c", &[identity("a")]).replace(
-        r#""scope":"x""#,
-        r#""scope":"x","validate_before_import":true"#,
-    );
-    bench.put("a.json", &content, 60);
-    let version = |minor| PlatformVersion {
-        major: 6,
-        minor,
-        patch: 9,
-    };
-    bench.version = Some(version(5));
-    assert_eq!(bench.pass().await.count(Outcome::Waiting), 1);
-    assert_eq!(bench.diary(), Vec::<String>::new());
-    bench.version = Some(version(6));
+    bench.version = Some(PlatformVersion::new(6, 6, 0));
+    bench.put("a.json", &doubtful(&[identity("a")]), 60);
     assert_eq!(bench.pass().await.count(Outcome::Imported), 1);
     assert_eq!(bench.queue.messages.lock().unwrap()[0]["draft_id"], "draft");
+    assert_eq!(bench.platform.uploads.lock().unwrap().len(), 0);
+}
+
+#[tokio::test]
+async fn validation_goes_into_the_workbench_elsewhere_and_needs_no_broker() {
+    let mut bench = Bench::new();
+    bench.version = Some(PlatformVersion::new(6, 5, 9));
+    *bench.queue.ready.lock().unwrap() = Some(DeliveryErrorKind::Unavailable);
+    let unsupported = json!({"type": "x-y", "id": "x-y--1"});
+    let path = bench.put("a.json", &doubtful(&[identity("a"), unsupported]), 60);
+    let report = bench.pass().await;
+    assert_eq!((report.count(Outcome::Imported), report.not_sent), (1, 0));
+    let steps = [
+        "register c",
+        "work c",
+        "expect 1",
+        "upload",
+        "remove a.json",
+    ];
+    assert_eq!(bench.diary(), steps);
+    assert!(!exists(&path));
+    let uploads = bench.platform.uploads.lock().unwrap();
+    let name = uploads[0].name.strip_suffix(".json").unwrap();
+    assert!(name.starts_with("work of c: Feed run @ "), "{name}");
+    let bundle = r#"{"id":"bundle--1","objects":[{"id":"identity--a","#;
+    assert!(uploads[0].content.starts_with(bundle.as_bytes()));
+}
+
+#[tokio::test]
+async fn a_bundle_with_broken_objects_goes_into_the_workbench_without_them() {
+    let bench = Bench::new();
+    let objects = [identity("a"), json!({"type": "identity", "name": "no id"})];
+    bench.put("a.json", &doubtful(&objects), 60);
+    assert_eq!(bench.pass().await.count(Outcome::Partial), 1);
+    assert_eq!(bench.reason("a.json.reason.json")["code"], "partial");
+    let uploads = bench.platform.uploads.lock().unwrap();
+    let bundle: Value = serde_json::from_slice(&uploads[0].content).unwrap();
+    assert_eq!(bundle["objects"].as_array().unwrap().len(), 1);
+    assert_eq!(bundle["objects"][0]["id"], "identity--a");
+}
+
+#[tokio::test]
+async fn where_validation_is_refused_what_needs_it_waits_and_the_rest_goes_on() {
+    for (version, call, works) in [
+        ((6, 5, 0), "upload", &["work c"][..]),
+        ((6, 6, 0), "draft", &["work c", "expect -1", "work c"]),
+    ] {
+        let mut bench = Bench::new();
+        bench.version = Some(PlatformVersion::new(version.0, version.1, version.2));
+        bench.fail(call, ErrorClass::Contract, 9);
+        bench.put("1.json", &doubtful(&[identity("a")]), 60);
+        bench.put("2.json", &doubtful(&[identity("a")]), 50);
+        bench.put("3.json", &envelope("c", &[identity("a")]), 40);
+        let report = bench.pass().await;
+        assert_eq!(report.count(Outcome::Waiting), 2, "{call}");
+        assert_eq!(report.count(Outcome::Imported), 1, "{call}");
+        let mut diary = bench.diary();
+        diary.retain(|line| line.starts_with("work") || line.starts_with("expect -"));
+        assert_eq!(diary, works, "{call}");
+    }
+}
+
+#[tokio::test]
+async fn a_draft_that_is_told_to_be_taken_and_cannot_be_makes_files_wait() {
+    let mut bench = Bench::new();
+    bench.version = Some(PlatformVersion::new(6, 5, 9));
+    bench.validation.mode = ValidationMode::Draft;
+    bench.put("a.json", &envelope("c", &[identity("a")]), 60);
+    assert_eq!(bench.pass().await.count(Outcome::Waiting), 1);
+    assert_eq!(bench.diary(), Vec::<String>::new());
 }
 
 #[tokio::test]

@@ -10,10 +10,10 @@ use bundle_source::{Entry, Location, ReadError, Removal, Source, SourceError};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use opencti_client::{
-    Account, ApiError, Applicant, BrokerAddress, ConnectorInfo, ConnectorType, Delivery,
-    DeliveryError, DeliveryErrorKind, DraftId, ErrorClass, Ping, Platform, PlatformVersion, Queue,
-    QueueDetails, Registered, Registration, Route, S3Connection, Secret, Shipment, WorkEnd, WorkId,
-    WorkProgress, WorkStatus,
+    Account, ApiError, Applicant, BrokerAddress, BundlePush, ConnectorInfo, ConnectorType,
+    Delivery, DeliveryError, DeliveryErrorKind, DraftId, Drafts, ErrorClass, Expectations,
+    PendingFile, Ping, Platform, PlatformVersion, Queue, QueueDetails, Registered, Registration,
+    Route, S3Connection, Secret, Shipment, WorkEnd, WorkId, WorkProgress, WorkStatus,
 };
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -22,7 +22,7 @@ use super::{Patience, Schedule, Service, greet};
 use crate::report::{Interruption, PassReport};
 use crate::{
     AfterImport, Applicants, Connectors, Importer, Ledger, OpenWorks, Outcome, Parts, Policy,
-    Rules, SharedState, StateKey, Works,
+    Rules, SharedState, StateKey, ValidationRules, Works,
 };
 
 const OWN: &str = "own";
@@ -177,7 +177,11 @@ impl Platform for FakePlatform {
         unreachable!("no file asks for validation")
     }
 
-    async fn push_bundle(&self, _: &str, _: &str, _: &WorkId) -> Result<(), ApiError> {
+    async fn upload_pending(&self, _: &PendingFile) -> Result<(), ApiError> {
+        unreachable!("no file asks for validation")
+    }
+
+    async fn push_bundle(&self, _: BundlePush<'_>) -> Result<(), ApiError> {
         unreachable!("the queue is another one")
     }
 
@@ -230,6 +234,17 @@ impl Queue for FakeQueue {
             });
         }
         Ok(())
+    }
+
+    fn drafts(&self) -> Drafts {
+        Drafts::Carried
+    }
+
+    fn expectations(&self, parts: &dyn opencti_client::Parts, confirmed: usize) -> Expectations {
+        Expectations {
+            told: parts.count() - confirmed,
+            added_by_workers: 0,
+        }
     }
 
     async fn deliver(
@@ -463,6 +478,7 @@ impl Bench {
             limits: stix_bundle::Limits::default(),
             profile: stix_bundle::Profile::opencti(),
             applicants: Applicants::default(),
+            validation: ValidationRules::default(),
         }
     }
 

@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use opencti_client::{
-    Account, ApiError, Applicant, ConnectorType, DraftId, ErrorClass, Ping, Platform,
-    PlatformVersion, QueueDetails, Registered, Registration, S3Connection, WorkEnd, WorkId,
-    WorkProgress, WorkStatus,
+    Account, ApiError, Applicant, BundlePush, ConnectorType, DraftId, ErrorClass, PendingFile,
+    Ping, Platform, PlatformVersion, QueueDetails, Registered, Registration, S3Connection, WorkEnd,
+    WorkId, WorkProgress, WorkStatus,
 };
 
 use super::{Occasion, OpenWorks, Room, Share, Shortfall, Upcoming, Works, WorksError};
@@ -155,7 +155,11 @@ impl Platform for Counting {
         unreachable!("works make no drafts")
     }
 
-    async fn push_bundle(&self, _: &str, _: &str, _: &WorkId) -> Result<(), ApiError> {
+    async fn upload_pending(&self, _: &PendingFile) -> Result<(), ApiError> {
+        unreachable!("works upload nothing")
+    }
+
+    async fn push_bundle(&self, _: BundlePush<'_>) -> Result<(), ApiError> {
         unreachable!("works send nothing")
     }
 

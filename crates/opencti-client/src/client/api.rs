@@ -8,14 +8,14 @@ use async_trait::async_trait;
 
 use super::config::{ClientConfig, ClientError};
 use super::convert;
-use super::forms::not_understood;
 use super::operations as op;
 use super::speaker::{self, Speaker};
 use super::transport::Transport;
-use crate::features::{Feature, PushForm};
+use crate::features::Feature;
 use crate::{
-    Account, ApiError, Applicant, DraftId, Ping, Platform, PlatformVersion, QueueDetails,
-    Registered, Registration, S3Connection, WorkEnd, WorkId, WorkProgress,
+    Account, ApiError, Applicant, BundlePush, DraftId, PendingFile, Ping, Platform,
+    PlatformVersion, QueueDetails, Registered, Registration, S3Connection, WorkEnd, WorkId,
+    WorkProgress,
 };
 
 /// The API of one platform, over HTTP.
@@ -187,22 +187,15 @@ impl Platform for Client {
         convert::done(call.await?.work_edit, &op::ADD_DRAFT_CONTEXT)
     }
 
-    async fn push_bundle(
-        &self,
-        connector_id: &str,
-        bundle: &str,
-        work: &WorkId,
-    ) -> Result<(), ApiError> {
-        let pushed = match PushForm::of(self.known_version()) {
-            PushForm::Impossible(version) => return Err(convert::no_push(version)),
-            PushForm::Bare => self.push_bare(connector_id, bundle).await?,
-            PushForm::ToWork => self.push_to_work(connector_id, bundle, work).await?,
-            PushForm::ToWorkOrBare => match self.push_to_work(connector_id, bundle, work).await {
-                Err(error) if not_understood(&error) => {
-                    self.push_bare(connector_id, bundle).await?
-                }
-                answer => answer?,
-            },
+    async fn upload_pending(&self, file: &PendingFile) -> Result<(), ApiError> {
+        let answer = self.upload(file).await?;
+        convert::done(answer, &op::UPLOAD_PENDING)
+    }
+
+    async fn push_bundle(&self, push: BundlePush<'_>) -> Result<(), ApiError> {
+        let pushed = match push.work {
+            Some(work) => self.push_to_work(push, work).await?,
+            None => self.push_bare(push).await?,
         };
         convert::pushed(pushed)
     }

@@ -4,10 +4,9 @@ use chrono::{DateTime, SecondsFormat, Utc};
 
 use super::answer;
 use super::operations::{self as op, Operation};
-use crate::features::Feature;
 use crate::{
-    ApiError, BrokerAddress, ConnectorInfo, ErrorClass, PlatformVersion, QueueDetails, Registered,
-    Registration, Route, S3Connection, Secret, WorkProgress, WorkStatus,
+    ApiError, BrokerAddress, ConnectorInfo, ErrorClass, QueueDetails, Registered, Registration,
+    Route, S3Connection, Secret, WorkProgress, WorkStatus,
 };
 
 /// A registration with the keys that every platform knows.
@@ -159,14 +158,10 @@ pub(super) fn pushed(answer: Option<bool>) -> Result<(), ApiError> {
     }
 }
 
-/// A platform of that version cannot be pushed to.
-pub(super) fn no_push(version: PlatformVersion) -> ApiError {
-    let since = Feature::Push.since();
-    let message = format!(
-        "this platform is {version}, and takes bundles over its API from {since} on; \
-         set CONNECTOR_QUEUE_PROTOCOL=amqp"
-    );
-    ApiError::new(op::STIX_BUNDLE_PUSH.name, ErrorClass::Contract, message)
+/// No header can carry the id of the user whom we are to speak for.
+pub(super) fn unspeakable(operation: &Operation) -> ApiError {
+    let message = "the applicant's id holds characters that cannot be sent";
+    ApiError::new(operation.name, ErrorClass::Contract, message)
 }
 
 /// The platform answered, but not with what was asked for.

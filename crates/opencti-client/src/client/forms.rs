@@ -11,7 +11,7 @@ use super::operations::{self as op, Operation};
 use super::speaker::Speaker;
 use crate::capability::Capability;
 use crate::features::Feature;
-use crate::{ApiError, ErrorClass, Ping, PlatformVersion, WorkId};
+use crate::{ApiError, BundlePush, ErrorClass, PendingFile, Ping, PlatformVersion, WorkId};
 
 impl Client {
     /// Calls an operation in our own name.
@@ -120,30 +120,48 @@ impl Client {
 
     pub(super) async fn push_to_work(
         &self,
-        connector_id: &str,
-        bundle: &str,
+        push: BundlePush<'_>,
         work: &WorkId,
     ) -> Result<Option<bool>, ApiError> {
+        let speaker = speaker_of(&push)?;
         let variables = op::stix_bundle_push_to_work::Variables {
-            connector_id: connector_id.to_owned(),
-            bundle: bundle.to_owned(),
+            connector_id: push.connector_id.to_owned(),
+            bundle: push.bundle,
             work_id: Some(work.0.clone()),
         };
-        let answer = self.call::<op::StixBundlePushToWork>(&op::STIX_BUNDLE_PUSH, variables);
+        let push = &op::STIX_BUNDLE_PUSH;
+        let answer = self.call_as::<op::StixBundlePushToWork>(push, variables, speaker);
         Ok(answer.await?.stix_bundle_push)
     }
 
-    pub(super) async fn push_bare(
-        &self,
-        connector_id: &str,
-        bundle: &str,
-    ) -> Result<Option<bool>, ApiError> {
+    pub(super) async fn push_bare(&self, push: BundlePush<'_>) -> Result<Option<bool>, ApiError> {
+        let speaker = speaker_of(&push)?;
         let variables = op::stix_bundle_push::Variables {
-            connector_id: connector_id.to_owned(),
-            bundle: bundle.to_owned(),
+            connector_id: push.connector_id.to_owned(),
+            bundle: push.bundle,
         };
-        let answer = self.call::<op::StixBundlePush>(&op::STIX_BUNDLE_PUSH, variables);
+        let push = &op::STIX_BUNDLE_PUSH;
+        let answer = self.call_as::<op::StixBundlePush>(push, variables, speaker);
         Ok(answer.await?.stix_bundle_push)
+    }
+
+    pub(super) async fn upload(
+        &self,
+        file: &PendingFile,
+    ) -> Result<Option<op::upload_pending::UploadPendingUploadPending>, ApiError> {
+        let variables = op::upload_pending::Variables { file: () };
+        let answer =
+            self.transport
+                .upload::<op::UploadPending>(&op::UPLOAD_PENDING, variables, file);
+        let answer = answer.await.map_err(|error| self.explain(error))?;
+        Ok(answer.upload_pending)
+    }
+}
+
+fn speaker_of(push: &BundlePush<'_>) -> Result<Speaker, ApiError> {
+    match push.applicant_id {
+        None => Ok(Speaker::Ourselves),
+        Some(id) => Speaker::user(id).ok_or_else(|| convert::unspeakable(&op::STIX_BUNDLE_PUSH)),
     }
 }
 

@@ -5,6 +5,7 @@ mod api;
 mod config;
 mod convert;
 mod forms;
+mod multipart;
 mod operations;
 mod problem;
 mod proxy;

@@ -31,6 +31,7 @@ pub(super) const REPORT_EXPECTATION: Operation = once("reportExpectation");
 pub(super) const TO_PROCESSED: Operation = harmless("toProcessed");
 pub(super) const ADD_DRAFT_CONTEXT: Operation = harmless("addDraftContext");
 pub(super) const DRAFT_WORKSPACE_ADD: Operation = once("draftWorkspaceAdd");
+pub(super) const UPLOAD_PENDING: Operation = once("uploadPending");
 pub(super) const STIX_BUNDLE_PUSH: Operation = once("stixBundlePush");
 pub(super) const WORK: Operation = harmless("work");
 pub(super) const IS_WORK_ALIVE: Operation = harmless("isWorkAlive");
@@ -75,6 +76,10 @@ operation!(ReportExpectation, "graphql/report_expectation.graphql");
 operation!(ToProcessed, "graphql/to_processed.graphql");
 operation!(AddDraftContext, "graphql/add_draft_context.graphql");
 operation!(DraftWorkspaceAdd, "graphql/draft_workspace_add.graphql");
+/// A file in a request of several parts: null among the variables.
+type Upload = ();
+
+operation!(UploadPending, "graphql/upload_pending.graphql");
 operation!(StixBundlePush, "graphql/stix_bundle_push.graphql");
 operation!(
     StixBundlePushToWork,

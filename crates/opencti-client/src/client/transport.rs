@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use graphql_client::{GraphQLQuery, QueryBody};
+use bytes::Bytes;
+use graphql_client::GraphQLQuery;
 use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
 use serde::Serialize;
@@ -12,11 +13,12 @@ use url::Url;
 
 use super::answer::{self, Answer, Failure, Seen};
 use super::config::{self, ClientConfig, ClientError, RetryPolicy};
+use super::multipart::{self, Form};
 use super::operations::{Operation, Repeat};
 use super::problem::{Problem, tls_advice};
 use super::proxy::HttpProxy;
 use super::speaker::Speaker;
-use crate::{ApiError, ErrorClass, Secret, tls};
+use crate::{ApiError, ErrorClass, PendingFile, Secret, tls};
 
 /// How long an idle connection is kept. Node.js closes one after five seconds; a request that meets
 /// the closing cannot be told from one that was acted on.
@@ -24,6 +26,9 @@ const POOL_IDLE: Duration = Duration::from_secs(3);
 
 /// The header that names the user in whose name a request is made.
 const APPLICANT: &str = "opencti-applicant-id";
+
+/// The slowest line on which a large request is given the time it needs.
+const SLOWEST_BYTES_PER_SECOND: usize = 128 * 1024;
 
 /// A connection pool to one GraphQL endpoint.
 pub(super) struct Transport {
@@ -85,9 +90,40 @@ impl Transport {
         speaker: Speaker,
     ) -> Result<Q::ResponseData, ApiError> {
         let body = encode(operation, &Q::build_query(variables))?;
+        let payload = Payload {
+            speaker,
+            ..Payload::json(body)
+        };
+        self.send::<Q>(operation, &payload).await
+    }
+
+    /// Calls an operation whose variable `file` is a file.
+    ///
+    /// # Errors
+    /// [`ApiError`]
+    pub(super) async fn upload<Q: GraphQLQuery>(
+        &self,
+        operation: &Operation,
+        variables: Q::Variables,
+        file: &PendingFile,
+    ) -> Result<Q::ResponseData, ApiError> {
+        let query = encode(operation, &Q::build_query(variables))?;
+        let Form { content_type, body } = multipart::form(&query, file, rand::random());
+        let payload = Payload {
+            content_type,
+            ..Payload::json(body)
+        };
+        self.send::<Q>(operation, &payload).await
+    }
+
+    async fn send<Q: GraphQLQuery>(
+        &self,
+        operation: &Operation,
+        payload: &Payload,
+    ) -> Result<Q::ResponseData, ApiError> {
         let mut attempt = 1;
         loop {
-            let failure = match self.once(operation, &body, &speaker).await {
+            let failure = match self.once(operation, payload).await {
                 Ok(data) => return decode::<Q>(operation, data),
                 Err(failure) => failure,
             };
@@ -103,23 +139,27 @@ impl Transport {
         }
     }
 
-    async fn once(
-        &self,
-        operation: &Operation,
-        body: &[u8],
-        speaker: &Speaker,
-    ) -> Result<Value, Failure> {
-        let mut request = self.http.post(self.endpoint.clone()).body(body.to_vec());
-        if let Speaker::User(id) = speaker {
+    async fn once(&self, operation: &Operation, payload: &Payload) -> Result<Value, Failure> {
+        let timeout = self.timeout + time_to_send(payload.body.len());
+        let mut request = self
+            .http
+            .post(self.endpoint.clone())
+            .timeout(timeout)
+            .header(header::CONTENT_TYPE, &payload.content_type)
+            .body(payload.body.clone());
+        if let Speaker::User(id) = &payload.speaker {
             request = request.header(APPLICANT, id);
         }
         let sent = request.send().await;
-        let mut response = sent.map_err(|error| self.unreachable(operation, error))?;
+        let unreachable = |error| self.unreachable(operation, timeout, error);
+        let mut response = sent.map_err(unreachable)?;
         let status = response.status().as_u16();
         let location = response.headers().get(header::LOCATION).cloned();
         let location = location.as_ref().and_then(|value| value.to_str().ok());
         let location = location.map(|location| redacted(location.into(), &self.secrets));
-        let body = self.read_body(operation, &mut response).await?;
+        let body = self
+            .read_body(operation, &mut response, unreachable)
+            .await?;
         let body = redacted(body, &self.secrets);
         let answer = Answer {
             status,
@@ -136,11 +176,12 @@ impl Transport {
         &self,
         operation: &Operation,
         response: &mut reqwest::Response,
+        unreachable: impl Fn(reqwest::Error) -> Failure,
     ) -> Result<Vec<u8>, Failure> {
         let mut body = Vec::new();
         loop {
             let chunk = response.chunk().await;
-            let Some(chunk) = chunk.map_err(|error| self.unreachable(operation, error))? else {
+            let Some(chunk) = chunk.map_err(&unreachable)? else {
                 return Ok(body);
             };
             if body.len() + chunk.len() > self.max_answer_bytes {
@@ -154,23 +195,28 @@ impl Transport {
     }
 
     /// The request did not get there, or its answer did not get back.
-    fn unreachable(&self, operation: &Operation, error: reqwest::Error) -> Failure {
+    fn unreachable(
+        &self,
+        operation: &Operation,
+        timeout: Duration,
+        error: reqwest::Error,
+    ) -> Failure {
         let seen = if error.is_connect() {
             Seen::No
         } else {
             Seen::Perhaps
         };
-        let message = self.describe(&error);
+        let message = self.describe(timeout, &error);
         let error = ApiError::new(operation.name, ErrorClass::Transient, message)
             .with_source(error.without_url());
         Failure::new(error, seen)
     }
 
-    fn describe(&self, error: &reqwest::Error) -> String {
+    fn describe(&self, timeout: Duration, error: &reqwest::Error) -> String {
         let host = self.host();
         if error.is_timeout() && !error.is_connect() {
             let hint = "check OPENCTI_URL and the network";
-            return format!("no answer from {host} within {:?}, {hint}", self.timeout);
+            return format!("no answer from {host} within {timeout:?}, {hint}");
         }
         match (Problem::of(error), &self.proxy) {
             (Problem::Broken, _) => format!("the connection to {host} broke"),
@@ -190,6 +236,29 @@ impl Transport {
             }
         }
     }
+}
+
+/// What is posted.
+struct Payload {
+    content_type: HeaderValue,
+    speaker: Speaker,
+    body: Bytes,
+}
+
+impl Payload {
+    fn json(body: Vec<u8>) -> Self {
+        Self {
+            content_type: HeaderValue::from_static("application/json"),
+            speaker: Speaker::Ourselves,
+            body: body.into(),
+        }
+    }
+}
+
+/// The time that a body may take on its way, on top of the usual time for a request: nothing for
+/// most, minutes for a large one on a slow line.
+fn time_to_send(bytes: usize) -> Duration {
+    Duration::from_secs((bytes / SLOWEST_BYTES_PER_SECOND) as u64)
 }
 
 /// Whether a request that failed may be sent again at once.
@@ -220,7 +289,7 @@ fn redacted(text: Vec<u8>, secrets: &[Secret]) -> Vec<u8> {
     }
 }
 
-fn encode<V: Serialize>(operation: &Operation, body: &QueryBody<V>) -> Result<Vec<u8>, ApiError> {
+fn encode(operation: &Operation, body: &impl Serialize) -> Result<Vec<u8>, ApiError> {
     serde_json::to_vec(body).map_err(|error| {
         let message = "the request cannot be written as JSON";
         ApiError::new(operation.name, ErrorClass::Contract, message).with_source(error)
@@ -266,8 +335,7 @@ fn headers(config: &ClientConfig) -> Result<HeaderMap, ClientError> {
         headers.insert(key, secret_header(value.expose()).ok_or_else(failed)?);
     }
     let json = HeaderValue::from_static("application/json");
-    headers.insert(header::ACCEPT, json.clone());
-    headers.insert(header::CONTENT_TYPE, json);
+    headers.insert(header::ACCEPT, json);
     Ok(headers)
 }
 

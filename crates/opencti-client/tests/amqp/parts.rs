@@ -45,6 +45,14 @@ impl Parts for Numbered {
             out.resize(length, b' ');
         }
     }
+
+    fn write_together(&self, _: &[usize], _: &mut Vec<u8>) {
+        unreachable!("the broker gets every part in a message of its own")
+    }
+
+    fn level(&self, _: usize) -> u64 {
+        unreachable!("the broker gets every part in a message of its own")
+    }
 }
 
 pub(crate) fn header() -> MessageHeader {

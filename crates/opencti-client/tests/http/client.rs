@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use chrono::DateTime;
 use opencti_client::{
-    ApiError, Client, ClientConfig, ConnectorInfo, ConnectorType, DraftId, ErrorClass, HttpProxy,
-    Ping, Platform, PlatformVersion, Registration, RetryPolicy, Secret, WorkEnd, WorkId,
+    ApiError, BundlePush, Client, ClientConfig, ConnectorInfo, ConnectorType, DraftId, ErrorClass,
+    HttpProxy, PendingFile, Ping, Platform, PlatformVersion, Registration, RetryPolicy, Secret,
+    WorkEnd, WorkId,
 };
 use serde_json::{Value, json};
 
@@ -217,27 +218,63 @@ async fn an_edit_that_is_answered_with_null_did_not_happen() {
 }
 
 #[tokio::test]
-async fn a_bundle_is_pushed_to_its_work_where_the_platform_knows_how() {
-    check_push(&[about("6.5.7")], &["StixBundlePushToWork"]).await;
-    check_push(&[about("6.5.6")], &["StixBundlePush"]).await;
-    check_push(&[about("next")], &["StixBundlePushToWork"]).await;
-    let unknown = graphql_error("Unknown argument \"work_id\"", "GRAPHQL_VALIDATION_FAILED");
-    check_push(
-        &[about("next"), unknown],
-        &["StixBundlePushToWork", "StixBundlePush"],
-    )
-    .await;
+async fn a_bundle_is_pushed_with_or_without_a_work() {
+    let pushed = data(&json!({ "stixBundlePush": true }));
+    let server = Server::start([pushed]).await;
+    let client = client(&server);
+    let work = WorkId("work_1".to_owned());
+    client.push_bundle(push(Some(&work))).await.unwrap();
+    client.push_bundle(push(None)).await.unwrap();
+    let variables: Vec<Value> = server
+        .asked()
+        .into_iter()
+        .map(|asked| asked.body["variables"].clone())
+        .collect();
+    let expect = [
+        json!({ "connectorId": "c1", "bundle": "{}", "work_id": "work_1" }),
+        json!({ "connectorId": "c1", "bundle": "{}" }),
+    ];
+    assert_eq!(variables, expect);
 }
 
 #[tokio::test]
 async fn a_bundle_that_the_platform_does_not_take_is_an_error() {
     let server = Server::start([data(&json!({ "stixBundlePush": false }))]).await;
-    let work = WorkId("work_1".to_owned());
-    let error = client(&server)
-        .push_bundle("c1", "{}", &work)
-        .await
-        .unwrap_err();
+    let error = client(&server).push_bundle(push(None)).await.unwrap_err();
     check(&error, ErrorClass::Contract, "did not take the bundle");
+}
+
+#[tokio::test]
+async fn a_file_for_the_workbench_is_a_part_of_its_own() {
+    let server = Server::start([data(&json!({ "uploadPending": { "id": "import/1" } }))]).await;
+    let file = PendingFile {
+        name: "work_1.json".to_owned(),
+        content: r#"{"objects":[]}"#.into(),
+    };
+    client(&server).upload_pending(&file).await.unwrap();
+    let asked = server.asked().remove(0);
+    let kind = asked.headers["content-type"].to_str().unwrap();
+    let boundary = kind.strip_prefix("multipart/form-data; boundary=").unwrap();
+    let text = asked.body.as_str().unwrap();
+    let parts: Vec<&str> = text.split(&format!("--{boundary}")).collect();
+    assert_eq!((parts.len(), parts[4]), (5, "--\r\n"), "{text}");
+    let (_, operation) = parts[1].split_once("\r\n\r\n").unwrap();
+    let operation: Value = serde_json::from_str(operation).unwrap();
+    assert_eq!(operation["variables"], json!({ "file": null }));
+    assert!(parts[3].contains("filename=\"work_1.json\""), "{text}");
+    assert!(parts[3].ends_with("\r\n\r\n{\"objects\":[]}\r\n"), "{text}");
+}
+
+#[tokio::test]
+async fn a_file_that_may_not_be_uploaded_names_what_is_missing() {
+    let refused = graphql_error("You are not allowed to do this.", "FORBIDDEN_ACCESS");
+    let server = Server::start([refused]).await;
+    let file = PendingFile {
+        name: "work_1.json".to_owned(),
+        content: "{}".into(),
+    };
+    let error = client(&server).upload_pending(&file).await.unwrap_err();
+    check(&error, ErrorClass::Forbidden, "KNOWLEDGE_KNASKIMPORT");
 }
 
 #[tokio::test]
@@ -437,27 +474,12 @@ async fn check_attempts<const N: usize>(
     assert_eq!(found, expect);
 }
 
-async fn check_push(replies: &[Reply], operations: &[&str]) {
-    let pushed = data(&json!({ "stixBundlePush": true }));
-    let server = Server::start(replies.iter().cloned().chain([pushed])).await;
-    let client = client(&server);
-    client.version().await.unwrap();
-    server.asked();
-    let work = WorkId("work_1".to_owned());
-    client.push_bundle("c1", "{}", &work).await.unwrap();
-    let asked = server.asked();
-    let found: Vec<&str> = asked
-        .iter()
-        .map(|asked| asked.body["operationName"].as_str().unwrap())
-        .collect();
-    assert_eq!(found, operations);
-    for request in asked {
-        let to_work = request.body["operationName"] == "StixBundlePushToWork";
-        let mut variables = json!({ "connectorId": "c1", "bundle": "{}" });
-        if to_work {
-            variables["work_id"] = json!("work_1");
-        }
-        assert_eq!(request.body["variables"], variables);
+fn push(work: Option<&WorkId>) -> BundlePush<'_> {
+    BundlePush {
+        connector_id: "c1",
+        work,
+        applicant_id: None,
+        bundle: "{}".to_owned(),
     }
 }
 

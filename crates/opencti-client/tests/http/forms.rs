@@ -97,17 +97,6 @@ async fn check_ping(before: &[Reply], expect: &[&Value]) {
 }
 
 #[tokio::test]
-async fn bundles_are_not_pushed_to_platforms_that_take_none() {
-    let server = Server::start([about("6.2.5")]).await;
-    let client = client(&server);
-    client.version().await.unwrap();
-    let work = WorkId("w".into());
-    let error = client.push_bundle("c1", "{}", &work).await.unwrap_err();
-    check(&error, ErrorClass::Contract, "CONNECTOR_QUEUE_PROTOCOL");
-    assert_eq!(server.asked().len(), 1);
-}
-
-#[tokio::test]
 async fn a_missing_capability_is_named_with_what_it_keeps_from_working() {
     check_missing("6.0.8", Capability::AskImport, "KNOWLEDGE_KNASKIMPORT").await;
     check_missing("6.0.9", Capability::ConnectorApi, "CONNECTORAPI").await;

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use opencti_client::{
-    ApiQueue, Client, ClientConfig, Delivery, DeliveryError, DeliveryErrorKind, DraftId,
-    MessageHeader, Parts, Queue, RetryPolicy, Route, Secret, Shipment, WorkId,
+    ApiOptions, ApiQueue, Client, ClientConfig, Delivery, DeliveryError, DeliveryErrorKind,
+    DraftId, Drafts, Expectations, MessageHeader, Parts, PlatformVersion, Queue, RetryPolicy,
+    Route, Secret, Shipment, WorkId,
 };
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -13,26 +14,112 @@ use tokio_util::sync::CancellationToken;
 use crate::server::{Reply, Server};
 
 #[tokio::test]
-async fn each_part_is_pushed_to_its_work_in_order() {
+async fn parts_go_together_into_their_work_from_6_5_7_on() {
+    for version in ["6.5.7", "7.260309.0-lts.2", ""] {
+        let server = Server::start([pushed()]).await;
+        let queue = queue(&server, version, usize::MAX);
+        let parts = Three::default();
+        let delivery = deliver(&queue, &parts, &header()).await.unwrap();
+        assert_eq!(
+            delivery,
+            Delivery {
+                confirmed: 3,
+                doubtful: 0,
+                refused: Vec::new()
+            }
+        );
+        let variables = json!({ "connectorId": "c1", "bundle": "[012]", "work_id": "work_1" });
+        assert_eq!(asked(&server), [variables]);
+        let by_workers = Expectations {
+            told: 0,
+            added_by_workers: 3,
+        };
+        assert_eq!(queue.expectations(&parts, 0), by_workers);
+        assert_eq!(queue.expectations(&parts, 3), Expectations::default());
+    }
+}
+
+#[tokio::test]
+async fn older_platforms_open_a_work_of_their_own_and_split_nothing_before_6_3() {
+    let push = |bundle: &str| json!({ "connectorId": "c1", "bundle": bundle });
+    for (version, pushes) in [
+        (
+            "6.2.6",
+            vec![push("part 0"), push("part 1"), push("part 2")],
+        ),
+        ("6.3.0", vec![push("[012]")]),
+        ("6.5.6", vec![push("[012]")]),
+    ] {
+        let server = Server::start([pushed()]).await;
+        let queue = queue(&server, version, usize::MAX);
+        let parts = Three::default();
+        deliver(&queue, &parts, &header()).await.unwrap();
+        assert_eq!(asked(&server), pushes, "{version}");
+        assert_eq!(queue.expectations(&parts, 0), Expectations::default());
+    }
     let server = Server::start([pushed()]).await;
-    let delivery = deliver(&server, &Three::default(), &header())
+    let error = queue(&server, "6.2.5", usize::MAX)
+        .prepare()
         .await
-        .unwrap();
-    assert_eq!(
-        delivery,
-        Delivery {
-            confirmed: 3,
-            doubtful: 0,
-            refused: Vec::new()
-        }
-    );
-    let asked: Vec<Value> = server
-        .asked()
-        .into_iter()
-        .map(|asked| asked.body["variables"].clone())
-        .collect();
-    let part = |bundle: &str| json!({ "connectorId": "c1", "bundle": bundle, "work_id": "work_1" });
-    assert_eq!(asked, [part("part 0"), part("part 1"), part("part 2")]);
+        .unwrap_err();
+    assert!(error.to_string().contains("6.2.6"), "{error}");
+}
+
+#[tokio::test]
+async fn parts_that_share_no_push_are_counted_by_the_sender() {
+    let server = Server::start([pushed()]).await;
+    let parts = Three::default();
+    let queue = queue(&server, "6.9.0", ALONE);
+    let told = |told| Expectations {
+        told,
+        added_by_workers: 0,
+    };
+    assert_eq!(queue.expectations(&parts, 0), told(3));
+    assert_eq!(queue.expectations(&parts, 2), told(1));
+    deliver(&queue, &parts, &header()).await.unwrap();
+    let bundles: Vec<Value> = asked(&server).iter().map(|a| a["bundle"].clone()).collect();
+    assert_eq!(bundles, ["part 0", "part 1", "part 2"]);
+}
+
+#[tokio::test]
+async fn a_part_that_no_request_can_carry_is_refused() {
+    let server = Server::start([pushed()]).await;
+    let parts = Three {
+        large: Some(1),
+        ..Three::default()
+    };
+    let queue = queue(&server, "6.9.0", AROUND + 100);
+    let delivery = deliver(&queue, &parts, &header()).await.unwrap();
+    assert_eq!(delivery.confirmed, 2);
+    assert_eq!(delivery.refused[0].index, 1);
+    assert_eq!(asked(&server)[0]["bundle"], "[02]");
+    let expected = Expectations {
+        told: 1,
+        added_by_workers: 2,
+    };
+    assert_eq!(queue.expectations(&parts, 0), expected);
+}
+
+#[tokio::test]
+async fn the_applicant_goes_as_a_header() {
+    let server = Server::start([pushed()]).await;
+    let header = MessageHeader {
+        applicant_id: Some("user-1".to_owned()),
+        ..header()
+    };
+    let queue = queue(&server, "", usize::MAX);
+    deliver(&queue, &Three::default(), &header).await.unwrap();
+    let headers = server.asked().remove(0).headers;
+    assert_eq!(headers["opencti-applicant-id"], "user-1");
+
+    let server =
+        Server::start([error("You are not allowed to do this.", "FORBIDDEN_ACCESS")]).await;
+    let queue = self::queue(&server, "", usize::MAX);
+    let error = deliver(&queue, &Three::default(), &header)
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind, DeliveryErrorKind::Contract);
+    assert!(error.to_string().contains("behalf of user-1"), "{error}");
 }
 
 #[tokio::test]
@@ -41,15 +128,30 @@ async fn errors_keep_their_kind_and_count() {
     check(
         unavailable,
         DeliveryErrorKind::Unavailable,
-        "did not take part 2",
+        "did not take a push of 1 objects",
     )
     .await;
     let invalid = error("Invalid bundle", "UNSUPPORTED_ERROR");
-    check(invalid, DeliveryErrorKind::Contract, "did not take part 2").await;
+    check(
+        invalid,
+        DeliveryErrorKind::Contract,
+        "did not take a push of 1 objects",
+    )
+    .await;
     let refused = error("You are not allowed to do this.", "FORBIDDEN_ACCESS");
-    check(refused, DeliveryErrorKind::Denied, "did not take part 2").await;
+    check(
+        refused,
+        DeliveryErrorKind::Denied,
+        "did not take a push of 1 objects",
+    )
+    .await;
     let dead = error("Work is no longer alive", "WORK_NOT_ALIVE");
-    check(dead, DeliveryErrorKind::Unroutable, "did not take part 2").await;
+    check(
+        dead,
+        DeliveryErrorKind::Unroutable,
+        "did not take a push of 1 objects",
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -59,10 +161,12 @@ async fn a_draft_is_refused_before_anything_is_sent() {
         draft_id: Some(DraftId("draft_1".to_owned())),
         ..header()
     };
-    let error = deliver(&server, &Three::default(), &header)
+    let queue = queue(&server, "6.9.0", usize::MAX);
+    let error = deliver(&queue, &Three::default(), &header)
         .await
         .unwrap_err();
     assert_eq!(error.kind, DeliveryErrorKind::Contract);
+    assert_eq!(queue.drafts(), Drafts::NotCarried);
     assert!(server.asked().is_empty());
 }
 
@@ -73,7 +177,8 @@ async fn a_stop_ends_between_two_parts() {
         stops: true,
         ..Three::default()
     };
-    let error = deliver(&server, &parts, &header()).await.unwrap_err();
+    let queue = queue(&server, "6.9.0", ALONE);
+    let error = deliver(&queue, &parts, &header()).await.unwrap_err();
     assert_eq!(
         (error.kind, error.confirmed),
         (DeliveryErrorKind::Stopped, 2)
@@ -83,25 +188,46 @@ async fn a_stop_ends_between_two_parts() {
 
 async fn check(second: Reply, kind: DeliveryErrorKind, text: &str) {
     let server = Server::start([pushed(), second]).await;
-    let error = deliver(&server, &Three::default(), &header())
+    let queue = queue(&server, "6.9.0", ALONE);
+    let error = deliver(&queue, &Three::default(), &header())
         .await
         .unwrap_err();
     assert_eq!((error.kind, error.confirmed), (kind, 1), "{error}");
     assert!(error.to_string().contains(text), "{error}");
 }
 
-async fn deliver(
-    server: &Server,
-    parts: &Three,
-    header: &MessageHeader,
-) -> Result<Delivery, DeliveryError> {
+/// The variables of what was asked.
+fn asked(server: &Server) -> Vec<Value> {
+    let asked = server.asked().into_iter();
+    asked.map(|asked| asked.body["variables"].clone()).collect()
+}
+
+/// What a request's body is given beyond the bundle.
+const AROUND: usize = 16 * 1024;
+
+/// A body with room for one part, and not for two.
+const ALONE: usize = AROUND + "[0]".len() + 1;
+
+fn queue(server: &Server, version: &str, max_body_bytes: usize) -> ApiQueue {
     let mut config = ClientConfig::new(&server.url, Secret::new("a token"));
     config.retry = RetryPolicy {
         attempts: 1,
         base: Duration::ZERO,
         cap: Duration::ZERO,
     };
-    let queue = ApiQueue::new(Arc::new(Client::new(config).unwrap()));
+    let options = ApiOptions {
+        version: PlatformVersion::parse(version),
+        max_body_bytes,
+        ..ApiOptions::default()
+    };
+    ApiQueue::new(Arc::new(Client::new(config).unwrap()), options)
+}
+
+async fn deliver(
+    queue: &ApiQueue,
+    parts: &Three,
+    header: &MessageHeader,
+) -> Result<Delivery, DeliveryError> {
     queue.prepare().await.unwrap();
     let route = Route {
         exchange: String::new(),
@@ -121,6 +247,7 @@ async fn deliver(
 struct Three {
     stop: CancellationToken,
     stops: bool,
+    large: Option<usize>,
 }
 
 impl Parts for Three {
@@ -133,6 +260,21 @@ impl Parts for Three {
             self.stop.cancel();
         }
         out.extend_from_slice(format!("part {index}").as_bytes());
+    }
+
+    fn write_together(&self, indexes: &[usize], out: &mut Vec<u8>) {
+        out.push(b'[');
+        for index in indexes {
+            out.extend_from_slice(index.to_string().as_bytes());
+            if self.large == Some(*index) {
+                out.extend_from_slice(&[b'x'; 100]);
+            }
+        }
+        out.push(b']');
+    }
+
+    fn level(&self, _: usize) -> u64 {
+        1
     }
 }
 

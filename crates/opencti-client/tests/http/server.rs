@@ -30,6 +30,7 @@ pub(crate) enum Reply {
 pub(crate) struct Asked {
     pub(crate) path: String,
     pub(crate) headers: HeaderMap,
+    /// JSON, or else the text that it is.
     pub(crate) body: Value,
 }
 
@@ -80,7 +81,8 @@ async fn answer(
     asked.lock().unwrap().push(Asked {
         path: head.uri.path().to_owned(),
         headers: head.headers,
-        body: serde_json::from_slice(&body).unwrap_or_default(),
+        body: serde_json::from_slice(&body)
+            .unwrap_or_else(|_| String::from_utf8_lossy(&body).into_owned().into()),
     });
     match next(&replies) {
         Reply::Answer(status, body) => {

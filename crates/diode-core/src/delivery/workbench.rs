@@ -1,0 +1,67 @@
+//! Putting an import into the platform's workbench, as one file that a person validates there.
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use opencti_client::{Delivery, PendingFile, WorkId};
+
+use super::parts::SplitParts;
+use super::{Courier, Delivered, Undelivered, no_validation};
+use crate::Way;
+use crate::examine::{Import, fingerprint};
+use crate::works::{Room, Upcoming};
+
+/// How much of a content's fingerprint tells it from others in the same work.
+const DISTINCT: usize = 12;
+
+impl Courier {
+    /// Uploads an import. Neither broker nor workers take part in it, so that there is nothing for
+    /// a work to expect.
+    pub(super) async fn put_into_workbench(
+        &self,
+        import: &Import<'_>,
+        modified: DateTime<Utc>,
+    ) -> Result<Delivered, Undelivered> {
+        let connector = &import.envelope.connector;
+        self.route(connector).await?;
+        let file = Upcoming {
+            connector,
+            modified,
+            messages: 0,
+            added_by_workers: 0,
+            room: Room::Shared,
+        };
+        let share = self.begin(&file).await?;
+        let file = pending(import, &share.work);
+        match self.platform.upload_pending(&file).await {
+            Ok(()) => Ok(Delivered {
+                way: Way::Workbench,
+                share,
+                delivery: Delivery::default(),
+            }),
+            Err(error) => {
+                let undelivered = no_validation(error);
+                self.give_back(&share, 0, &undelivered).await;
+                Err(undelivered)
+            }
+        }
+    }
+}
+
+/// The file. Another one of its name would replace it, and a work can have many.
+fn pending(import: &Import<'_>, work: &WorkId) -> PendingFile {
+    let content = content(import);
+    let mark = fingerprint(&content);
+    PendingFile {
+        name: format!("{work}-{}.json", &mark[..DISTINCT]),
+        content,
+    }
+}
+
+/// The bundle as it came; without its broken objects where it has such, for one of them would
+/// make the platform refuse the whole file once it is validated.
+fn content(import: &Import<'_>) -> Bytes {
+    match import.defects {
+        None => Bytes::copy_from_slice(import.envelope.bundle.as_str().as_bytes()),
+        Some(_) => SplitParts::of(import).whole().into(),
+    }
+}
