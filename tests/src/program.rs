@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
@@ -131,6 +132,20 @@ impl Program {
     /// # Errors
     /// If it cannot be started.
     pub fn start(&self) -> anyhow::Result<Running> {
+        self.start_with(Stdio::piped())
+    }
+
+    /// Starts it with its standard error going into a file, where it can be read meanwhile.
+    ///
+    /// # Errors
+    /// If it cannot be started, or the file cannot be made.
+    pub fn start_logging_to(&self, file: &Path) -> anyhow::Result<Running> {
+        let log =
+            File::create(file).with_context(|| format!("cannot create {}", file.display()))?;
+        self.start_with(log.into())
+    }
+
+    fn start_with(&self, stderr: Stdio) -> anyhow::Result<Running> {
         Command::new(&self.binary)
             .args(&self.arguments)
             .current_dir(&self.folder)
@@ -138,7 +153,7 @@ impl Program {
             .envs(&self.environment)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            .stderr(stderr)
             .kill_on_drop(true)
             .spawn()
             .map(Running)

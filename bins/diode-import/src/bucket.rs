@@ -56,6 +56,32 @@ pub(crate) async fn source(
         });
         return Err(Unusable(lines.collect()));
     }
+    open(settings, tls, connection)
+}
+
+/// The same by what is set alone: asking the platform would register us.
+///
+/// # Errors
+/// [`Unusable`]: something is not set, or cannot be used.
+pub(crate) fn as_set(
+    settings: &S3Settings,
+    tls: &TlsOptions,
+) -> Result<(Arc<dyn Source>, Company), Unusable> {
+    let missing = missing(settings, None);
+    if !missing.is_empty() {
+        let lines = missing.iter().map(|setting| {
+            format!("{setting} is not given, and a rehearsal does not ask the platform for it")
+        });
+        return Err(Unusable(lines.collect()));
+    }
+    open(settings, tls, None)
+}
+
+fn open(
+    settings: &S3Settings,
+    tls: &TlsOptions,
+    connection: Option<&S3Connection>,
+) -> Result<(Arc<dyn Source>, Company), Unusable> {
     let config = S3Config {
         trust: trust(tls)?,
         extra_roots: extra_roots(tls)?,

@@ -9,6 +9,7 @@ mod environment;
 mod exit;
 mod history;
 mod logging;
+mod rehearse;
 mod report;
 mod run;
 mod settings;

@@ -10,7 +10,8 @@ use tokio_util::sync::CancellationToken;
 use crate::bucket::Unusable;
 use crate::claims::{self, Turn};
 use crate::exit::Exit;
-use crate::settings::Settings;
+use crate::rehearse;
+use crate::settings::{Sending, Settings};
 use crate::wire;
 
 /// How long we take to leave when asked to; container engines kill after ten seconds.
@@ -23,6 +24,9 @@ const LEAVE_WITHIN: Duration = Duration::from_secs(9);
 pub(crate) async fn run(settings: Settings) -> anyhow::Result<Exit> {
     let stop = CancellationToken::new();
     watch_signals(&stop)?;
+    if settings.connector.send_to_queue == Sending::Rehearsal {
+        return rehearse::rehearse(&settings, &stop).await;
+    }
     let _claims = match claims::our_turn(&settings, &stop).await {
         Turn::Ours(claims) => claims,
         Turn::Taken => return Ok(Exit::Taken),
@@ -79,7 +83,7 @@ fn announce(settings: &Settings, greeting: &Greeting) {
 }
 
 /// Nothing is imported from the directory either: half of what was asked for would look like all.
-fn without_bucket(unusable: &Unusable) -> Exit {
+pub(crate) fn without_bucket(unusable: &Unusable) -> Exit {
     for line in &unusable.0 {
         tracing::error!("{line}");
     }
@@ -104,7 +108,7 @@ fn failed_to_start(error: &StartError) -> Exit {
 }
 
 /// How a program ends that was to make one pass over each source: as the worst of them.
-fn exit_of_all(reports: &[PassReport]) -> Exit {
+pub(crate) fn exit_of_all(reports: &[PassReport]) -> Exit {
     let severity = |exit: &Exit| match exit {
         Exit::Done => 0,
         Exit::Unreachable | Exit::Taken => 1,

@@ -9,11 +9,12 @@ use bundle_source::{LocalSource, Source};
 use chrono::Utc;
 use diode_core::{
     AfterImport, Applicants, Company, Connectors, Greeting, Importer, Ledger, OpenWorks, Origin,
-    Parts, Policy, Rules, Schedule, Service, StateKey, ValidationRules, Works,
+    Parts, Policy, Rehearsal, RehearsalParts, Rules, Schedule, Service, StateKey, ValidationRules,
+    Works,
 };
 use opencti_client::{
-    AmqpOptions, AmqpQueue, ApiOptions, ApiQueue, BrokerAddress, Client, ClientConfig, Platform,
-    PlatformVersion, Queue, Registration,
+    AmqpOptions, AmqpQueue, ApiOptions, ApiQueue, BrokerAddress, Client, ClientConfig, Drafts,
+    Platform, PlatformVersion, Queue, Registration,
 };
 use stix_bundle::Profile;
 use tokio_util::sync::CancellationToken;
@@ -48,6 +49,19 @@ struct PreparedSource {
 pub(crate) fn prepare(settings: &Settings) -> anyhow::Result<Prepared> {
     let ledger = ledger(&settings.diode_import.state_path)?;
     let sources = sources(settings)?;
+    Ok(Prepared {
+        platform: platform(settings)?,
+        own: own_registration(settings),
+        sources,
+        ledger: Arc::new(ledger),
+    })
+}
+
+/// The client of the platform; nothing is sent yet.
+///
+/// # Errors
+/// The configuration of TLS.
+pub(crate) fn platform(settings: &Settings) -> anyhow::Result<Arc<dyn Platform>> {
     let client = Client::new(ClientConfig {
         tls: settings.opencti.tls.clone(),
         proxy: settings.opencti.proxy.clone(),
@@ -58,12 +72,48 @@ pub(crate) fn prepare(settings: &Settings) -> anyhow::Result<Prepared> {
         )
     })
     .context("check OPENCTI_URL, OPENCTI_SSL_VERIFY, HTTPS_CA_CERTIFICATES and SSL_CERT_FILE")?;
-    Ok(Prepared {
-        platform: Arc::new(client),
-        own: own_registration(settings),
-        sources,
-        ledger: Arc::new(ledger),
-    })
+    Ok(Arc::new(client))
+}
+
+/// Rehearsals of all sources, for a platform of that version.
+///
+/// # Errors
+/// The ledger, the folder of files, or a bucket of which the settings do not say enough.
+pub(crate) fn rehearsals(
+    settings: &Settings,
+    version: Option<PlatformVersion>,
+    stop: &CancellationToken,
+) -> anyhow::Result<Vec<Rehearsal>> {
+    let ledger = Ledger::look(&settings.diode_import.state_path)?.map(Arc::new);
+    let drafts = match settings.connector.queue_protocol {
+        QueueProtocol::Amqp => Drafts::Carried,
+        QueueProtocol::Api => Drafts::NotCarried,
+    };
+    let rehearsal = |source: PreparedSource| {
+        let parts = RehearsalParts {
+            source: source.source,
+            company: source.company,
+            ledger: ledger.clone(),
+            version,
+            drafts,
+            clock: Arc::new(Utc::now),
+            stop: stop.clone(),
+        };
+        Rehearsal::new(parts, rules(settings, source.retention_days))
+    };
+    let mut sources = sources(settings)?;
+    if let Some(s3) = &settings.diode_import.s3 {
+        let bucket = bucket::as_set(s3, &settings.opencti.tls);
+        let (source, company) =
+            bucket.map_err(|unusable| anyhow::anyhow!(unusable.0.join("; ")))?;
+        sources.push(PreparedSource {
+            source,
+            state_key: StateKey::S3,
+            company,
+            retention_days: s3.retention_days,
+        });
+    }
+    Ok(sources.into_iter().map(rehearsal).collect())
 }
 
 /// Opens the ledger, and says where we do not go on with what is known.

@@ -1,7 +1,7 @@
 //! A pass over a source: each file read, judged, delivered, recorded and cleaned up, in that order.
 
 mod aside;
-mod file;
+pub(crate) mod file;
 mod inherit;
 mod leaving;
 #[cfg(test)]
@@ -355,6 +355,27 @@ impl Course {
 
 /// One line per file, at the level that its outcome deserves.
 fn log(file: &FileReport, details: &file::Details<'_>) {
+    let message = match (file.outcome, file.way) {
+        (Outcome::Imported, Way::Direct) => "file imported",
+        (Outcome::Imported, Way::Draft) => "file put into a draft, where it awaits validation",
+        (Outcome::Imported, Way::Workbench) => {
+            "file put into the workbench, where it awaits validation"
+        }
+        (Outcome::Ignored, _) if file.code == Some(Code::NotAnEnvelope) => {
+            "file ignored: it is left where it is"
+        }
+        (Outcome::Ignored, _) => {
+            "file ignored: it cannot be understood, and may be somebody else's"
+        }
+        (Outcome::Waiting, _) => "file waits",
+        (Outcome::Partial, _) => "file imported in part",
+        (Outcome::Rejected, _) => "file rejected",
+    };
+    log_as(message, file, details);
+}
+
+/// The same in other words.
+pub(crate) fn log_as(message: &str, file: &FileReport, details: &file::Details<'_>) {
     let not_sent: Vec<String> = file
         .not_sent
         .iter()
@@ -364,7 +385,7 @@ fn log(file: &FileReport, details: &file::Details<'_>) {
         })
         .collect();
     macro_rules! line {
-        ($level:ident, $message:literal) => {
+        ($level:ident) => {
             tracing::$level!(
                 file = file.file,
                 outcome = file.outcome.as_str(),
@@ -378,30 +399,14 @@ fn log(file: &FileReport, details: &file::Details<'_>) {
                 way = (file.way != Way::Direct).then(|| file.way.as_str()),
                 messages = file.messages,
                 not_sent = (!not_sent.is_empty()).then(|| not_sent.join(", ")),
-                $message
+                "{message}"
             )
         };
     }
     match file.outcome {
-        Outcome::Imported => match file.way {
-            Way::Direct => line!(info, "file imported"),
-            Way::Draft => line!(info, "file put into a draft, where it awaits validation"),
-            Way::Workbench => line!(
-                info,
-                "file put into the workbench, where it awaits validation"
-            ),
-        },
-        Outcome::Ignored if file.code == Some(Code::NotAnEnvelope) => {
-            line!(info, "file ignored: it is left where it is");
-        }
-        Outcome::Ignored => {
-            line!(
-                warn,
-                "file ignored: it cannot be understood, and may be somebody else's"
-            );
-        }
-        Outcome::Waiting => line!(warn, "file waits"),
-        Outcome::Partial => line!(error, "file imported in part"),
-        Outcome::Rejected => line!(error, "file rejected"),
+        Outcome::Imported => line!(info),
+        Outcome::Ignored if file.code == Some(Code::NotAnEnvelope) => line!(info),
+        Outcome::Ignored | Outcome::Waiting => line!(warn),
+        Outcome::Partial | Outcome::Rejected => line!(error),
     }
 }

@@ -6,6 +6,7 @@
 //! same name gets a row of its own.
 
 mod history;
+mod look;
 mod recovery;
 mod schema;
 mod works;

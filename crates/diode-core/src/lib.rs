@@ -13,6 +13,7 @@ mod outcome;
 mod plan;
 mod read_ahead;
 mod refusal;
+mod rehearsal;
 mod report;
 mod service;
 mod state;
@@ -33,6 +34,7 @@ pub use ledger::{
 pub use outcome::{Code, Outcome};
 pub use plan::{AfterImport, Policy, Step, counted_as_imported, is_settled, must_wait, plan};
 pub use refusal::{Finding, FindingLevel, Reason, Refusal};
+pub use rehearsal::{Rehearsal, RehearsalParts};
 pub use report::{FileReport, Interruption, PassReport};
 pub use service::{Greeting, Patience, Schedule, Service, StartError, greet};
 pub use state::{ConnectorState, SharedState, StateKey, peer_skips, watermark};

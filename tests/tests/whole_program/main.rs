@@ -11,6 +11,7 @@ mod lifecycle;
 // The one that the tests of the bucket itself use.
 #[path = "../../../crates/bundle-source/tests/s3/proxy.rs"]
 mod proxy;
+mod rehearsal;
 mod s3;
 mod settings;
 mod site;

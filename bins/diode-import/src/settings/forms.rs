@@ -11,7 +11,7 @@ use figment::value::{Dict, Num, Value};
 use opencti_client::{ConnectorType, Pem, Secret, Trust};
 use url::Url;
 
-use super::model::{LogLevel, QueueProtocol};
+use super::model::{LogLevel, QueueProtocol, Sending};
 
 /// Why a value cannot be used. Of a secret it repeats nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -161,16 +161,13 @@ fn sum(mut written: &str, units: &[(char, u64)]) -> Option<u64> {
     None
 }
 
-/// true: nothing may be sent, deleted or moved that the operator wants only rehearsed.
-pub(super) fn sending(value: &Value) -> Form<()> {
-    if boolean(value)? {
-        Ok(())
+/// `CONNECTOR_SEND_TO_QUEUE`
+pub(super) fn sending(value: &Value) -> Form<Sending> {
+    Ok(if boolean(value)? {
+        Sending::ForReal
     } else {
-        wrong(
-            "asks for a rehearsal, which this version cannot do",
-            "leave it out, or look at the files with `diode-import check`",
-        )
-    }
+        Sending::Rehearsal
+    })
 }
 
 /// `CONNECTOR_VALIDATE_BEFORE_IMPORT`

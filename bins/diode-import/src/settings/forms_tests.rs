@@ -265,12 +265,9 @@ fn words() {
 
 #[test]
 fn whether_things_are_sent_and_validated() {
-    check(sending, "true", "()");
-    check(
-        sending,
-        "no",
-        "wrong: asks for a rehearsal, which this version cannot do",
-    );
+    check(sending, "true", "ForReal");
+    check(sending, false, "Rehearsal");
+    check(sending, "no", "Rehearsal");
     check(sending, "maybe", "wrong: is not a boolean");
     check(unsaid, "yes", "Validate");
     check(unsaid, false, "ImportAtOnce");

@@ -118,7 +118,7 @@ fn connector(reader: &mut Reader) -> Option<Connector> {
     let run_and_terminate = reader.required(&table::CONNECTOR_RUN_AND_TERMINATE, forms::boolean);
     let period = reader.required(&table::CONNECTOR_DURATION_PERIOD, forms::duration);
     let queue_protocol = reader.required(&table::CONNECTOR_QUEUE_PROTOCOL, forms::queue_protocol);
-    reader.required(&table::CONNECTOR_SEND_TO_QUEUE, forms::sending);
+    let send_to_queue = reader.required(&table::CONNECTOR_SEND_TO_QUEUE, forms::sending);
     let validate = reader.required(&table::CONNECTOR_VALIDATE_BEFORE_IMPORT, forms::unsaid);
     Some(Connector {
         id: id?,
@@ -129,6 +129,7 @@ fn connector(reader: &mut Reader) -> Option<Connector> {
         run_and_terminate: run_and_terminate? || period? == Duration::ZERO,
         duration_period: period?,
         queue_protocol: queue_protocol?,
+        send_to_queue: send_to_queue?,
         validate_before_import: validate?,
     })
 }

@@ -72,6 +72,7 @@ fn the_defaults_are_those_of_the_table() {
             run_and_terminate: false,
             duration_period: 60s,
             queue_protocol: Amqp,
+            send_to_queue: ForReal,
             validate_before_import: ImportAtOnce,
         },
         DiodeImport {

@@ -18,7 +18,7 @@ mod transport;
 mod unknown;
 
 pub(crate) use load::{Inputs, Loaded, load_limits, load_state_path};
-pub(crate) use model::{LogLevel, Mq, QueueProtocol, Settings};
+pub(crate) use model::{LogLevel, Mq, QueueProtocol, Sending, Settings};
 pub(crate) use overview::{Row, overview};
 pub(crate) use place::Place;
 pub(crate) use problem::Refusal;

@@ -65,6 +65,8 @@ pub(crate) struct Connector {
     pub(crate) duration_period: Duration,
     /// How bundles reach the workers.
     pub(crate) queue_protocol: QueueProtocol,
+    /// Whether they are sent at all.
+    pub(crate) send_to_queue: Sending,
     /// What becomes of imports whose envelope does not say whether they are validated first.
     pub(crate) validate_before_import: Unsaid,
 }
@@ -91,6 +93,15 @@ pub(crate) enum QueueProtocol {
     Amqp,
     /// In as few pieces as may be, over the platform's API.
     Api,
+}
+
+/// Whether bundles are sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sending {
+    /// They are.
+    ForReal,
+    /// It is only said what would be sent.
+    Rehearsal,
 }
 
 /// Section `diode_import`.

@@ -72,7 +72,7 @@ settings! {
         .help("Fill of a connector's queue above which nothing more is sent.");
     CONNECTOR_SEND_TO_QUEUE = Setting::pycti("connector.send_to_queue", Kind::Boolean)
         .default("true")
-        .help("Must be true: a rehearsal that sends nothing is not possible yet, and false ends the program before anything is touched.");
+        .help("`false`: a rehearsal, which says what would be sent, and neither registers, sends, moves, deletes nor records anything.");
     CONNECTOR_VALIDATE_BEFORE_IMPORT = Setting::pycti("connector.validate_before_import", Kind::Boolean)
         .default("false")
         .help("Whether imports wait for validation by a person, for envelopes that do not say.");

@@ -19,12 +19,12 @@ use crate::{Applicant, Code, Outcome, Way};
 
 /// What a log line has beyond the report.
 #[derive(Debug, Default)]
-pub(super) struct Details<'a> {
-    pub(super) connector: Option<&'a str>,
-    pub(super) connector_id: Option<&'a str>,
-    pub(super) applicant_id: Option<&'a str>,
-    pub(super) work: Option<&'a str>,
-    pub(super) moved_to: Option<&'a str>,
+pub(crate) struct Details<'a> {
+    pub(crate) connector: Option<&'a str>,
+    pub(crate) connector_id: Option<&'a str>,
+    pub(crate) applicant_id: Option<&'a str>,
+    pub(crate) work: Option<&'a str>,
+    pub(crate) moved_to: Option<&'a str>,
 }
 
 /// A file on its way through a pass.
@@ -372,7 +372,7 @@ const REFUSED_BY_BROKER: &str = "refused-by-broker";
 
 /// A row about the same content at the same place, decided for good; not one that went missing
 /// meanwhile: who brings a file again wants it imported again.
-fn same_content<'a>(row: Option<&'a Known>, fingerprint: &str) -> Option<&'a Known> {
+pub(crate) fn same_content<'a>(row: Option<&'a Known>, fingerprint: &str) -> Option<&'a Known> {
     row.filter(|row| {
         !row.missed
             && row.outcome != Outcome::Waiting
@@ -380,7 +380,7 @@ fn same_content<'a>(row: Option<&'a Known>, fingerprint: &str) -> Option<&'a Kno
     })
 }
 
-fn unmapped(applicant: &Applicant) -> Option<String> {
+pub(crate) fn unmapped(applicant: &Applicant) -> Option<String> {
     match applicant {
         Applicant::Mapped(_) => None,
         Applicant::Unmapped(id) => Some(id.clone()),

@@ -1,0 +1,150 @@
+//! What would become of one file: pure.
+
+use bundle_source::Entry;
+use chrono::{DateTime, Utc};
+use opencti_client::{Drafts, PlatformVersion};
+
+use crate::examine::{Examined, Import, examine, left_out};
+use crate::importer::Rules;
+use crate::importer::file::unmapped;
+use crate::plan::must_wait;
+use crate::refusal::Refusal;
+use crate::report::FileReport;
+use crate::{Code, Company, Outcome, Way};
+
+/// What a forecast depends on beside the file.
+pub(super) struct Outlook<'a> {
+    pub(super) rules: &'a Rules,
+    pub(super) version: Option<PlatformVersion>,
+    pub(super) drafts: Drafts,
+    pub(super) company: Company,
+    pub(super) now: DateTime<Utc>,
+}
+
+/// What would become of a file.
+#[derive(Debug)]
+pub(super) struct Forecast {
+    pub(super) file: FileReport,
+    pub(super) who: Who,
+}
+
+/// Whose file it is.
+#[derive(Debug, Default)]
+pub(super) struct Who {
+    pub(super) connector: Option<String>,
+    pub(super) connector_id: Option<String>,
+    pub(super) applicant_id: Option<String>,
+}
+
+/// The forecast for a file that was read, and has been as it is `since` then.
+pub(super) fn of_content(
+    bytes: &[u8],
+    fingerprint: &str,
+    entry: &Entry,
+    since: DateTime<Utc>,
+    outlook: &Outlook<'_>,
+) -> Forecast {
+    let Rules {
+        limits, profile, ..
+    } = outlook.rules;
+    match examine(bytes, fingerprint, limits, profile) {
+        Examined::Foreign(what) => {
+            let refusal = Refusal::new(Code::NotAnEnvelope, what);
+            report(entry, Outcome::Ignored, Some(refusal)).into()
+        }
+        Examined::Refused(refusal) => of_refusal(refusal, entry, since, outlook),
+        Examined::Ready(import) => of_import(&import, entry, outlook),
+    }
+}
+
+/// The forecast for a file that is refused, or may still be being copied.
+pub(super) fn of_refusal(
+    refusal: Refusal,
+    entry: &Entry,
+    since: DateTime<Utc>,
+    outlook: &Outlook<'_>,
+) -> Forecast {
+    let policy = &outlook.rules.policy;
+    if must_wait(refusal.code, entry.modified, since, policy, outlook.now) {
+        let message = format!("it may still be being copied: {}", refusal.message);
+        return waits(entry, refusal.code, message);
+    }
+    if outlook.company == Company::Shared && refusal.code.may_be_anybodys() {
+        return report(entry, Outcome::Ignored, Some(refusal)).into();
+    }
+    report(entry, Outcome::Rejected, Some(refusal)).into()
+}
+
+/// The forecast for a file that waits.
+pub(super) fn waits(entry: &Entry, code: Code, message: String) -> Forecast {
+    report(entry, Outcome::Waiting, Some(Refusal::new(code, message))).into()
+}
+
+fn of_import(import: &Import<'_>, entry: &Entry, outlook: &Outlook<'_>) -> Forecast {
+    let envelope = &import.envelope;
+    let who = Who {
+        connector: Some(envelope.connector.name.clone()),
+        connector_id: Some(envelope.connector.id.clone()),
+        applicant_id: envelope.applicant_id.clone(),
+    };
+    let validation = &outlook.rules.validation;
+    let file = match validation.way(envelope.validation, outlook.version, outlook.drafts) {
+        Ok(way) => delivered(import, entry, way, outlook.rules),
+        Err(why) => waits(entry, Code::ValidationUnavailable, why).file,
+    };
+    Forecast { file, who }
+}
+
+fn delivered(import: &Import<'_>, entry: &Entry, way: Way, rules: &Rules) -> FileReport {
+    let outcome = match import.defects {
+        Some(_) => Outcome::Partial,
+        None => Outcome::Imported,
+    };
+    let applicant = rules
+        .applicants
+        .map(import.envelope.applicant_id.as_deref());
+    let file = FileReport {
+        way,
+        unmapped: unmapped(&applicant),
+        ..report(entry, outcome, import.defects.clone())
+    };
+    match way {
+        Way::Workbench if import.defects.is_none() => file,
+        Way::Workbench => FileReport {
+            not_sent: left_out(import.split.not_sent()),
+            ..file
+        },
+        Way::Direct | Way::Draft => FileReport {
+            messages: import.split.part_count(),
+            not_sent: left_out(import.split.not_sent()),
+            ..file
+        },
+    }
+}
+
+fn report(entry: &Entry, outcome: Outcome, refusal: Option<Refusal>) -> FileReport {
+    let (code, message) = match refusal {
+        Some(refusal) => (Some(refusal.code), Some(refusal.message)),
+        None => (None, None),
+    };
+    FileReport {
+        file: entry.location.to_string(),
+        modified: entry.modified,
+        outcome,
+        code,
+        message,
+        way: Way::default(),
+        messages: 0,
+        not_sent: Vec::new(),
+        unmapped: None,
+    }
+}
+
+impl From<FileReport> for Forecast {
+    fn from(file: FileReport) -> Self {
+        Self {
+            file,
+            who: Who::default(),
+        }
+    }
+}
