@@ -7,3 +7,4 @@ pub mod front;
 pub mod json;
 pub mod platform;
 pub mod program;
+pub mod proxy;

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::fs::File;
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
@@ -57,6 +58,17 @@ pub struct Program {
     folder: PathBuf,
     environment: BTreeMap<String, OsString>,
     arguments: Vec<OsString>,
+    log: Option<PathBuf>,
+    rights: Rights,
+}
+
+/// What the program may do to files.
+#[derive(Clone, Copy, Debug)]
+enum Rights {
+    /// What we may.
+    Ours,
+    /// What a file's mode allows, even where we are root.
+    ByMode,
 }
 
 /// How a run ended.
@@ -87,6 +99,8 @@ impl Program {
             folder: folder.to_owned(),
             environment: BTreeMap::new(),
             arguments: Vec::new(),
+            log: None,
+            rights: Rights::Ours,
         };
         Ok(program
             .with("OPENCTI_URL", platform.url())
@@ -119,6 +133,22 @@ impl Program {
         self
     }
 
+    /// The same with standard error appended to a file, which can be read while it runs. A daemon
+    /// that says much needs it: nobody reads its pipe before its end.
+    #[must_use]
+    pub fn logging_to(mut self, path: &Path) -> Self {
+        self.log = Some(path.to_owned());
+        self
+    }
+
+    /// The same, kept by the modes of files from what they do not allow. Root is not, as it is; it
+    /// needs `setpriv`, which is in util-linux.
+    #[must_use]
+    pub fn kept_by_modes(mut self) -> Self {
+        self.rights = Rights::ByMode;
+        self
+    }
+
     /// Runs it to its end.
     ///
     /// # Errors
@@ -132,21 +162,12 @@ impl Program {
     /// # Errors
     /// If it cannot be started.
     pub fn start(&self) -> anyhow::Result<Running> {
-        self.start_with(Stdio::piped())
-    }
-
-    /// Starts it with its standard error going into a file, where it can be read meanwhile.
-    ///
-    /// # Errors
-    /// If it cannot be started, or the file cannot be made.
-    pub fn start_logging_to(&self, file: &Path) -> anyhow::Result<Running> {
-        let log =
-            File::create(file).with_context(|| format!("cannot create {}", file.display()))?;
-        self.start_with(log.into())
-    }
-
-    fn start_with(&self, stderr: Stdio) -> anyhow::Result<Running> {
-        Command::new(&self.binary)
+        let stderr = match &self.log {
+            Some(path) => appending_to(path)?,
+            None => Stdio::piped(),
+        };
+        let child = self
+            .command()?
             .args(&self.arguments)
             .current_dir(&self.folder)
             .env_clear()
@@ -156,14 +177,45 @@ impl Program {
             .stderr(stderr)
             .kill_on_drop(true)
             .spawn()
-            .map(Running)
-            .with_context(|| format!("cannot start {}", self.binary.display()))
+            .with_context(|| format!("cannot start {}", self.binary.display()))?;
+        Ok(Running {
+            child,
+            log: self.log.clone(),
+        })
     }
+
+    fn command(&self) -> anyhow::Result<Command> {
+        if matches!(self.rights, Rights::Ours) || !we_are_root()? {
+            return Ok(Command::new(&self.binary));
+        }
+        let mut command = Command::new("setpriv");
+        command
+            .args(["--bounding-set=-dac_override,-dac_read_search", "--"])
+            .arg(&self.binary);
+        Ok(command)
+    }
+}
+
+fn appending_to(path: &Path) -> anyhow::Result<Stdio> {
+    fs::File::options()
+        .create(true)
+        .append(true)
+        .open(path)
+        .map(Stdio::from)
+        .with_context(|| format!("cannot write to {}", path.display()))
+}
+
+fn we_are_root() -> anyhow::Result<bool> {
+    let this = fs::metadata("/proc/self").context("cannot tell who we are")?;
+    Ok(this.uid() == 0)
 }
 
 /// The program while it runs; it is killed when this is dropped.
 #[derive(Debug)]
-pub struct Running(Child);
+pub struct Running {
+    child: Child,
+    log: Option<PathBuf>,
+}
 
 impl Running {
     /// Asks it to stop, as a service manager does (SIGTERM).
@@ -171,7 +223,7 @@ impl Running {
     /// # Errors
     /// If it has ended already.
     pub async fn terminate(&self) -> anyhow::Result<()> {
-        let id = self.0.id().context("the program has ended already")?;
+        let id = self.child.id().context("the program has ended already")?;
         let status: ExitStatus = Command::new("kill")
             .args(["-TERM", &id.to_string()])
             .status()
@@ -186,7 +238,16 @@ impl Running {
     /// # Errors
     /// If the system refuses.
     pub async fn kill(mut self) -> anyhow::Result<()> {
-        self.0.kill().await.context("cannot kill the program")
+        self.child.kill().await.context("cannot kill the program")
+    }
+
+    /// How it ended, if it has.
+    ///
+    /// # Errors
+    /// If the system does not tell.
+    pub fn ended(&mut self) -> anyhow::Result<Option<ExitStatus>> {
+        let ended = self.child.try_wait();
+        ended.context("cannot tell whether the program runs")
     }
 
     /// Waits for its end.
@@ -194,14 +255,18 @@ impl Running {
     /// # Errors
     /// If it does not end within two minutes.
     pub async fn wait(self) -> anyhow::Result<Run> {
-        let output = tokio::time::timeout(PATIENCE, self.0.wait_with_output())
+        let output = tokio::time::timeout(PATIENCE, self.child.wait_with_output())
             .await
             .with_context(|| format!("the program did not end within {PATIENCE:?}"))?
             .context("cannot wait for the program")?;
+        let stderr = match &self.log {
+            Some(path) => fs::read(path).context("cannot read the program's log")?,
+            None => output.stderr,
+        };
         Ok(Run {
             code: output.status.code(),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+            stderr: String::from_utf8_lossy(&stderr).into_owned(),
         })
     }
 }

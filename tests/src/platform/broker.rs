@@ -10,7 +10,7 @@ use lapin::options::{
     BasicGetOptions, BasicPublishOptions, ExchangeDeclareOptions, QueueBindOptions,
     QueueDeclareOptions, QueueDeleteOptions,
 };
-use lapin::types::FieldTable;
+use lapin::types::{AMQPValue, FieldTable};
 use lapin::uri::AMQPUri;
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties, ExchangeKind};
 use serde_json::{Map, Value, json};
@@ -46,6 +46,8 @@ pub(super) struct Broker {
     prefix: String,
     kind: Kind,
     told: Map<String, Value>,
+    /// Of a push queue: it refuses messages beyond so many.
+    limit: Option<u16>,
 }
 
 enum Kind {
@@ -55,13 +57,22 @@ enum Kind {
 
 struct Amqp {
     uri: AMQPUri,
+    /// Made anew when the broker has been away.
+    link: tokio::sync::Mutex<Link>,
+}
+
+struct Link {
     channel: Channel,
     /// Closed when it is dropped.
-    _connection: Connection,
+    connection: Connection,
 }
 
 impl Broker {
-    pub(super) async fn open(kind: &BrokerKind, told: Map<String, Value>) -> anyhow::Result<Self> {
+    pub(super) async fn open(
+        kind: &BrokerKind,
+        told: Map<String, Value>,
+        limit: Option<u16>,
+    ) -> anyhow::Result<Self> {
         let random = RandomState::new().build_hasher().finish();
         Ok(Self {
             told,
@@ -70,6 +81,7 @@ impl Broker {
                 BrokerKind::Memory => Kind::Memory(Mutex::default()),
                 BrokerKind::Amqp(uri) => connect(uri).await?,
             },
+            limit,
         })
     }
 
@@ -78,7 +90,7 @@ impl Broker {
         let Kind::Amqp(amqp) = &self.kind else {
             return Ok(());
         };
-        let channel = &amqp.channel;
+        let channel = amqp.channel().await?;
         for end in [Listen, Push] {
             let exchange = self.exchange(end);
             let (queue, routing) = self.queue(end, connector_id);
@@ -98,7 +110,7 @@ impl Broker {
                 ..QueueDeclareOptions::default()
             };
             channel
-                .queue_declare(queue.as_str().into(), options, FieldTable::default())
+                .queue_declare(queue.as_str().into(), options, self.arguments(end))
                 .await?;
             channel
                 .queue_bind(
@@ -113,6 +125,21 @@ impl Broker {
         Ok(())
     }
 
+    fn arguments(&self, end: End) -> FieldTable {
+        let mut arguments = FieldTable::default();
+        if let (Push, Some(limit)) = (end, self.limit) {
+            arguments.insert("x-max-length".into(), AMQPValue::LongInt(limit.into()));
+            let overflow = AMQPValue::LongString("reject-publish".into());
+            arguments.insert("x-overflow".into(), overflow);
+        }
+        arguments
+    }
+
+    /// The name of a connector's push queue.
+    pub(super) fn push_queue(&self, connector_id: &str) -> String {
+        self.queue(Push, connector_id).0
+    }
+
     /// Deletes a connector's push queue, with what is in it.
     pub(super) async fn lose(&self, connector_id: &str) -> anyhow::Result<()> {
         let (queue, _) = self.queue(Push, connector_id);
@@ -121,7 +148,8 @@ impl Broker {
                 lock(queues).remove(&queue);
             }
             Kind::Amqp(amqp) => {
-                amqp.channel
+                let channel = amqp.channel().await?;
+                channel
                     .queue_delete(queue.as_str().into(), QueueDeleteOptions::default())
                     .await?;
             }
@@ -145,7 +173,8 @@ impl Broker {
             Kind::Amqp(amqp) => {
                 let exchange = self.exchange(Push);
                 let properties = BasicProperties::default().with_delivery_mode(2);
-                amqp.channel
+                let channel = amqp.channel().await?;
+                channel
                     .basic_publish(
                         exchange.as_str().into(),
                         routing.as_str().into(),
@@ -269,12 +298,35 @@ async fn connect(uri: &str) -> anyhow::Result<Kind> {
     let uri: AMQPUri = uri
         .parse()
         .map_err(|problem| anyhow::anyhow!("{uri} is no AMQP address: {problem}"))?;
-    let connection = open(&uri).await?;
+    let link = Link::open(&uri).await?;
     Ok(Kind::Amqp(Box::new(Amqp {
-        channel: connection.create_channel().await?,
-        _connection: connection,
+        link: tokio::sync::Mutex::new(link),
         uri,
     })))
+}
+
+impl Amqp {
+    async fn channel(&self) -> anyhow::Result<Channel> {
+        let mut link = self.link.lock().await;
+        if !link.is_usable() {
+            *link = Link::open(&self.uri).await?;
+        }
+        Ok(link.channel.clone())
+    }
+}
+
+impl Link {
+    async fn open(uri: &AMQPUri) -> anyhow::Result<Self> {
+        let connection = open(uri).await?;
+        Ok(Self {
+            channel: connection.create_channel().await?,
+            connection,
+        })
+    }
+
+    fn is_usable(&self) -> bool {
+        self.connection.status().connected() && self.channel.status().connected()
+    }
 }
 
 async fn open(uri: &AMQPUri) -> anyhow::Result<Connection> {

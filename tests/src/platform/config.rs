@@ -37,6 +37,8 @@ pub struct Config {
     /// What a registration tells of the broker though it is not so: keys of its `connection`, such
     /// as `host`.
     pub told: Map<String, Value>,
+    /// How many messages a push queue takes before it refuses more; `None`: any number.
+    pub queue_limit: Option<u16>,
     /// The largest request body that is read, in bytes.
     pub max_body_bytes: usize,
 }
@@ -54,6 +56,7 @@ impl Config {
             schema: SCHEMA.to_owned(),
             broker: BrokerKind::Memory,
             told: Map::new(),
+            queue_limit: None,
             max_body_bytes: 50 * 1024 * 1024,
         }
     }

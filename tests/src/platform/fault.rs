@@ -27,6 +27,8 @@ pub enum Fault {
     Cut,
     /// The platform does what it was asked, but the connection is cut instead of an answer.
     CutAfterwards,
+    /// The platform does what it was asked, and never answers.
+    HangAfterwards,
     /// The push queues of all connectors are deleted before the call is carried out.
     LoseQueues,
 }
@@ -54,6 +56,7 @@ impl Fault {
 pub(super) struct Faults {
     seen: HashMap<String, usize>,
     planned: Vec<Planned>,
+    everywhere: Option<Fault>,
 }
 
 #[derive(Debug)]
@@ -74,14 +77,21 @@ impl Faults {
         });
     }
 
+    /// Lays a fault into every call, until another or none is laid.
+    pub(super) fn everywhere(&mut self, fault: Option<Fault>) {
+        self.everywhere = fault;
+    }
+
     /// Counts a call, and tells what goes wrong in it.
     pub(super) fn next(&mut self, operation: &str) -> Option<Fault> {
         let count = self.seen.entry(operation.to_owned()).or_default();
         *count += 1;
-        self.planned
+        let planned = self
+            .planned
             .iter()
             .find(|planned| planned.operation == operation && planned.which.contains(count))
-            .map(|planned| planned.fault.clone())
+            .map(|planned| &planned.fault);
+        self.everywhere.as_ref().or(planned).cloned()
     }
 }
 
@@ -104,5 +114,9 @@ mod tests {
         assert_eq!(hits(&mut faults, "about")[0], None);
         assert_eq!(hits(&mut faults, "about")[3], Some(Fault::CutAfterwards));
         assert_eq!(hits(&mut faults, "pingConnector"), [None, None, None, None]);
+        faults.everywhere(Some(Fault::Cut));
+        assert_eq!(hits(&mut faults, "about")[0], Some(Fault::Cut));
+        faults.everywhere(None);
+        assert_eq!(hits(&mut faults, "about")[0], Some(Fault::CutAfterwards));
     }
 }

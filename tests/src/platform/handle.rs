@@ -33,7 +33,7 @@ impl Platform {
     /// # Errors
     /// If the schema is not valid, or the broker cannot be reached.
     pub async fn start(config: Config) -> anyhow::Result<Self> {
-        let broker = Broker::open(&config.broker, config.told.clone()).await?;
+        let broker = Broker::open(&config.broker, config.told.clone(), config.queue_limit).await?;
         let backend = Backend::new(&config, broker);
         let server = Arc::new(Server::new(&config, backend)?);
         let listener = TcpListener::bind("127.0.0.1:0")
@@ -70,6 +70,16 @@ impl Platform {
     /// `1..=1` is the first call, `..` every one.
     pub fn fail(&self, operation: &str, which: impl RangeBounds<usize>, fault: Fault) {
         self.server.faults().plan(operation, which, fault);
+    }
+
+    /// Lays a fault into every call from now on.
+    pub fn break_down(&self, fault: Fault) {
+        self.server.faults().everywhere(Some(fault));
+    }
+
+    /// Ends what [`break_down`](Self::break_down) began.
+    pub fn recover(&self) {
+        self.server.faults().everywhere(None);
     }
 
     /// All calls so far that were valid requests.
@@ -147,6 +157,11 @@ impl Platform {
     /// Deletes a connector, as the platform's user interface does.
     pub fn delete_connector(&self, connector_id: &str) {
         self.server.backend.state().connectors.remove(connector_id);
+    }
+
+    /// The name of a connector's push queue on the broker.
+    pub fn push_queue(&self, connector_id: &str) -> String {
+        self.server.backend.broker.push_queue(connector_id)
     }
 
     /// Deletes a connector's push queue, with what is in it.

@@ -137,8 +137,10 @@ impl Server {
         } else {
             self.backend.execute(&call).await
         };
-        if fault == Some(Fault::CutAfterwards) {
-            return Err(Cut);
+        match fault {
+            Some(Fault::CutAfterwards) => return Err(Cut),
+            Some(Fault::HangAfterwards) => std::future::pending().await,
+            _ => {}
         }
         Ok(match result.and_then(|value| request.data(&value)) {
             Ok(data) => reply(StatusCode::OK, &json!({ "data": data })),
@@ -163,7 +165,7 @@ impl Server {
                 None
             }
             Fault::Cut => Some(Err(Cut)),
-            Fault::CutAfterwards => None,
+            Fault::CutAfterwards | Fault::HangAfterwards => None,
             Fault::LoseQueues => {
                 let ids: Vec<String> = self.backend.state().connectors.keys().cloned().collect();
                 for id in ids {

@@ -135,8 +135,9 @@ async fn a_daemon_says_each_file_once_until_it_changes() {
     let daemon = site
         .daemon()
         .with("CONNECTOR_SEND_TO_QUEUE", "false")
-        .with("CONNECTOR_LOG_LEVEL", "info");
-    let running = daemon.start_logging_to(&log).unwrap();
+        .with("CONNECTOR_LOG_LEVEL", "info")
+        .logging_to(&log);
+    let running = daemon.start().unwrap();
     let count = |what: &str| {
         let text = std::fs::read_to_string(&log).unwrap_or_default();
         text.matches(what).count()
