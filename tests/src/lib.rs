@@ -8,3 +8,4 @@ pub mod json;
 pub mod platform;
 pub mod program;
 pub mod proxy;
+pub mod soak;

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::{Ipv4Addr, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -53,10 +54,7 @@ impl Broker {
         match self {
             Self::Given(address) => vec![(VARIABLE, address.clone())],
             Self::Started(server) => vec![
-                (
-                    VARIABLE,
-                    format!("amqp://guest:guest@127.0.0.1:{}/%2f", server.port),
-                ),
+                (VARIABLE, server.address()),
                 (
                     TLS_VARIABLE,
                     format!("amqps://guest:guest@localhost:{}/%2f", server.tls_port),
@@ -80,10 +78,7 @@ impl Broker {
     /// Stops it, if it is ours, and removes what it wrote.
     pub(crate) fn discard(self) {
         if let Self::Started(server) = self {
-            let folder = server.folder.clone();
-            drop(server);
-            // What cannot be removed lies in the target folder, where it disturbs nobody.
-            drop(fs::remove_dir_all(folder));
+            server.discard();
         }
     }
 }
@@ -97,7 +92,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    fn start() -> anyhow::Result<Self> {
+    pub(crate) fn start() -> anyhow::Result<Self> {
         let script = install::rabbitmq_server()?;
         let folder = shell::target()?
             .join("xtask")
@@ -105,6 +100,7 @@ impl Server {
         let [port, tls_port, distribution, mapper] = shell::free_ports()?;
         certificates::write(&certificates_in(&folder))?;
         write_configuration(&folder, port, tls_port)
+            .and_then(|()| write_control(&script, &folder, [port, mapper]))
             .with_context(|| format!("cannot write to {}", folder.display()))?;
         let keeper = command(&script, &folder, [port, distribution, mapper])?
             .spawn()
@@ -118,6 +114,24 @@ impl Server {
         println!("xtask: starting RabbitMQ on port {port}");
         server.wait_until_it_listens()?;
         Ok(server)
+    }
+
+    /// Its address, with user, password and virtual host.
+    pub(crate) fn address(&self) -> String {
+        format!("amqp://guest:guest@127.0.0.1:{}/%2f", self.port)
+    }
+
+    /// The `rabbitmqctl` that controls it.
+    pub(crate) fn control(&self) -> PathBuf {
+        self.folder.join("rabbitmqctl")
+    }
+
+    /// Stops it, and removes what it wrote.
+    pub(crate) fn discard(self) {
+        let folder = self.folder.clone();
+        drop(self);
+        // What cannot be removed lies in the target folder, where it disturbs nobody.
+        drop(fs::remove_dir_all(folder));
     }
 
     fn wait_until_it_listens(&mut self) -> anyhow::Result<()> {
@@ -169,6 +183,24 @@ fn write_configuration(folder: &Path, port: u16, tls_port: u16) -> std::io::Resu
     )
 }
 
+/// Writes a script that calls the `rabbitmqctl` beside `script` for this broker.
+fn write_control(script: &Path, folder: &Path, [port, mapper]: [u16; 2]) -> std::io::Result<()> {
+    let path = folder.join("rabbitmqctl");
+    let text = format!(
+        "#!/bin/sh\nexport HOME='{}' ERL_EPMD_PORT={mapper} RABBITMQ_CONF_ENV_FILE=/dev/null\n\
+         exec '{}' --node {} \"$@\"\n",
+        folder.display(),
+        script.with_file_name("rabbitmqctl").display(),
+        node_name(port),
+    );
+    fs::write(&path, text)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755))
+}
+
+fn node_name(port: u16) -> String {
+    format!("diode{port}@localhost")
+}
+
 fn command(script: &Path, folder: &Path, ports: [u16; 3]) -> anyhow::Result<Command> {
     let [port, distribution, mapper] = ports;
     let output = fs::File::create(folder.join("output.log"))
@@ -178,7 +210,7 @@ fn command(script: &Path, folder: &Path, ports: [u16; 3]) -> anyhow::Result<Comm
         .args(["-c", KEEPER, "broker"])
         .arg(script)
         .env("HOME", folder)
-        .env("RABBITMQ_NODENAME", format!("diode{port}@localhost"))
+        .env("RABBITMQ_NODENAME", node_name(port))
         .env("RABBITMQ_DIST_PORT", distribution.to_string())
         .env("RABBITMQ_MNESIA_BASE", folder.join("mnesia"))
         .env("RABBITMQ_LOG_BASE", folder.join("log"))

@@ -12,6 +12,7 @@ mod deny;
 mod docs;
 mod install;
 mod shell;
+mod soak;
 mod store;
 mod tidy;
 
@@ -31,6 +32,9 @@ commands:
   demo         run the program once against a platform in memory; needs no services
   test [ARGS]  every test there is, with a private RabbitMQ and a private S3 server (Ceph) that
                are started for them; ARGS go to `cargo test --workspace`
+  soak [--minutes N] [--seed S] [--kills K]
+               files and faults at random against the program and a RabbitMQ of its own, then a
+               count: 2 minutes and at least 40 kills where nothing else is said
   ci           what the CI runs: format, tidiness, clippy, docs, cargo-deny, tests
   docs         write docs/CONFIGURATION.md anew from the program
   services     start the tests' RabbitMQ and S3 server, and keep them until Enter is pressed
@@ -62,6 +66,7 @@ fn run(arguments: &[String]) -> anyhow::Result<ExitCode> {
     match arguments.as_slice() {
         ["demo"] => demo()?,
         ["test", rest @ ..] => test(rest)?,
+        ["soak", rest @ ..] => soak::run(rest)?,
         ["ci"] => ci::run()?,
         ["docs"] => docs::write()?,
         ["services"] => services()?,

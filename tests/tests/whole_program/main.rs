@@ -15,6 +15,7 @@ mod rehearsal;
 mod s3;
 mod settings;
 mod site;
+mod soak;
 mod state;
 mod tls;
 mod transport;

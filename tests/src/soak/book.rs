@@ -1,0 +1,294 @@
+//! What was written, what has arrived of it, and what is wrong in the end.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use sha2::{Digest as _, Sha256};
+
+use super::feed::{Content, Sheet, origin_of};
+use super::options::AfterImport;
+
+/// Every file of a soak.
+#[derive(Debug, Default)]
+pub(super) struct Book(Mutex<Pages>);
+
+#[derive(Debug, Default)]
+struct Pages {
+    by_number: BTreeMap<u32, Page>,
+    /// How many files have objects to come.
+    open: usize,
+    arrivals: usize,
+    strangers: usize,
+}
+
+#[derive(Debug)]
+struct Page {
+    name: String,
+    content: Content,
+    /// Whether another file took its name, so that it may have arrived or not.
+    replaced: bool,
+    digest: [u8; 32],
+    /// How often each object arrived.
+    counts: Vec<u32>,
+    missing: usize,
+}
+
+/// What was counted.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counts {
+    pub(super) files: usize,
+    /// Objects that have to arrive.
+    pub(super) objects: usize,
+    pub(super) arrivals: usize,
+    pub(super) lost: usize,
+    /// Objects that arrived more than once.
+    pub(super) repeated: usize,
+    /// How many times a file was sent again, in full or in part.
+    pub(super) resent: usize,
+}
+
+impl Book {
+    /// Takes note of a file that is about to be written.
+    pub(super) fn open(&self, sheet: &Sheet, text: &str) {
+        self.enter(sheet, text, false);
+    }
+
+    /// The same for one that another will replace, whether it has been imported by then or not.
+    pub(super) fn open_replaced(&self, sheet: &Sheet, name: String, text: &str) {
+        self.enter(sheet, text, true);
+        if let Some(page) = self.lock().by_number.get_mut(&sheet.number) {
+            page.name = name;
+        }
+    }
+
+    fn enter(&self, sheet: &Sheet, text: &str, replaced: bool) {
+        let objects = match sheet.content {
+            Content::Good | Content::Partial => sheet.objects as usize,
+            Content::CutOff | Content::Empty | Content::Foreign => 0,
+        };
+        let page = Page {
+            name: sheet.name(),
+            content: sheet.content,
+            replaced,
+            digest: Sha256::digest(text).into(),
+            counts: vec![0; objects],
+            missing: objects,
+        };
+        let mut pages = self.lock();
+        pages.open += usize::from(page.is_open());
+        pages.by_number.insert(sheet.number, page);
+    }
+
+    /// An object has arrived. One that the broker says it has handed out before counts only where
+    /// that was not heard.
+    pub(super) fn arrived(&self, id: &str, redelivered: bool) {
+        let mut pages = self.lock();
+        let pages = &mut *pages;
+        pages.arrivals += 1;
+        let origin = origin_of(id);
+        let page = origin.and_then(|(file, _)| pages.by_number.get_mut(&file));
+        let Some((page, count)) = page.and_then(|page| {
+            let object = origin?.1;
+            (object < page.counts.len()).then_some((page, object))
+        }) else {
+            pages.strangers += 1;
+            return;
+        };
+        let was_open = page.is_open();
+        let count = &mut page.counts[count];
+        if *count == 0 {
+            page.missing -= 1;
+        }
+        if *count == 0 || !redelivered {
+            *count += 1;
+        }
+        pages.open -= usize::from(was_open && !page.is_open());
+    }
+
+    /// How many files have objects to come.
+    pub(super) fn open_files(&self) -> usize {
+        self.lock().open
+    }
+
+    /// How many messages have arrived.
+    pub(super) fn arrivals(&self) -> usize {
+        self.lock().arrivals
+    }
+
+    pub(super) fn counts(&self) -> Counts {
+        let pages = self.lock();
+        let mut counts = Counts {
+            files: pages.by_number.len(),
+            arrivals: pages.arrivals,
+            ..Counts::default()
+        };
+        for page in pages.by_number.values() {
+            if !page.replaced {
+                counts.objects += page.counts.len();
+                counts.lost += page.missing;
+            }
+            counts.repeated += page.counts.iter().filter(|count| **count > 1).count();
+            let most = page.counts.iter().copied().max().unwrap_or(0);
+            counts.resent += most.saturating_sub(1) as usize;
+        }
+        counts
+    }
+
+    /// What is not as it has to be when everything is over, file by file.
+    pub(super) fn problems(&self, inbox: &Path, after_import: AfterImport) -> Vec<String> {
+        let pages = self.lock();
+        let mut problems: Vec<String> = pages
+            .by_number
+            .values()
+            .filter(|page| !page.replaced)
+            .filter_map(|page| {
+                let problem = page.problem(inbox, after_import)?;
+                Some(format!("{} ({:?}): {problem}", page.name, page.content))
+            })
+            .collect();
+        if pages.strangers > 0 {
+            problems.push(format!("{} objects that no file has", pages.strangers));
+        }
+        problems
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Pages> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Page {
+    fn is_open(&self) -> bool {
+        self.missing > 0 && !self.replaced
+    }
+
+    fn problem(&self, inbox: &Path, after_import: AfterImport) -> Option<String> {
+        if self.missing > 0 {
+            return Some(format!(
+                "{} of {} objects are lost",
+                self.missing,
+                self.counts.len()
+            ));
+        }
+        let here = self.look(&inbox.join(&self.name));
+        match (self.content, after_import) {
+            (Content::Good, AfterImport::Delete) => {
+                (here != Look::Absent).then(|| "it was not deleted".to_owned())
+            }
+            (Content::Good, AfterImport::Keep) | (Content::Foreign, _) => {
+                (here != Look::Same).then(|| format!("it has to be there unchanged, but: {here:?}"))
+            }
+            (Content::Partial | Content::CutOff | Content::Empty, _) => self.not_set_aside(inbox),
+        }
+    }
+
+    fn not_set_aside(&self, inbox: &Path) -> Option<String> {
+        let rejected = inbox.join("rejected");
+        if self.look(&inbox.join(&self.name)) != Look::Absent {
+            return Some("it was not moved away".to_owned());
+        }
+        if self.look(&rejected.join(&self.name)) != Look::Same {
+            return Some("it is not in the folder for rejected files as it was".to_owned());
+        }
+        let reason = rejected.join(format!("{}.reason.json", self.name));
+        let told = fs::read(reason).is_ok_and(|text| {
+            serde_json::from_slice(&text).is_ok_and(|reason: serde_json::Value| {
+                reason["code"].as_str().is_some_and(|code| !code.is_empty())
+            })
+        });
+        (!told).then(|| "no reason is beside it".to_owned())
+    }
+
+    fn look(&self, path: &Path) -> Look {
+        match fs::read(path) {
+            Ok(bytes) if <[u8; 32]>::from(Sha256::digest(&bytes)) == self.digest => Look::Same,
+            Ok(_) => Look::Changed,
+            Err(_) => Look::Absent,
+        }
+    }
+}
+
+/// How a file looks in the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Look {
+    Absent,
+    Same,
+    Changed,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::feed::{SOURCES, Way};
+    use super::*;
+
+    fn sheet(number: u32, content: Content, objects: u32) -> Sheet {
+        Sheet {
+            number,
+            source: SOURCES[0],
+            content,
+            way: Way::Rename,
+            objects,
+        }
+    }
+
+    fn id(file: u32, object: u32) -> String {
+        format!("malware--{file:08}-0000-4000-8000-{object:012}")
+    }
+
+    #[test]
+    fn arrivals_are_counted_per_object() {
+        let book = Book::default();
+        book.open(&sheet(1, Content::Good, 2), "one");
+        assert_eq!(book.open_files(), 1);
+        book.arrived(&id(1, 0), false);
+        book.arrived(&id(1, 0), true);
+        assert_eq!((book.counts().lost, book.counts().repeated), (1, 0));
+        book.arrived(&id(1, 1), true);
+        book.arrived(&id(1, 1), false);
+        assert_eq!(book.open_files(), 0);
+        let counts = book.counts();
+        assert_eq!((counts.lost, counts.repeated, counts.resent), (0, 1, 1));
+    }
+
+    #[test]
+    fn what_is_wrong_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let check = |content, after_import, expect: &[&str]| {
+            let book = Book::default();
+            book.open(&sheet(1, content, 0), "one");
+            let problems = book.problems(folder.path(), after_import);
+            assert_eq!(problems.len(), expect.len(), "{problems:?}");
+            for (problem, expect) in problems.iter().zip(expect) {
+                assert!(problem.contains(expect), "{problems:?}");
+            }
+        };
+        check(Content::Good, AfterImport::Delete, &[]);
+        check(Content::Good, AfterImport::Keep, &["Absent"]);
+        check(Content::Foreign, AfterImport::Delete, &["Absent"]);
+        check(Content::CutOff, AfterImport::Delete, &["is not in the"]);
+        let path = folder.path().join("feed-000001.json");
+        fs::write(&path, "two").unwrap();
+        check(Content::Good, AfterImport::Delete, &["not deleted"]);
+        check(Content::Good, AfterImport::Keep, &["Changed"]);
+        check(Content::Empty, AfterImport::Keep, &["not moved"]);
+        fs::write(&path, "one").unwrap();
+        check(Content::Good, AfterImport::Keep, &[]);
+        fs::create_dir(folder.path().join("rejected")).unwrap();
+        fs::rename(&path, folder.path().join("rejected/feed-000001.json")).unwrap();
+        check(Content::Empty, AfterImport::Keep, &["no reason"]);
+        let reason = folder.path().join("rejected/feed-000001.json.reason.json");
+        fs::write(reason, r#"{"code":"x"}"#).unwrap();
+        check(Content::Empty, AfterImport::Keep, &[]);
+
+        let book = Book::default();
+        book.open(&sheet(1, Content::Good, 1), "one");
+        book.open_replaced(&sheet(2, Content::Good, 1), "x.json".to_owned(), "two");
+        book.arrived("malware--nonsense", false);
+        let problems = book.problems(folder.path(), AfterImport::Delete);
+        assert!(problems[0].contains("1 of 1 objects are lost"));
+        assert!(problems[1].contains("1 objects that no file has"));
+        assert_eq!((problems.len(), book.counts().lost), (2, 1));
+    }
+}

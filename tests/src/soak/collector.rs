@@ -1,0 +1,152 @@
+//! Takes what arrives at the queues, and counts it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use futures::StreamExt as _;
+use lapin::message::Delivery;
+use lapin::options::{
+    BasicAckOptions, BasicConsumeOptions, BasicQosOptions, QueueDeclareOptions, QueueDeleteOptions,
+};
+use lapin::types::FieldTable;
+use lapin::{Channel, Connection, ConnectionProperties};
+use serde_json::Value;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use super::book::Book;
+
+/// Between two looks at a queue that is not there, or a broker that is away.
+const AGAIN: Duration = Duration::from_millis(100);
+
+/// Messages that may be on their way to us.
+const PREFETCH: u16 = 500;
+
+/// Takes what arrives at some queues until it is finished.
+pub(super) struct Collector {
+    broker: String,
+    queues: Vec<String>,
+    stop: CancellationToken,
+    tasks: JoinSet<()>,
+}
+
+impl Collector {
+    /// Begins to take what arrives at `queues`, which need not be there yet.
+    pub(super) fn start(broker: &str, queues: Vec<String>, book: &Arc<Book>) -> Self {
+        let stop = CancellationToken::new();
+        let mut tasks = JoinSet::new();
+        for queue in queues.clone() {
+            let (broker, book, stop) = (broker.to_owned(), Arc::clone(book), stop.clone());
+            tasks.spawn(async move {
+                let collecting = async {
+                    loop {
+                        // The broker goes away and the queue is deleted: that is what a soak is.
+                        drop(collect(&broker, &queue, &book).await);
+                        sleep(AGAIN).await;
+                    }
+                };
+                stop.run_until_cancelled(collecting).await;
+            });
+        }
+        Self {
+            broker: broker.to_owned(),
+            queues,
+            stop,
+            tasks,
+        }
+    }
+
+    /// Deletes a queue as a user would, but only while no message is in it, for those would be
+    /// lost to the count. Tells whether it was deleted.
+    pub(super) async fn delete_queue(&self, index: usize) -> bool {
+        let Some(queue) = self.queues.get(index) else {
+            return false;
+        };
+        let Ok((_connection, channel)) = open(&self.broker).await else {
+            return false;
+        };
+        let options = QueueDeleteOptions {
+            if_empty: true,
+            ..QueueDeleteOptions::default()
+        };
+        let deleted = channel.queue_delete(queue.as_str().into(), options).await;
+        deleted.is_ok()
+    }
+
+    /// Waits until nothing is left in the queues, and stops.
+    ///
+    /// # Errors
+    /// If the broker does not answer.
+    pub(super) async fn finish(mut self) -> anyhow::Result<()> {
+        for queue in &self.queues {
+            while messages_in(&self.broker, queue).await? > 0 {
+                sleep(AGAIN).await;
+            }
+        }
+        // What is on its way to a consumer is no longer in its queue: a moment of silence.
+        sleep(10 * AGAIN).await;
+        self.stop.cancel();
+        while self.tasks.join_next().await.is_some() {}
+        Ok(())
+    }
+}
+
+/// How many messages are in a queue; none where it is not there.
+async fn messages_in(broker: &str, queue: &str) -> anyhow::Result<u32> {
+    let (_connection, channel) = open(broker).await?;
+    let passive = QueueDeclareOptions {
+        passive: true,
+        ..QueueDeclareOptions::default()
+    };
+    let declared = channel
+        .queue_declare(queue.into(), passive, FieldTable::default())
+        .await;
+    Ok(declared.map_or(0, |queue| queue.message_count()))
+}
+
+async fn open(broker: &str) -> anyhow::Result<(Connection, Channel)> {
+    let connection = Connection::connect(broker, ConnectionProperties::default())
+        .await
+        .context("cannot reach the broker")?;
+    let channel = connection.create_channel().await?;
+    Ok((connection, channel))
+}
+
+/// Takes what arrives at a queue until the queue or the broker goes away. What was counted is
+/// acknowledged; what was not is handed out again.
+async fn collect(broker: &str, queue: &str, book: &Book) -> anyhow::Result<()> {
+    let (_connection, channel) = open(broker).await?;
+    channel
+        .basic_qos(PREFETCH, BasicQosOptions::default())
+        .await?;
+    let mut consumer = channel
+        .basic_consume(
+            queue.into(),
+            "soak".into(),
+            BasicConsumeOptions::default(),
+            FieldTable::default(),
+        )
+        .await?;
+    while let Some(delivery) = consumer.next().await {
+        let delivery = delivery?;
+        let id = object_of(&delivery).unwrap_or_default();
+        book.arrived(&id, delivery.redelivered);
+        delivery.ack(BasicAckOptions::default()).await?;
+    }
+    Ok(())
+}
+
+/// The id of the one object that a message carries.
+fn object_of(delivery: &Delivery) -> Option<String> {
+    let body: Value = serde_json::from_slice(&delivery.data).ok()?;
+    let content = STANDARD.decode(body["content"].as_str()?).ok()?;
+    let bundle: Value = serde_json::from_slice(&content).ok()?;
+    match bundle["objects"].as_array()?.as_slice() {
+        [object] => Some(object["id"].as_str()?.to_owned()),
+        _ => None,
+    }
+}

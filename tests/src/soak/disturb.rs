@@ -1,0 +1,219 @@
+//! The faults: which come, and how they are made.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use tokio::process::Command;
+use tokio::time::sleep;
+
+use super::collector::Collector;
+use super::feed::SOURCES;
+use super::options::Goal;
+use super::random::Random;
+use super::stand::Stand;
+use crate::platform::Fault as PlatformFault;
+
+/// How much time the program has between two faults, in milliseconds.
+const PEACE: std::ops::Range<u32> = 20..1_500;
+
+/// How long a fault lasts that does, in milliseconds.
+const LASTING: std::ops::Range<u32> = 100..1_500;
+
+/// What goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Disturbance {
+    /// The program is killed, and started again.
+    Kill,
+    /// It is asked to stop, and started again.
+    Stop,
+    /// Its connection to the broker is cut.
+    Cut,
+    /// The broker cannot be reached for a while.
+    BrokerDown,
+    /// The broker blocks it for a while, as for want of memory.
+    BrokerBlocked,
+    /// The broker closes its connections.
+    ConnectionsClosed,
+    /// The broker itself is stopped and started.
+    BrokerRestarted,
+    /// A connector's queue is deleted.
+    QueueDeleted,
+    /// The platform answers with errors, or not at all, for a while.
+    Platform(PlatformTrouble),
+}
+
+/// What is wrong with the platform.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum PlatformTrouble {
+    Database,
+    BadGateway,
+    TooMany,
+    Slow,
+    Cut,
+    CutAfterwards,
+    TokenRevoked,
+}
+
+impl Disturbance {
+    /// Its name in the summary.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Kill => "kills",
+            Self::Stop => "stops",
+            Self::Cut => "connection cut",
+            Self::BrokerDown => "broker down",
+            Self::BrokerBlocked => "broker blocked",
+            Self::ConnectionsClosed => "connections closed",
+            Self::BrokerRestarted => "broker restarted",
+            Self::QueueDeleted => "queue deleted",
+            Self::Platform(trouble) => match trouble {
+                PlatformTrouble::Database => "platform database error",
+                PlatformTrouble::BadGateway => "platform 502",
+                PlatformTrouble::TooMany => "platform 429",
+                PlatformTrouble::Slow => "platform slow",
+                PlatformTrouble::Cut => "platform cut",
+                PlatformTrouble::CutAfterwards => "platform cut afterwards",
+                PlatformTrouble::TokenRevoked => "token revoked",
+            },
+        }
+    }
+
+    /// How many times it may cause a file to be sent again: the program works on one file at a
+    /// time, so it is the one under way. Where the connection breaks off, what was not confirmed
+    /// goes out again, and where that lasts, the whole file later.
+    pub(super) fn excuses(self) -> usize {
+        match self {
+            Self::Kill | Self::Stop | Self::Cut | Self::ConnectionsClosed => 1,
+            Self::BrokerDown | Self::BrokerRestarted | Self::QueueDeleted => 2,
+            Self::BrokerBlocked | Self::Platform(_) => 0,
+        }
+    }
+}
+
+impl PlatformTrouble {
+    fn fault(self) -> PlatformFault {
+        match self {
+            Self::Database => PlatformFault::error("DATABASE_ERROR"),
+            Self::BadGateway => PlatformFault::http(502),
+            Self::TooMany => PlatformFault::http(429),
+            Self::Slow => PlatformFault::Delay(Duration::from_millis(700)),
+            Self::Cut => PlatformFault::Cut,
+            Self::CutAfterwards => PlatformFault::CutAfterwards,
+            Self::TokenRevoked => PlatformFault::error("AUTH_REQUIRED"),
+        }
+    }
+}
+
+/// What happened, and how often.
+pub(super) type Tally = BTreeMap<Disturbance, usize>;
+
+/// Makes faults at random.
+pub(super) struct Disturber<'a> {
+    pub(super) random: Random,
+    pub(super) stand: &'a mut Stand,
+    pub(super) collector: &'a Collector,
+    pub(super) rabbitmqctl: Option<&'a Path>,
+}
+
+impl Disturber<'_> {
+    /// Makes faults until the goal is reached; all are over then.
+    ///
+    /// # Errors
+    /// If the program ends of itself, does not stop when asked to, or cannot be started; or if the
+    /// broker does not obey.
+    pub(super) async fn disturb(mut self, goal: Goal) -> anyhow::Result<Tally> {
+        let began = Instant::now();
+        let mut tally = Tally::new();
+        let killed = |tally: &Tally| tally.get(&Disturbance::Kill).copied().unwrap_or(0);
+        while began.elapsed() < goal.time || killed(&tally) < goal.kills as usize {
+            sleep(self.random.millis(PEACE)).await;
+            self.stand.check_alive()?;
+            let disturbance = self.choose();
+            if self.make(disturbance).await? {
+                *tally.entry(disturbance).or_default() += 1;
+            }
+        }
+        Ok(tally)
+    }
+
+    fn choose(&mut self) -> Disturbance {
+        use Disturbance as D;
+        use PlatformTrouble as P;
+        let own = u32::from(self.rabbitmqctl.is_some());
+        let choices = [
+            (60, D::Kill),
+            (6, D::Stop),
+            (6, D::Cut),
+            (4, D::BrokerDown),
+            (3, D::BrokerBlocked),
+            (3 * own, D::ConnectionsClosed),
+            (own, D::BrokerRestarted),
+            (6, D::QueueDeleted),
+            (2, D::Platform(P::Database)),
+            (2, D::Platform(P::BadGateway)),
+            (2, D::Platform(P::TooMany)),
+            (2, D::Platform(P::Slow)),
+            (2, D::Platform(P::Cut)),
+            (2, D::Platform(P::CutAfterwards)),
+            (2, D::Platform(P::TokenRevoked)),
+        ];
+        self.random.weighted(&choices).unwrap_or(D::Kill)
+    }
+
+    /// Makes a fault, and ends it. Tells whether it took place.
+    async fn make(&mut self, disturbance: Disturbance) -> anyhow::Result<bool> {
+        let lasting = self.random.millis(LASTING);
+        match disturbance {
+            Disturbance::Kill => self.stand.kill_and_start().await?,
+            Disturbance::Stop => {
+                self.stand.stop().await?;
+                self.stand.start()?;
+            }
+            Disturbance::Cut => self.stand.proxy.cut(),
+            Disturbance::BrokerDown => {
+                self.stand.proxy.go_down();
+                sleep(lasting).await;
+                self.stand.proxy.come_up();
+            }
+            Disturbance::BrokerBlocked => {
+                self.stand.proxy.block();
+                sleep(lasting).await;
+                self.stand.proxy.unblock();
+            }
+            Disturbance::ConnectionsClosed => {
+                self.control(&["close_all_connections", "soak"]).await?;
+            }
+            Disturbance::BrokerRestarted => {
+                self.control(&["stop_app"]).await?;
+                self.control(&["start_app"]).await?;
+            }
+            Disturbance::QueueDeleted => {
+                let index = self.random.number(0..SOURCES.len() as u32);
+                return Ok(self.collector.delete_queue(index as usize).await);
+            }
+            Disturbance::Platform(trouble) => {
+                self.stand.platform.break_down(trouble.fault());
+                sleep(lasting).await;
+                self.stand.platform.recover();
+            }
+        }
+        Ok(true)
+    }
+
+    async fn control(&self, arguments: &[&str]) -> anyhow::Result<()> {
+        let command = self.rabbitmqctl.context("the broker is not ours")?;
+        let output = Command::new(command)
+            .args(arguments)
+            .output()
+            .await
+            .context("cannot run rabbitmqctl")?;
+        anyhow::ensure!(
+            output.status.success(),
+            "rabbitmqctl {arguments:?} failed: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        Ok(())
+    }
+}

@@ -1,0 +1,26 @@
+//! The soak: a stream of files, the real program, and faults at random; then everything is counted.
+//!
+//! Files of several source connectors are written into a folder, in the ways in which files
+//! arrive: renamed into place, appended to, filled in place, replaced. Some are broken, some are
+//! somebody else's. Meanwhile the program is killed and started again, the broker and the platform
+//! fail in all the ways that can be made here, and what arrives at the queues is counted: each
+//! object's id tells its file and its number in it. In the end nothing may be missing, and no more
+//! may have come twice than the faults excuse.
+//!
+//! Which files and which faults come, and in which order, follows from the seed; at which instant
+//! they meet does not.
+
+mod book;
+mod collector;
+mod disturb;
+mod feed;
+mod options;
+mod random;
+mod report;
+mod run;
+mod stand;
+mod writer;
+
+pub use options::{AfterImport, Goal, Options};
+pub use report::Report;
+pub use run::soak;

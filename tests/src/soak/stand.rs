@@ -1,0 +1,152 @@
+//! What a soak runs on: platform, proxy, folders, and the program.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use lapin::uri::AMQPUri;
+use tempfile::TempDir;
+
+use super::feed::SOURCES;
+use super::options::Options;
+use crate::platform::{Config, Platform};
+use crate::program::{Program, Running};
+use crate::proxy::Proxy;
+
+/// What a soak runs on.
+pub(super) struct Stand {
+    pub(super) platform: Platform,
+    /// Between the program and the broker.
+    pub(super) proxy: Proxy,
+    folder: TempDir,
+    program: Program,
+    running: Option<Running>,
+}
+
+impl Stand {
+    /// Makes everything ready, and starts the program.
+    ///
+    /// # Errors
+    /// If something of it cannot be started.
+    pub(super) async fn build(options: &Options) -> anyhow::Result<Self> {
+        let folder = TempDir::with_prefix("soak-").context("cannot make a folder")?;
+        let inbox = folder.path().join("inbox");
+        std::fs::create_dir(&inbox)?;
+        let platform = Platform::start(Config::on_broker(&options.broker)).await?;
+        let proxy = Proxy::start(address_of(&options.broker)?).await?;
+        let program = Program::new(
+            &platform,
+            folder.path(),
+            &inbox,
+            &folder.path().join("state"),
+        )?
+        .logging_to(&folder.path().join("log"))
+        .with("MQ_HOST", "127.0.0.1")
+        .with("MQ_PORT", proxy.port().to_string())
+        .with("CONNECTOR_RUN_AND_TERMINATE", "false")
+        .with("CONNECTOR_DURATION_PERIOD", "PT1S")
+        .with("DIODE_IMPORT_APPLICANT_MAPPINGS", "src-user-1:dst-user-1")
+        .with(
+            "DIODE_IMPORT_DELETE_AFTER_IMPORT",
+            options.after_import.setting(),
+        );
+        let running = Some(program.start()?);
+        Ok(Self {
+            platform,
+            proxy,
+            folder,
+            program,
+            running,
+        })
+    }
+
+    /// Where the files go.
+    pub(super) fn inbox(&self) -> PathBuf {
+        self.folder.path().join("inbox")
+    }
+
+    /// The push queues of the source connectors.
+    pub(super) fn queues(&self) -> Vec<String> {
+        let queues = SOURCES.map(|source| self.platform.push_queue(source.id));
+        queues.into()
+    }
+
+    /// Kills the program, and starts it again.
+    ///
+    /// # Errors
+    /// If it cannot be killed or started.
+    pub(super) async fn kill_and_start(&mut self) -> anyhow::Result<()> {
+        if let Some(running) = self.running.take() {
+            running.kill().await?;
+        }
+        self.running = Some(self.program.start()?);
+        Ok(())
+    }
+
+    /// Asks the program to stop, and waits for that.
+    ///
+    /// # Errors
+    /// If it does not stop, or not well.
+    pub(super) async fn stop(&mut self) -> anyhow::Result<()> {
+        if let Some(running) = self.running.take() {
+            running.terminate().await?;
+            let code = running.wait().await?.code;
+            anyhow::ensure!(code == Some(0), "told to stop, it ended with {code:?}");
+        }
+        Ok(())
+    }
+
+    /// Starts the program.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub(super) fn start(&mut self) -> anyhow::Result<()> {
+        self.running = Some(self.program.start()?);
+        Ok(())
+    }
+
+    /// Checks that the program has not ended of itself: nothing that happens here is a reason to.
+    ///
+    /// # Errors
+    /// If it has.
+    pub(super) fn check_alive(&mut self) -> anyhow::Result<()> {
+        let ended = match &mut self.running {
+            Some(running) => running.ended()?,
+            None => None,
+        };
+        match ended {
+            Some(status) => anyhow::bail!("the program ended of itself: {status}"),
+            None => Ok(()),
+        }
+    }
+
+    /// Runs the program once, to a good end.
+    ///
+    /// # Errors
+    /// If the end is not good.
+    pub(super) async fn run_once(&self) -> anyhow::Result<()> {
+        let once = self
+            .program
+            .clone()
+            .with("CONNECTOR_RUN_AND_TERMINATE", "true");
+        let code = once.run().await?.code;
+        anyhow::ensure!(code == Some(0), "the last run ended with {code:?}");
+        Ok(())
+    }
+
+    /// Keeps the folders, with the program's log, for people to look at.
+    pub(super) fn keep(self) -> PathBuf {
+        self.folder.keep()
+    }
+}
+
+/// The names in a folder, as far as it can be read.
+pub(super) fn count_names(folder: &Path) -> usize {
+    std::fs::read_dir(folder).map_or(0, Iterator::count)
+}
+
+fn address_of(broker: &str) -> anyhow::Result<String> {
+    let uri: AMQPUri = broker
+        .parse()
+        .map_err(|problem| anyhow::anyhow!("no AMQP address: {problem}"))?;
+    Ok(format!("{}:{}", uri.authority.host, uri.authority.port))
+}
