@@ -16,8 +16,15 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 pub struct Proxy {
     address: SocketAddr,
     gate: watch::Sender<Gate>,
-    published: Arc<AtomicUsize>,
+    passed: Arc<Passed>,
     _stop: DropGuard,
+}
+
+/// What went through so far.
+#[derive(Debug, Default)]
+struct Passed {
+    messages: AtomicUsize,
+    confirms: AtomicUsize,
 }
 
 /// What is let through.
@@ -53,15 +60,15 @@ impl Proxy {
             publishing: Flow::Free,
             confirms: Flow::Free,
         });
-        let published = Arc::new(AtomicUsize::new(0));
+        let passed = Arc::new(Passed::default());
         let stop = CancellationToken::new();
-        let accept = accept(listener, broker, gate.clone(), Arc::clone(&published));
+        let accept = accept(listener, broker, gate.clone(), Arc::clone(&passed));
         let stopped = stop.clone();
         tokio::spawn(async move { stopped.run_until_cancelled(accept).await });
         Ok(Self {
             address,
             gate,
-            published,
+            passed,
             _stop: stop.drop_guard(),
         })
     }
@@ -73,7 +80,12 @@ impl Proxy {
 
     /// How many messages went through to the broker so far.
     pub fn published(&self) -> usize {
-        self.published.load(Ordering::SeqCst)
+        self.passed.messages.load(Ordering::SeqCst)
+    }
+
+    /// How many confirms went through to the program so far; one may be for many messages.
+    pub fn confirmed(&self) -> usize {
+        self.passed.confirms.load(Ordering::SeqCst)
     }
 
     /// Cuts all connections that there are.
@@ -121,7 +133,7 @@ async fn accept(
     listener: TcpListener,
     broker: String,
     gate: watch::Sender<Gate>,
-    published: Arc<AtomicUsize>,
+    passed: Arc<Passed>,
 ) {
     let mut connections = tokio::task::JoinSet::new();
     while let Ok((client, _)) = listener.accept().await {
@@ -130,7 +142,7 @@ async fn accept(
         }
         let wire = Wire {
             gate: gate.subscribe(),
-            published: Arc::clone(&published),
+            passed: Arc::clone(&passed),
         };
         connections.spawn(forward(client, broker.clone(), wire));
         while connections.try_join_next().is_some() {}
@@ -155,7 +167,7 @@ async fn forward(client: TcpStream, broker: String, wire: Wire) {
 /// What both directions of a connection share.
 struct Wire {
     gate: watch::Receiver<Gate>,
-    published: Arc<AtomicUsize>,
+    passed: Arc<Passed>,
 }
 
 impl Wire {
@@ -179,7 +191,7 @@ impl Wire {
             }
             to.write_all(&frame.0).await?;
             if publishes {
-                self.published.fetch_add(1, Ordering::SeqCst);
+                self.passed.messages.fetch_add(1, Ordering::SeqCst);
             }
         }
     }
@@ -192,10 +204,14 @@ impl Wire {
     ) -> std::io::Result<()> {
         loop {
             let frame = Frame::read(&mut from).await?;
-            if matches!(frame.method(), Some(ACK | NACK)) {
+            let confirms = matches!(frame.method(), Some(ACK | NACK));
+            if confirms {
                 self.until_free(|gate| gate.confirms).await;
             }
             to.lock().await.write_all(&frame.0).await?;
+            if confirms {
+                self.passed.confirms.fetch_add(1, Ordering::SeqCst);
+            }
         }
     }
 

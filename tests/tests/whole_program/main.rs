@@ -6,6 +6,10 @@ mod api;
 mod bucket;
 mod conformance;
 mod failures;
+mod faults_broker;
+mod faults_crash;
+mod faults_files;
+mod faults_platform;
 mod history;
 mod lifecycle;
 // The one that the tests of the bucket itself use.

@@ -1,14 +1,17 @@
 //! One test's place: a platform, a folder that files arrive in, and a folder for the state.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use lapin::uri::AMQPUri;
 use serde_json::Value;
 use tempfile::TempDir;
+use tests::envelope::malware;
 use tests::platform::{Config, Message, Platform};
 use tests::program::{Program, Run};
+use tests::proxy::Proxy;
 
 /// How long something that has to happen may take: longer than a daemon pauses between passes.
 const PATIENCE: Duration = Duration::from_secs(150);
@@ -67,6 +70,34 @@ impl Site {
             .with("CONNECTOR_DURATION_PERIOD", "PT1S")
     }
 
+    /// The program as a daemon that speaks to the broker through a proxy and logs to
+    /// [`log`](Self::log).
+    pub(crate) fn daemon_behind(&self, proxy: &Proxy) -> Program {
+        self.daemon()
+            .logging_to(&self.log())
+            .with("MQ_HOST", "127.0.0.1")
+            .with("MQ_PORT", proxy.port().to_string())
+    }
+
+    /// Where a program that logs to a file does so.
+    pub(crate) fn log(&self) -> PathBuf {
+        self.folder.path().join("log")
+    }
+
+    /// Waits until a line of the log has all of `words`.
+    pub(crate) async fn logged(&self, words: &[&str]) {
+        let log = || fs::read_to_string(self.log()).unwrap_or_default();
+        let has_all = |line: &str| words.iter().all(|word| line.contains(word));
+        if !becomes(|| log().lines().any(has_all)).await {
+            panic!("{words:?} is not logged within {PATIENCE:?}:\n{}", log());
+        }
+    }
+
+    /// Waits until no envelope is left in the inbox.
+    pub(crate) async fn emptied(&self) {
+        eventually("the inbox is empty", || self.left().is_empty()).await;
+    }
+
     /// Runs the program to an end that has to be a good one.
     pub(crate) async fn run(&self) -> Run {
         let run = self.program().run().await.unwrap();
@@ -108,6 +139,15 @@ impl Site {
     /// The messages in a connector's push queue, taken out.
     pub(crate) async fn drain(&self, connector_id: &str) -> Vec<Message> {
         self.platform.drain(connector_id).await.unwrap()
+    }
+
+    /// The ids of the objects that have arrived in a connector's push queue, with how often.
+    pub(crate) async fn arrived(&self, connector_id: &str) -> BTreeMap<String, usize> {
+        let mut arrived = BTreeMap::new();
+        for id in objects_of(&self.drain(connector_id).await) {
+            *arrived.entry(id).or_default() += 1;
+        }
+        arrived
     }
 
     /// Checks that every work has got as many messages as it was told to expect.
@@ -152,14 +192,35 @@ pub(crate) fn long_ago() -> SystemTime {
 
 /// Waits until something is true; fails the test where it does not become so.
 pub(crate) async fn eventually(what: &str, is_true: impl Fn() -> bool) {
+    if !becomes(is_true).await {
+        panic!("{what}: not within {PATIENCE:?}");
+    }
+}
+
+async fn becomes(is_true: impl Fn() -> bool) -> bool {
     let poll = async {
         while !is_true() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    if tokio::time::timeout(PATIENCE, poll).await.is_err() {
-        panic!("{what}: not within {PATIENCE:?}");
-    }
+    tokio::time::timeout(PATIENCE, poll).await.is_ok()
+}
+
+/// So many pieces of malware, and how often each is to arrive.
+pub(crate) fn samples(count: u32, times: usize) -> (Vec<Value>, BTreeMap<String, usize>) {
+    let objects: Vec<Value> = (1..=count).map(malware).collect();
+    let ids = objects
+        .iter()
+        .map(|object| object["id"].as_str().unwrap().to_owned());
+    let wanted = ids.map(|id| (id, times)).collect();
+    (objects, wanted)
+}
+
+/// A proxy before the broker that the environment names.
+pub(crate) async fn proxy() -> Proxy {
+    let uri: AMQPUri = broker().parse().unwrap();
+    let address = format!("{}:{}", uri.authority.host, uri.authority.port);
+    Proxy::start(address).await.unwrap()
 }
 
 /// The broker that the environment names.
