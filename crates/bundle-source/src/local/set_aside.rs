@@ -71,7 +71,7 @@ pub(super) fn set_aside_version(
     let mut note = Provisional::with_content(rejected, reason)?;
     for number in 0..u32::MAX {
         let place = numbered(rejection.name, number);
-        match try_place(rejection, &mut note, &place)? {
+        match try_place(rejection, &mut note, reason, &place)? {
             Move::Done => {
                 note.keep();
                 return Ok(Some(rejected.path().join(place)));
@@ -127,11 +127,12 @@ pub(super) fn move_by_copy(rejection: &Rejection<'_>, place: &str) -> io::Result
 fn try_place(
     rejection: &Rejection<'_>,
     note: &mut Provisional<'_>,
+    reason: &[u8],
     place: &str,
 ) -> io::Result<Move> {
     let rejected = rejection.rejected;
     // The move would notice a taken name, too, but only after the reason stood beside that file.
-    if rejected.stat(place.as_ref())?.is_some() || !note.rename(&reason_name(place))? {
+    if rejected.stat(place.as_ref())?.is_some() || !name_note(rejected, note, reason, place)? {
         return Ok(Move::Taken);
     }
     rejected.sync()?;
@@ -140,6 +141,37 @@ fn try_place(
         sync_after_move(rejection);
     }
     Ok(moved)
+}
+
+/// Gives the note the name of the reason for `place`, if that is free.
+///
+/// The same reason without its file is what a process left that was killed before it moved this
+/// very file: it is not in the way.
+fn name_note(
+    rejected: &Folder,
+    note: &mut Provisional<'_>,
+    reason: &[u8],
+    place: &str,
+) -> io::Result<bool> {
+    let name = reason_name(place);
+    if note.rename(&name)? {
+        return Ok(true);
+    }
+    if !holds(rejected, &name, reason) {
+        return Ok(false);
+    }
+    rejected.unlink(&name)?;
+    note.rename(&name)
+}
+
+/// Whether a file can be read and has just that content.
+fn holds(folder: &Folder, name: &str, content: &[u8]) -> bool {
+    let enough = u64::try_from(content.len()).map_or(u64::MAX, |length| length.saturating_add(1));
+    let mut bytes = Vec::new();
+    folder
+        .open_file(name)
+        .and_then(|file| file.take(enough).read_to_end(&mut bytes))
+        .is_ok_and(|_| bytes == content)
 }
 
 /// Moves the file to `place`, and back again if another one had taken its name.

@@ -72,6 +72,23 @@ async fn taken_names_are_numbered() {
 }
 
 #[tokio::test]
+async fn a_reason_left_by_a_killed_process_is_not_in_the_way() {
+    let check = async |left: &[u8], expect: &str| {
+        let place = Place::new();
+        fs::create_dir(place.path("rejected")).unwrap();
+        place.put("rejected/01.json.reason.json", left);
+        let entry = place.entry("01.json", b"[1]").await;
+        let path = place.source.set_aside(&entry, b"{\"code\": 1}").await;
+        let expected = place.path("rejected").join(expect);
+        assert_eq!(path.unwrap().as_deref(), expected.to_str());
+    };
+    check(b"{\"code\": 1}", "01.json").await;
+    check(b"{\"code\": 2}", "01.1.json").await;
+    check(b"{\"code\": 1} ", "01.1.json").await;
+    check(b"", "01.1.json").await;
+}
+
+#[tokio::test]
 async fn the_longest_names_have_their_reason_too() {
     for name in [
         format!("{}.json", "a".repeat(250)),
