@@ -314,11 +314,15 @@ impl Importer {
         details: &Details<'_>,
     ) -> Result<FileReport, Fatal> {
         let file = report(case, Outcome::Waiting, Some(&Refusal::new(code, message)));
-        let said = case.row.is_some_and(|row| {
+        let said = case.row.filter(|row| {
             row.is(case.entry) && row.outcome == Outcome::Waiting && row.code == Some(code)
         });
-        if !said {
+        // Or the file would wait until a clock that was set back has caught up.
+        let from_the_future = |row: &Known| row.seen_since > (self.clock)();
+        if said.is_none_or(from_the_future) {
             self.record(case, &file, None, details)?;
+        }
+        if said.is_none() {
             log(&file, details);
         }
         Ok(file)

@@ -786,6 +786,25 @@ async fn unfinished_files_wait_and_are_imported_once_complete() {
 }
 
 #[tokio::test]
+async fn a_clock_that_jumps_repeats_nothing_and_holds_up_nothing() {
+    let mut bench = Bench::new();
+    bench.after_import = AfterImport::Keep;
+    bench.put("a.json", &envelope("c", &[identity("a")]), 60);
+    bench.put("b.json", "{", 0);
+    bench.pass().await;
+    assert_eq!(bench.published(), ["publish c 1"]);
+    bench.later(TimeDelta::days(-3650));
+    assert!(!bench.pass().await.is_eventful());
+    bench.put("c.json", &envelope("c", &[identity("c")]), 0);
+    assert_eq!(bench.pass().await.count(Outcome::Imported), 1);
+    // First seen at a time that is ten years away by this clock.
+    bench.later(TimeDelta::seconds(6));
+    assert_eq!(bench.pass().await.count(Outcome::Rejected), 1);
+    bench.later(TimeDelta::days(1));
+    assert!(!bench.pass().await.is_eventful());
+}
+
+#[tokio::test]
 async fn foreign_files_are_read_once_and_left() {
     let bench = Bench::new();
     let path = bench.put("a.json", r#"{"type": "bundle", "objects": []}"#, 60);

@@ -65,7 +65,7 @@ const MIGRATIONS: [&str; 3] = [
 ",
 ];
 
-/// `seen_since_ms` moves only when the file itself changed.
+/// `seen_since_ms` moves only when the file itself changed, or the clock was set back.
 pub(super) const RECORD: &str = "
     INSERT INTO files (source, location, size, modified_ns, etag, fingerprint, outcome, code, reason,
                        connector_id, connector_name, applicant_id, work_id, messages, not_sent,
@@ -75,7 +75,7 @@ pub(super) const RECORD: &str = "
     ON CONFLICT (source, location) WHERE gone_at_ms IS NULL DO UPDATE SET
         seen_since_ms = CASE
             WHEN size = excluded.size AND modified_ns = excluded.modified_ns AND etag IS excluded.etag
-            THEN seen_since_ms ELSE excluded.seen_since_ms END,
+            THEN MIN(seen_since_ms, excluded.seen_since_ms) ELSE excluded.seen_since_ms END,
         size = excluded.size, modified_ns = excluded.modified_ns, etag = excluded.etag,
         fingerprint = excluded.fingerprint, outcome = excluded.outcome, code = excluded.code,
         reason = excluded.reason, connector_id = excluded.connector_id,

@@ -51,10 +51,17 @@ fn remembers_across_a_restart() {
 }
 
 #[test]
-fn seen_since_moves_only_with_the_file() {
+fn seen_since_moves_only_with_the_file_or_a_clock_set_back() {
     let (_folder, ledger) = open();
     let record = Record::default();
-    for (size, now, expect) in [(3, 10, 10), (3, 20, 10), (4, 30, 30), (4, 40, 30)] {
+    for (size, now, expect) in [
+        (3, 10, 10),
+        (3, 20, 10),
+        (4, 30, 30),
+        (4, 40, 30),
+        (4, 25, 25),
+        (4, 35, 25),
+    ] {
         let file = entry("a.json", size);
         ledger
             .record("s", &file, Outcome::Waiting, &record, at(now))
