@@ -38,6 +38,10 @@ pub(super) enum Disturbance {
     ConnectionsClosed,
     /// The broker itself is stopped and started.
     BrokerRestarted,
+    /// The broker raises its alarm for want of memory.
+    MemoryAlarm,
+    /// The user may do nothing on the virtual host for a while.
+    PermissionsLost,
     /// A connector's queue is deleted.
     QueueDeleted,
     /// The platform answers with errors, or not at all, for a while.
@@ -67,6 +71,8 @@ impl Disturbance {
             Self::BrokerBlocked => "broker blocked",
             Self::ConnectionsClosed => "connections closed",
             Self::BrokerRestarted => "broker restarted",
+            Self::MemoryAlarm => "memory alarm",
+            Self::PermissionsLost => "permissions lost",
             Self::QueueDeleted => "queue deleted",
             Self::Platform(trouble) => match trouble {
                 PlatformTrouble::Database => "platform database error",
@@ -86,8 +92,11 @@ impl Disturbance {
     pub(super) fn excuses(self) -> usize {
         match self {
             Self::Kill | Self::Stop | Self::Cut | Self::ConnectionsClosed => 1,
-            Self::BrokerDown | Self::BrokerRestarted | Self::QueueDeleted => 2,
-            Self::BrokerBlocked | Self::Platform(_) => 0,
+            Self::BrokerDown
+            | Self::BrokerRestarted
+            | Self::PermissionsLost
+            | Self::QueueDeleted => 2,
+            Self::BrokerBlocked | Self::MemoryAlarm | Self::Platform(_) => 0,
         }
     }
 }
@@ -150,6 +159,8 @@ impl Disturber<'_> {
             (3, D::BrokerBlocked),
             (3 * own, D::ConnectionsClosed),
             (own, D::BrokerRestarted),
+            (own, D::MemoryAlarm),
+            (own, D::PermissionsLost),
             (6, D::QueueDeleted),
             (2, D::Platform(P::Database)),
             (2, D::Platform(P::BadGateway)),
@@ -188,6 +199,19 @@ impl Disturber<'_> {
             Disturbance::BrokerRestarted => {
                 self.control(&["stop_app"]).await?;
                 self.control(&["start_app"]).await?;
+            }
+            Disturbance::MemoryAlarm => {
+                self.control(&["set_vm_memory_high_watermark", "absolute", "1MB"])
+                    .await?;
+                sleep(lasting).await;
+                self.control(&["set_vm_memory_high_watermark", "0.4"])
+                    .await?;
+            }
+            Disturbance::PermissionsLost => {
+                self.control(&["clear_permissions", "guest"]).await?;
+                sleep(lasting).await;
+                self.control(&["set_permissions", "guest", ".*", ".*", ".*"])
+                    .await?;
             }
             Disturbance::QueueDeleted => {
                 let index = self.random.number(0..SOURCES.len() as u32);

@@ -228,6 +228,21 @@ async fn folder_that_was_unmounted_and_comes_back_is_not_imported_again() {
 }
 
 #[tokio::test]
+async fn folder_with_ten_thousand_files_of_others_holds_up_none_of_ours() {
+    let site = Site::new().await;
+    for number in 0..10_000 {
+        fs::write(site.inbox().join(format!("{number}.json")), "{}").unwrap();
+    }
+    for number in [1, 2] {
+        let text = envelope(WEATHER, number, &[malware(number)]);
+        site.put(&format!("feed-{number}.json"), &text);
+    }
+    site.run().await;
+    assert_eq!(site.left().len(), 10_000);
+    assert_eq!(site.arrived(WEATHER.id).await, samples(2, 1).1);
+}
+
+#[tokio::test]
 async fn full_disk_under_the_ledger_deletes_nothing() {
     let site = Site::new().await;
     fs::create_dir(site.state()).unwrap();
