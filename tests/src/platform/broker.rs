@@ -205,12 +205,11 @@ impl Broker {
                     passive: true,
                     ..QueueDeclareOptions::default()
                 };
-                let declared = amqp.channel.queue_declare(
-                    queue.as_str().into(),
-                    options,
-                    FieldTable::default(),
-                );
-                Ok((usize::try_from(declared.await?.message_count())?, 0))
+                let channel = amqp.channel().await?;
+                let declared = channel
+                    .queue_declare(queue.as_str().into(), options, FieldTable::default())
+                    .await?;
+                Ok((usize::try_from(declared.message_count())?, 0))
             }
         }
     }

@@ -140,7 +140,7 @@ async fn recorded() -> Site {
     fs::set_permissions(site.inbox(), Permissions::from_mode(0o555)).unwrap();
     let daemon = site.daemon().kept_by_modes().logging_to(&site.log());
     let running = daemon.start().unwrap();
-    site.logged(&["a.json", "cannot be deleted"]).await;
+    site.logged(&["a.json", "permits reading only"]).await;
     running.kill().await.unwrap();
     fs::set_permissions(site.inbox(), Permissions::from_mode(0o755)).unwrap();
     assert_eq!(site.left(), ["a.json".to_owned()].into());
