@@ -19,7 +19,9 @@ start() (
     ceph-mon -i a -f >mon.log 2>&1 &
     ceph --connect-timeout 30 osd new "$OSD"
     ceph-osd -i 0 --mkfs --osd-uuid "$OSD"
-    ceph-osd -i 0 -f >osd.log 2>&1 &
+    # It ends where it asks the monitor for something before it has been told the cluster's id: once in
+    # ten times.
+    (until ceph-osd -i 0 -f; do sleep 0.2; done) >osd.log 2>&1 &
     # It makes the gateway's pools as well, so the gateway comes after it.
     timeout 60 radosgw-admin user create --uid=diode --display-name=diode \
         --access-key="$ACCESS_KEY" --secret-key="$SECRET_KEY"
