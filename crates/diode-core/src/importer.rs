@@ -6,6 +6,7 @@ mod inherit;
 mod leaving;
 #[cfg(test)]
 mod tests;
+mod waits;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
@@ -19,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::aside::Permission;
 use self::leaving::Leaving;
+use self::waits::Waits;
 use crate::connectors::Connectors;
 use crate::delivery::Courier;
 use crate::ledger::Known;
@@ -97,6 +99,7 @@ pub struct Importer {
     company: Company,
     removing: Permission,
     setting_aside: Permission,
+    waits: Waits,
 }
 
 impl fmt::Debug for Importer {
@@ -146,6 +149,7 @@ impl Importer {
             company: Company::Ours,
             removing: Permission::default(),
             setting_aside: Permission::default(),
+            waits: Waits::default(),
         }
     }
 
@@ -255,6 +259,7 @@ impl Importer {
                 return Ok(());
             }
         };
+        self.waits.keep(&listing);
         // What an earlier pass or process wrote must be on disk before a file leaves because of it.
         self.ledger.flush()?;
         self.inherit(&listing, watermark).await?;

@@ -57,6 +57,27 @@ async fn missing_platform_is_told() {
 }
 
 #[tokio::test]
+async fn what_keeps_a_file_now_is_told_by_each_run() {
+    let site = site().await;
+    // No service of any system uses these ports.
+    for port in ["1", "2"] {
+        let program = site
+            .program()
+            .with("CONNECTOR_QUEUE_PROTOCOL", "amqp")
+            .with("MQ_HOST", "127.0.0.1")
+            .with("MQ_PORT", port);
+        let address = format!("127.0.0.1:{port}");
+        fails(
+            &site,
+            program,
+            PLATFORM_UNREACHABLE,
+            &["file waits", &address],
+        )
+        .await;
+    }
+}
+
+#[tokio::test]
 async fn wrong_configuration_is_told_all_at_once() {
     let site = site().await;
     let program = site

@@ -305,7 +305,7 @@ impl Importer {
         Ok(file)
     }
 
-    /// Says that a file waits; says it again only when it waits for another reason.
+    /// Says that a file waits; says it again only when it, or the reason, is another one.
     fn wait(
         &self,
         case: &Case<'_>,
@@ -322,7 +322,8 @@ impl Importer {
         if said.is_none_or(from_the_future) {
             self.record(case, &file, None, details)?;
         }
-        if said.is_none() {
+        let is_news = self.waits.is_news(&case.entry.location, code);
+        if is_news || said.is_none() {
             log(&file, details);
         }
         Ok(file)

@@ -1,0 +1,62 @@
+//! What was said of files that wait: the operator reads each reason once in a run of the program.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use bundle_source::{Entry, Location};
+
+use crate::Code;
+
+/// The files that were said to wait, and why.
+#[derive(Debug, Default)]
+pub(super) struct Waits(Mutex<HashMap<Location, Code>>);
+
+impl Waits {
+    /// Whether it has not been said yet that a file waits for that reason. It counts as said then.
+    ///
+    /// The ledger does not tell: who starts the program again, maybe with other settings, is to
+    /// read what keeps the files now.
+    pub(super) fn is_news(&self, location: &Location, code: Code) -> bool {
+        self.lock().insert(location.clone(), code) != Some(code)
+    }
+
+    /// Forgets the files that are not there any more.
+    pub(super) fn keep(&self, listing: &[Entry]) {
+        let mut said = self.lock();
+        if said.is_empty() {
+            return;
+        }
+        let listed: HashSet<&Location> = listing.iter().map(|entry| &entry.location).collect();
+        said.retain(|location, _| listed.contains(location));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Location, Code>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+
+    use super::*;
+
+    #[test]
+    fn a_reason_is_news_once_while_the_file_is_there() {
+        let (waits, file) = (Waits::default(), Location::new("a.json"));
+        let entry = Entry {
+            location: file.clone(),
+            size: 1,
+            modified: DateTime::UNIX_EPOCH,
+            etag: None,
+        };
+        assert!(waits.is_news(&file, Code::Queue));
+        assert!(!waits.is_news(&file, Code::Queue));
+        assert!(waits.is_news(&file, Code::Platform));
+        assert!(waits.is_news(&file, Code::Queue));
+        waits.keep(&[entry]);
+        assert!(!waits.is_news(&file, Code::Queue));
+        waits.keep(&[]);
+        assert!(waits.is_news(&file, Code::Queue));
+    }
+}
