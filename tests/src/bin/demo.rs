@@ -128,21 +128,23 @@ async fn show_arrivals(platform: &Platform, source: Source) -> anyhow::Result<Ve
     println!("  for {} ({})", source.name, source.id);
     let mut ids = Vec::new();
     for message in platform.drain(source.id).await? {
-        let object = object_of(&message)?;
-        println!("    {:<9} {}", text(&object, "type"), text(&object, "name"));
-        ids.push(id(&object));
+        for object in objects_of(&message)? {
+            println!("    {:<9} {}", text(&object, "type"), text(&object, "name"));
+            ids.push(id(&object));
+        }
     }
     Ok(ids)
 }
 
-/// The one object that a message carries.
-fn object_of(message: &Message) -> anyhow::Result<Value> {
+/// The objects that a message carries: over the API, as many as fit.
+fn objects_of(message: &Message) -> anyhow::Result<Vec<Value>> {
     let content = message.json()?;
     let content = STANDARD.decode(text(&content, "content"))?;
     let mut bundle: Value = serde_json::from_slice(&content)?;
-    let objects = bundle["objects"].as_array().map_or(0, Vec::len);
-    anyhow::ensure!(objects == 1, "a message carries {objects} objects");
-    Ok(bundle["objects"][0].take())
+    let Value::Array(objects) = bundle["objects"].take() else {
+        anyhow::bail!("a message carries no objects");
+    };
+    Ok(objects)
 }
 
 /// Shows the files that were set aside; it has to be the broken one alone.

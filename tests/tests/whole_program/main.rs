@@ -5,6 +5,7 @@
 mod api;
 mod bucket;
 mod conformance;
+mod demo;
 mod failures;
 mod faults_broker;
 mod faults_crash;
