@@ -1,6 +1,6 @@
 //! Rehearses: says what would be imported, and does nothing of it.
 
-use diode_core::{PassReport, Rehearsal, chain};
+use diode_core::{Applicants, PassReport, Rehearsal, chain, warn_of_unknown_targets};
 use opencti_client::{ErrorClass, Platform, PlatformVersion};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -19,8 +19,9 @@ pub(crate) async fn rehearse(
     stop: &CancellationToken,
 ) -> anyhow::Result<Exit> {
     let platform = wire::platform(settings)?;
+    let applicants = wire::applicants(settings);
     let asked = tokio::select! {
-        asked = ask(&*platform) => asked,
+        asked = ask(&*platform, &applicants) => asked,
         () = stop.cancelled() => return Ok(Exit::Done),
     };
     announce(settings, asked.version);
@@ -49,9 +50,10 @@ struct Asked {
 }
 
 /// A rehearsal can do without the platform, but not say for sure what it would do with drafts.
-async fn ask(platform: &dyn Platform) -> Asked {
+async fn ask(platform: &dyn Platform, applicants: &Applicants) -> Asked {
     let error = match platform.version().await {
         Ok(version) => {
+            warn_of_unknown_targets(platform, applicants).await;
             return Asked {
                 version,
                 exit: None,

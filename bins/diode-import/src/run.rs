@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use diode_core::{Greeting, Interruption, PassReport, Patience, StartError, chain, greet};
+use diode_core::{
+    Greeting, Interruption, PassReport, Patience, StartError, chain, greet, warn_of_unknown_targets,
+};
 use opencti_client::ErrorClass;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -44,8 +46,13 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<Exit> {
         Err(error) => return Ok(failed_to_start(&error)),
     };
     announce(&settings, &greeting);
+    let complete = async {
+        prepared.add_bucket(&settings, &greeting).await?;
+        warn_of_unknown_targets(&*prepared.platform, &wire::applicants(&settings)).await;
+        Ok(())
+    };
     tokio::select! {
-        added = prepared.add_bucket(&settings, &greeting) => if let Err(unusable) = added {
+        completed = complete => if let Err(unusable) = completed {
             return Ok(without_bucket(&unusable));
         },
         () = stop.cancelled() => return Ok(Exit::Done),

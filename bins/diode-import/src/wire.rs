@@ -298,6 +298,11 @@ fn broker(mq: &Mq, told: BrokerAddress) -> BrokerAddress {
     }
 }
 
+/// Whose data it is, as the settings map it.
+pub(crate) fn applicants(settings: &Settings) -> Applicants {
+    Applicants::new(settings.diode_import.applicant_mappings.clone())
+}
+
 fn rules(settings: &Settings, retention_days: Option<u32>) -> Rules {
     let import = &settings.diode_import;
     Rules {
@@ -313,7 +318,7 @@ fn rules(settings: &Settings, retention_days: Option<u32>) -> Rules {
         },
         limits: import.limits,
         profile: Profile::opencti(),
-        applicants: Applicants::new(import.applicant_mappings.clone()),
+        applicants: applicants(settings),
         validation: ValidationRules {
             mode: import.validation_mode,
             unsaid: settings.connector.validate_before_import,

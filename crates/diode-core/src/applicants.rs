@@ -33,6 +33,26 @@ impl Applicants {
         Self(mappings)
     }
 
+    /// The users here, each with those there that are mapped to it.
+    ///
+    /// ```
+    /// use diode_core::Applicants;
+    ///
+    /// let mappings = [("a", "here"), ("b", "here")];
+    /// let applicants = Applicants::new(mappings.map(|(a, b)| (a.into(), b.into())).into());
+    /// assert_eq!(applicants.targets(), [("here", vec!["a", "b"])].into());
+    /// ```
+    pub fn targets(&self) -> BTreeMap<&str, Vec<&str>> {
+        let mut targets = BTreeMap::<_, Vec<_>>::new();
+        for (source, target) in &self.0 {
+            targets
+                .entry(target.as_str())
+                .or_default()
+                .push(source.as_str());
+        }
+        targets
+    }
+
     /// Who an envelope's applicant is here.
     ///
     /// ```

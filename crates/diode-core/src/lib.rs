@@ -17,6 +17,8 @@ mod rehearsal;
 mod report;
 mod service;
 mod state;
+mod summary;
+mod targets;
 mod trouble;
 mod validation;
 mod works;
@@ -38,6 +40,7 @@ pub use rehearsal::{Rehearsal, RehearsalParts};
 pub use report::{FileReport, Interruption, PassReport};
 pub use service::{Greeting, Patience, Schedule, Service, StartError, greet};
 pub use state::{ConnectorState, SharedState, StateKey, peer_skips, watermark};
+pub use targets::warn_of_unknown_targets;
 pub use trouble::chain;
 pub use validation::{Unsaid, Validation, ValidationMode, ValidationRules, Way};
 pub use works::{

@@ -22,7 +22,7 @@ use crate::plan::{Step, plan};
 use crate::refusal::Refusal;
 use crate::report::{FileReport, Interruption, PassReport};
 use crate::trouble::{Fatal, chain};
-use crate::{Code, Company, Ledger, Outcome, Way};
+use crate::{Code, Company, Ledger, Outcome, Way, summary};
 
 /// What a [`Rehearsal`] is made of.
 pub struct RehearsalParts {
@@ -100,7 +100,11 @@ impl Rehearsal {
             report.interruption = Some(Interruption::Ledger);
         }
         if self.news == News::Some {
-            summarise(&report);
+            summary::tell_unmapped(&report);
+            summary::tell(
+                &report,
+                "rehearsal done: nothing was sent, moved or deleted",
+            );
         }
         self.news = News::None;
         report
@@ -236,28 +240,4 @@ fn say(forecast: &Forecast) {
         ..Details::default()
     };
     log_as(message, file, &details);
-}
-
-fn summarise(report: &PassReport) {
-    for (applicant, files) in &report.unmapped {
-        tracing::warn!(
-            applicant_id = (!applicant.is_empty()).then_some(applicant),
-            files,
-            "no mapping for this applicant: its files would be imported as the platform worker's \
-             own user, see DIODE_IMPORT_APPLICANT_MAPPINGS"
-        );
-    }
-    tracing::info!(
-        source = report.source,
-        imported = report.count(Outcome::Imported),
-        partial = report.count(Outcome::Partial),
-        rejected = report.count(Outcome::Rejected),
-        ignored = report.count(Outcome::Ignored),
-        waiting = report.count(Outcome::Waiting),
-        removed = report.removed,
-        messages = report.messages,
-        objects_not_sent = report.not_sent,
-        interrupted_by = report.interruption.map(Interruption::as_str),
-        "rehearsal done: nothing was sent, moved or deleted"
-    );
 }

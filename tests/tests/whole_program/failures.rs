@@ -58,22 +58,48 @@ async fn missing_platform_is_told() {
 
 #[tokio::test]
 async fn what_keeps_a_file_now_is_told_by_each_run() {
-    let site = site().await;
-    // No service of any system uses these ports.
-    for port in ["1", "2"] {
+    let site = Site::new().await;
+    site.put("a.json", &envelope(WEATHER, 1, &[malware(1)]));
+    for (setting, value) in [("MQ_PASS", "wrong"), ("MQ_VHOST", "nowhere")] {
+        let program = site.program().with(setting, value);
+        let named = ["file waits", setting];
+        fails(&site, program, PLATFORM_UNREACHABLE, &named).await;
+    }
+}
+
+#[tokio::test]
+async fn mappings_to_nobody_are_told_at_the_start() {
+    let mappings = "there:dst-user-1,elsewhere:nobody-here";
+    for (capability, sending, told) in [
+        ("BYPASS", "true", Some("nobody-here")),
+        ("BYPASS", "false", Some("nobody-here")),
+        ("CONNECTORAPI", "true", None),
+    ] {
+        let site = Site::with(Config::in_memory().allowing(&[capability])).await;
         let program = site
             .program()
-            .with("CONNECTOR_QUEUE_PROTOCOL", "amqp")
-            .with("MQ_HOST", "127.0.0.1")
-            .with("MQ_PORT", port);
-        let address = format!("127.0.0.1:{port}");
-        fails(
-            &site,
-            program,
-            PLATFORM_UNREACHABLE,
-            &["file waits", &address],
-        )
-        .await;
+            .with("CONNECTOR_SEND_TO_QUEUE", sending)
+            .with("CONNECTOR_LOG_LEVEL", "info")
+            .with("DIODE_IMPORT_APPLICANT_MAPPINGS", mappings);
+        let run = program.run().await.unwrap();
+        assert_eq!(run.code, Some(0), "{}", run.stderr);
+        let warned = "the platform does not know this user";
+        let warnings: Vec<&str> = run
+            .stderr
+            .lines()
+            .filter(|line| line.contains(warned))
+            .collect();
+        assert_eq!(
+            warnings.len(),
+            usize::from(told.is_some()),
+            "{}",
+            run.stderr
+        );
+        assert!(warnings.iter().all(|line| line.contains("nobody-here")));
+        assert_eq!(
+            run.stderr.contains("lacks the capability BYPASS"),
+            told.is_none()
+        );
     }
 }
 

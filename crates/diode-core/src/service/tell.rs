@@ -2,29 +2,13 @@
 
 use crate::report::{Interruption, PassReport};
 use crate::state::ConnectorState;
-use crate::{Importer, Outcome};
+use crate::{Importer, summary};
 
 pub(super) fn pass(report: &PassReport) {
-    for (applicant, files) in &report.unmapped {
-        unmapped(applicant, *files);
+    summary::tell_unmapped(report);
+    if report.is_eventful() {
+        summary::tell(report, "pass done");
     }
-    if !report.is_eventful() {
-        return;
-    }
-    tracing::info!(
-        source = report.source,
-        imported = report.count(Outcome::Imported),
-        partial = report.count(Outcome::Partial),
-        rejected = report.count(Outcome::Rejected),
-        ignored = report.count(Outcome::Ignored),
-        waiting = report.count(Outcome::Waiting),
-        untried = report.untried,
-        removed = report.removed,
-        messages = report.messages,
-        objects_not_sent = report.not_sent,
-        interrupted_by = report.interruption.map(Interruption::as_str),
-        "pass done"
-    );
 }
 
 /// A platform that was set up anew, or a connector that was deleted there, is no reset: files that
@@ -57,24 +41,6 @@ pub(super) fn passed_over(source: &str, interruption: Interruption) {
             because_of = interruption.as_str(),
             "source passed over: the pass before it was cut short by what would cut this one \
              short, too"
-        );
-    }
-}
-
-fn unmapped(applicant: &str, files: usize) {
-    if applicant.is_empty() {
-        tracing::warn!(
-            files,
-            "files without an applicant_id were imported as the platform worker's own user; let \
-             the sending connector set one"
-        );
-    } else {
-        tracing::warn!(
-            applicant_id = applicant,
-            files,
-            "no mapping for this applicant: its files were imported as the platform worker's own \
-             user; add {applicant}:<id of a user of this platform> to \
-             DIODE_IMPORT_APPLICANT_MAPPINGS"
         );
     }
 }

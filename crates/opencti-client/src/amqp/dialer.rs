@@ -146,7 +146,8 @@ impl<'a> Dialer<'a> {
     pub(super) fn denied(&self) -> Failure {
         let address = self.queue.broker().address;
         let message = format!(
-            "the broker at {} refuses user {:?} on virtual host {:?}",
+            "the broker at {} refuses user {:?} on virtual host {:?}; check that user there, or set \
+             MQ_USER, MQ_PASS and MQ_VHOST",
             place(&address),
             address.user,
             address.vhost
