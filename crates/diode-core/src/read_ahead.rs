@@ -41,8 +41,6 @@ pub(crate) struct ReadAhead {
     entries: VecDeque<Entry>,
     /// What is being read, or was, in order.
     reads: VecDeque<Pending>,
-    /// The size of the file that was given out last: it is still in memory.
-    given_out: u64,
 }
 
 struct Pending {
@@ -65,27 +63,25 @@ impl ReadAhead {
             reach,
             entries,
             reads: VecDeque::new(),
-            given_out: 0,
         }
     }
 
     /// The content of `entry`, which is the next that was not asked for yet; any other is read only
-    /// now. The file that was asked for before counts as done with.
+    /// now. The file that was asked for before counts as done with; others are begun to be read only
+    /// here, so that this one, while it is imported, is part of the memory that is counted.
     pub(crate) async fn read(&mut self, entry: &Entry) -> Read {
-        self.given_out = 0;
         self.start_reads();
         let is_next = |pending: &mut Pending| pending.entry == *entry;
-        let Some(Pending { size, task, .. }) = self.reads.pop_front_if(is_next) else {
+        let Some(Pending { task, .. }) = self.reads.pop_front_if(is_next) else {
             return self.read_now(entry.clone()).await;
         };
-        self.given_out = size;
         task.await.unwrap_or_else(|error| self.broken_off(error))
     }
 
     fn start_reads(&mut self) {
         while let Some(entry) = self.entries.front() {
             let size = self.size_in_memory(entry);
-            let in_memory = self.reads.iter().map(|read| read.size).sum::<u64>() + self.given_out;
+            let in_memory = self.reads.iter().map(|read| read.size).sum();
             if !may_start(self.reads.len(), in_memory, size, self.reach.memory) {
                 break;
             }

@@ -13,7 +13,7 @@ mod faults_files;
 mod faults_platform;
 mod history;
 mod lifecycle;
-// The one that the tests of the bucket itself use.
+#[expect(dead_code, reason = "the tests of the bucket itself use more of it")]
 #[path = "../../../crates/bundle-source/tests/s3/proxy.rs"]
 mod proxy;
 mod rehearsal;

@@ -116,6 +116,16 @@ async fn an_object_overwritten_while_it_was_read_has_changed() {
 }
 
 #[tokio::test]
+async fn another_object_that_a_store_gives_all_the_same_has_changed() {
+    let answer = "HTTP/1.1 200 OK\r\netag: \"another\"\r\ncontent-length: 3\r\n\
+                  connection: close\r\n\r\n[2]";
+    let setup = Setup::new(b"[1]", spoil("GET", 1, Fault::Answered(answer))).await;
+    let found = entry(&setup.source, "01.json").await;
+    let read = setup.source.read(&found, u64::MAX).await;
+    assert!(matches!(read, Err(ReadError::Changed { .. })), "{read:?}");
+}
+
+#[tokio::test]
 async fn a_busy_store_is_asked_again() {
     for fault in [
         Fault::Refused(503, "SlowDown"),

@@ -18,6 +18,8 @@ pub(crate) enum Fault {
     AnswerLost,
     /// It is answered with this status and code, and never gets to the store.
     Refused(u16, &'static str),
+    /// It is answered with just this, and never gets to the store.
+    Answered(&'static str),
     /// It gets to the store only after so long.
     Delayed(Duration),
 }
@@ -89,6 +91,10 @@ async fn serve(
             .await?;
         return client.shutdown().await;
     }
+    if let Fault::Answered(answer) = fault {
+        client.write_all(answer.as_bytes()).await?;
+        return client.shutdown().await;
+    }
     if let Fault::Delayed(delay) = fault {
         tokio::time::sleep(delay).await;
     }
@@ -108,7 +114,7 @@ async fn serve(
             upstream.read_to_end(&mut body).await?;
             client.write_all(&body[..bytes.min(body.len())]).await?;
         }
-        Fault::None | Fault::Refused(..) | Fault::Delayed(_) => {
+        Fault::None | Fault::Refused(..) | Fault::Answered(_) | Fault::Delayed(_) => {
             tokio::io::copy_bidirectional(&mut client, &mut upstream).await?;
         }
     }
