@@ -3,13 +3,13 @@
 use std::fs;
 use std::net::{Ipv4Addr, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
-use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
+use std::time::Duration;
 
 use anyhow::Context as _;
 
+use crate::keeper::Keeper;
 use crate::{certificates, install, shell};
 
 /// The variable that holds the broker's address for the tests.
@@ -23,9 +23,8 @@ const CERTIFICATES_VARIABLE: &str = "DIODE_TEST_CERTIFICATES";
 
 const START_TIMEOUT: Duration = Duration::from_secs(90);
 
-/// Runs the broker beside the port mapper that Erlang wants, until our end of its standard input
-/// is closed: that happens whatever ends us. Then it kills its process group, itself included.
-const KEEPER: &str = "\
+/// Runs the broker beside the port mapper that Erlang wants, see [`Keeper`].
+const SCRIPT: &str = "\
 epmd -address 127.0.0.1 -port \"$ERL_EPMD_PORT\" </dev/null &
 \"$1\" </dev/null &
 read -r _
@@ -61,7 +60,9 @@ impl Broker {
                 ),
                 (
                     CERTIFICATES_VARIABLE,
-                    certificates_in(&server.folder).display().to_string(),
+                    certificates_in(server.keeper.folder())
+                        .display()
+                        .to_string(),
                 ),
             ],
         }
@@ -71,7 +72,7 @@ impl Broker {
     pub(crate) fn log(&self) -> Option<&Path> {
         match self {
             Self::Given(_) => None,
-            Self::Started(server) => Some(&server.folder),
+            Self::Started(server) => Some(server.keeper.folder()),
         }
     }
 
@@ -85,8 +86,7 @@ impl Broker {
 
 /// A broker that we started; it is stopped when this is dropped.
 pub(crate) struct Server {
-    keeper: Child,
-    folder: PathBuf,
+    keeper: Keeper,
     port: u16,
     tls_port: u16,
 }
@@ -102,18 +102,18 @@ impl Server {
         write_configuration(&folder, port, tls_port)
             .and_then(|()| write_control(&script, &folder, [port, mapper]))
             .with_context(|| format!("cannot write to {}", folder.display()))?;
-        let keeper = command(&script, &folder, [port, distribution, mapper])?
-            .spawn()
-            .context("cannot start the broker")?;
-        let mut server = Self {
+        let command = command(&script, &folder, [port, distribution, mapper])?;
+        let keeper = Keeper::start(command, folder)?;
+        println!("xtask: starting RabbitMQ on port {port}");
+        let listens = |port| TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok();
+        keeper.wait("the broker", START_TIMEOUT, || {
+            Ok(listens(port) && listens(tls_port))
+        })?;
+        Ok(Self {
             keeper,
-            folder,
             port,
             tls_port,
-        };
-        println!("xtask: starting RabbitMQ on port {port}");
-        server.wait_until_it_listens()?;
-        Ok(server)
+        })
     }
 
     /// Its address, with user, password and virtual host.
@@ -123,38 +123,12 @@ impl Server {
 
     /// The `rabbitmqctl` that controls it.
     pub(crate) fn control(&self) -> PathBuf {
-        self.folder.join("rabbitmqctl")
+        self.keeper.folder().join("rabbitmqctl")
     }
 
     /// Stops it, and removes what it wrote.
     pub(crate) fn discard(self) {
-        let folder = self.folder.clone();
-        drop(self);
-        // What cannot be removed lies in the target folder, where it disturbs nobody.
-        drop(fs::remove_dir_all(folder));
-    }
-
-    fn wait_until_it_listens(&mut self) -> anyhow::Result<()> {
-        let deadline = Instant::now() + START_TIMEOUT;
-        let listens = |port| TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok();
-        while !(listens(self.port) && listens(self.tls_port)) {
-            anyhow::ensure!(
-                Instant::now() < deadline,
-                "the broker does not listen after {} s; its log is in {}",
-                START_TIMEOUT.as_secs(),
-                self.folder.display()
-            );
-            std::thread::sleep(Duration::from_millis(100));
-        }
-        Ok(())
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        drop(self.keeper.stdin.take());
-        // It kills itself, so there is no other outcome to look at.
-        drop(self.keeper.wait());
+        self.keeper.discard();
     }
 }
 
@@ -207,7 +181,7 @@ fn command(script: &Path, folder: &Path, ports: [u16; 3]) -> anyhow::Result<Comm
         .with_context(|| format!("cannot write to {}", folder.display()))?;
     let mut command = Command::new("sh");
     command
-        .args(["-c", KEEPER, "broker"])
+        .args(["-c", SCRIPT, "broker"])
         .arg(script)
         .env("HOME", folder)
         .env("RABBITMQ_NODENAME", node_name(port))
@@ -226,8 +200,6 @@ fn command(script: &Path, folder: &Path, ports: [u16; 3]) -> anyhow::Result<Comm
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS",
             "-kernel inet_dist_use_interface {127,0,0,1} +S 2:2",
         )
-        .process_group(0)
-        .stdin(Stdio::piped())
         .stdout(output.try_clone().context("cannot share the log")?)
         .stderr(output);
     Ok(command)

@@ -11,6 +11,7 @@ mod ci;
 mod deny;
 mod docs;
 mod install;
+mod keeper;
 mod shell;
 mod soak;
 mod store;

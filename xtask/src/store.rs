@@ -2,13 +2,13 @@
 
 use std::fs;
 use std::net::{Ipv4Addr, TcpStream};
-use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use anyhow::Context as _;
 
+use crate::keeper::Keeper;
 use crate::{install, shell};
 
 /// The variable that holds the store's address for the tests.
@@ -53,25 +53,21 @@ impl Store {
     pub(crate) fn log(&self) -> Option<&Path> {
         match self {
             Self::Given(_) => None,
-            Self::Started(server) => Some(&server.folder),
+            Self::Started(server) => Some(server.keeper.folder()),
         }
     }
 
     /// Stops it, if it is ours, and removes what it wrote.
     pub(crate) fn discard(self) {
         if let Self::Started(server) = self {
-            let folder = server.folder.clone();
-            drop(server);
-            // What cannot be removed lies in the target folder, where it disturbs nobody.
-            drop(fs::remove_dir_all(folder));
+            server.keeper.discard();
         }
     }
 }
 
 /// A store that we started; it is stopped when this is dropped.
 pub(crate) struct Server {
-    keeper: Child,
-    folder: PathBuf,
+    keeper: Keeper,
     port: u16,
 }
 
@@ -86,50 +82,19 @@ impl Server {
         write_configuration(&folder, port, &monitor)
             .with_context(|| format!("cannot write to {}", folder.display()))?;
         println!("xtask: starting an S3 server (Ceph) on port {port}");
-        let keeper = Command::new("sh")
+        let mut command = Command::new("sh");
+        command
             .args(["-c", SCRIPT, "ceph", ACCESS_KEY, SECRET_KEY, &monitor])
-            .current_dir(&folder)
-            .process_group(0)
-            .stdin(Stdio::piped())
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .context("cannot start the S3 server")?;
-        let mut server = Self {
-            keeper,
-            folder,
-            port,
-        };
-        server.wait_until_it_answers()?;
-        Ok(server)
-    }
-
-    fn wait_until_it_answers(&mut self) -> anyhow::Result<()> {
-        let deadline = Instant::now() + START_TIMEOUT;
-        let logs = format!("its logs are in {}", self.folder.display());
-        let is_there = |name: &str| self.folder.join(name).exists();
-        let listens = || TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_ok();
-        while !(is_there("started") && listens()) {
-            anyhow::ensure!(
-                !is_there("failed"),
-                "the S3 server does not start; {logs}, and one of them says why"
-            );
-            anyhow::ensure!(
-                Instant::now() < deadline,
-                "the S3 server does not listen after {} s; {logs}",
-                START_TIMEOUT.as_secs()
-            );
-            std::thread::sleep(Duration::from_millis(100));
-        }
-        Ok(())
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        drop(self.keeper.stdin.take());
-        // It kills itself, so there is no other outcome to look at.
-        drop(self.keeper.wait());
+            .stderr(Stdio::null());
+        let keeper = Keeper::start(command, folder)?;
+        keeper.wait("the S3 server", START_TIMEOUT, || {
+            let is_there = |name: &str| keeper.folder().join(name).exists();
+            anyhow::ensure!(!is_there("failed"), "it ended");
+            let listens = || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok();
+            Ok(is_there("started") && listens())
+        })?;
+        Ok(Self { keeper, port })
     }
 }
 
