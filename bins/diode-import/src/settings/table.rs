@@ -121,7 +121,7 @@ settings! {
     DIODE_IMPORT_S3_ACCESS_KEY = Setting::peer("diode_import.s3_access_key", Kind::Text)
         .derived("the platform's")
         .secret()
-        .help("Access key. Where neither is given nor told by the platform, credentials come from AWS's usual places: the environment, a web identity, the machine's role.");
+        .help("Access key. Where neither is given nor told by the platform, credentials come from AWS's usual places: the environment, a web identity, the container's role, the machine's.");
     DIODE_IMPORT_S3_SECRET_KEY = Setting::peer("diode_import.s3_secret_key", Kind::Text)
         .derived("the platform's")
         .secret()
@@ -131,7 +131,7 @@ settings! {
         .help("TLS to the S3 server, where the endpoint is no URL that says so itself.");
     DIODE_IMPORT_S3_BUCKET_REGION = Setting::peer("diode_import.s3_bucket_region", Kind::Text)
         .derived("the platform's")
-        .help("The bucket's region.");
+        .help("The bucket's region. Where neither it nor keys are given or told, AWS_REGION or AWS_DEFAULT_REGION counts; else it is us-east-1.");
     DIODE_IMPORT_S3_REJECTED_FOLDER = Setting::own("diode_import.s3_rejected_folder", Kind::Text)
         .derived("`rejected` under the folder")
         .help("The folder in the bucket that rejected objects are moved to, each with its reason beside it.");

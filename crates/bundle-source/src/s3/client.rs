@@ -1,20 +1,18 @@
 //! Signed requests to one bucket, and what comes back.
 
 use std::sync::OnceLock;
-use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use object_store::aws::{AmazonS3Builder, AwsAuthorizer, AwsCredentialProvider};
+use object_store::aws::{AwsAuthorizer, AwsCredentialProvider};
 use object_store::client::{
     HttpClient, HttpConnector, HttpRequestBody, HttpResponseBody, ReqwestConnector,
 };
-use object_store::{BackoffConfig, RetryConfig};
-use secrecy::ExposeSecret;
 
 use super::config::{S3Config, S3Patience, Unusable};
+use super::credentials::{check_keys, finder, region};
 use super::error::{S3Error, S3Permission};
 use super::keys::encode_path;
 use super::removal::Deletions;
@@ -24,17 +22,6 @@ use super::xml::ErrorBody;
 /// The longest answer that is not an object: a page of a thousand keys of 1024 bytes, each of them
 /// encoded in three, and what is told beside them.
 const MAX_ANSWER_BYTES: usize = 16 << 20;
-
-/// How long credentials are looked for in the environment.
-const CREDENTIALS_PATIENCE: RetryConfig = RetryConfig {
-    backoff: BackoffConfig {
-        init_backoff: Duration::from_millis(100),
-        max_backoff: Duration::from_secs(2),
-        base: 2.,
-    },
-    max_retries: 2,
-    retry_timeout: Duration::from_secs(10),
-};
 
 /// What says which region a bucket is in, in a refusal.
 const REGION_HEADER: &str = "x-amz-bucket-region";
@@ -90,19 +77,15 @@ impl Client {
     /// A client of the bucket that a configuration describes.
     pub(super) fn new(config: &S3Config) -> Result<Self, Unusable> {
         config.check()?;
-        let endpoint = config.endpoint_url()?;
+        let finder = finder(config);
+        check_keys(&finder)?;
+        let region = region(config, &finder)?;
+        let endpoint = config.endpoint_url(&region)?;
         let options = client_options(config, &endpoint)?;
-        let builder = match &config.keys {
-            Some(keys) => AmazonS3Builder::new()
-                .with_access_key_id(&keys.access_key)
-                .with_secret_access_key(keys.secret_key.expose_secret()),
-            None => AmazonS3Builder::from_env(),
-        };
-        let store = builder
-            .with_region(config.region())
+        let store = finder
+            .with_region(&region)
             .with_bucket_name(&config.bucket)
             .with_client_options(options.clone())
-            .with_retry(CREDENTIALS_PATIENCE)
             .build()
             .map_err(setup)?;
         Ok(Self {
@@ -110,7 +93,7 @@ impl Client {
                 .connect(&options)
                 .map_err(setup)?,
             credentials: store.credentials().clone(),
-            region: config.region().to_owned(),
+            region,
             address: format!("{endpoint}{}", config.bucket),
             bucket: config.bucket.clone(),
             patience: config.patience,

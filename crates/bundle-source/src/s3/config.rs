@@ -2,13 +2,10 @@
 
 use std::time::Duration;
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use url::Url;
 
 use super::error::{S3Error, S3Setting};
-
-/// The region of stores that have none, and AWS's default.
-const DEFAULT_REGION: &str = "us-east-1";
 
 /// A bucket, how it is reached, and what in it is ours.
 ///
@@ -33,7 +30,8 @@ pub struct S3Config {
     pub use_ssl: bool,
     /// The bucket. It is always addressed in the path.
     pub bucket: String,
-    /// The bucket's region; `us-east-1` if there is none.
+    /// The bucket's region. If there is none, that of the environment (`AWS_REGION`, else
+    /// `AWS_DEFAULT_REGION`) where the keys are looked for there, too; else `us-east-1`.
     pub region: Option<String>,
     /// The keys that requests are signed with. Without them, AWS's usual places are searched: the
     /// environment (`AWS_ACCESS_KEY_ID` and so on), a web identity, a container's role, and the
@@ -116,16 +114,11 @@ impl S3Config {
         }
     }
 
-    /// The region that requests are signed for.
-    pub(super) fn region(&self) -> &str {
-        self.region.as_deref().unwrap_or(DEFAULT_REGION)
-    }
-
-    /// The store's address, without a path.
-    pub(super) fn endpoint_url(&self) -> Result<Url, Unusable> {
+    /// The store's address, without a path: AWS's in `region` if there is no endpoint.
+    pub(super) fn endpoint_url(&self, region: &str) -> Result<Url, Unusable> {
         let scheme = if self.use_ssl { "https" } else { "http" };
         let address = match &self.endpoint {
-            None => format!("{scheme}://s3.{}.amazonaws.com", self.region()),
+            None => format!("{scheme}://s3.{region}.amazonaws.com"),
             Some(url) if url.contains("://") => url.clone(),
             Some(host) => format!("{scheme}://{host}"),
         };
@@ -150,28 +143,12 @@ impl S3Config {
         Ok(url)
     }
 
-    /// Checks what becomes part of an address or of a signature.
+    /// Checks what becomes part of an address.
     pub(super) fn check(&self) -> Result<(), Unusable> {
         let is_bucket = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
         if !self.bucket.chars().all(is_bucket) || self.bucket.trim_matches('.').is_empty() {
             let why = "it must be letters, digits, dots, dashes and underscores";
             return Err(Unusable::new(S3Setting::Bucket, &self.bucket, why));
-        }
-        let is_region = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-        if !self.region().chars().all(is_region) || self.region().is_empty() {
-            let why = "it must be letters, digits and dashes";
-            return Err(Unusable::new(S3Setting::Region, self.region(), why));
-        }
-        if let Some(keys) = &self.keys {
-            let is_plain =
-                |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_graphic());
-            let why = "it is empty, or has spaces or other characters that no key has";
-            if !is_plain(&keys.access_key) {
-                return Err(Unusable::secret(S3Setting::AccessKey, why));
-            }
-            if !is_plain(keys.secret_key.expose_secret()) {
-                return Err(Unusable::secret(S3Setting::SecretKey, why));
-            }
         }
         Ok(())
     }
@@ -223,7 +200,8 @@ mod tests {
                 use_ssl,
                 ..config(endpoint)
             };
-            assert_eq!(config.endpoint_url().unwrap().as_str(), expect);
+            let url = config.endpoint_url("eu-west-3").unwrap();
+            assert_eq!(url.as_str(), expect);
         };
         check(Some("minio"), None, true, "https://minio/");
         check(Some("minio"), Some(9000), false, "http://minio:9000/");
@@ -238,13 +216,13 @@ mod tests {
             false,
             "https://minio:9000/",
         );
-        check(None, None, true, "https://s3.us-east-1.amazonaws.com/");
+        check(None, None, true, "https://s3.eu-west-3.amazonaws.com/");
     }
 
     #[test]
     fn addresses_that_are_refused() {
         let check = |endpoint: &str, expect: &str| {
-            let refused = config(Some(endpoint)).endpoint_url().unwrap_err();
+            let refused = config(Some(endpoint)).endpoint_url("any").unwrap_err();
             assert_eq!(format!("{}: {}", refused.place, refused.cause), expect);
         };
         check(
@@ -272,36 +250,16 @@ mod tests {
     }
 
     #[test]
-    fn what_would_break_an_address_or_a_signature_is_refused() {
-        let check = |config: S3Config, expect: Option<S3Setting>| {
-            let refused = config.check().err();
+    fn buckets_that_would_break_an_address_are_refused() {
+        let check = |bucket: &str, expect: Option<S3Setting>| {
+            let refused = S3Config::new(bucket, "").check().err();
             assert_eq!(refused.and_then(|refused| refused.cause.setting()), expect);
         };
-        let keys = |access_key: &str, secret_key: &str| S3Config {
-            keys: Some(S3Keys {
-                access_key: access_key.into(),
-                secret_key: secret_key.into(),
-            }),
-            ..config(None)
-        };
-        let bucket = |bucket| S3Config::new(bucket, "");
-        let region = |region: &str| S3Config {
-            region: Some(region.into()),
-            ..config(None)
-        };
-        check(bucket("my.old_Bucket-1"), None);
-        check(bucket(""), Some(S3Setting::Bucket));
-        check(bucket(".."), Some(S3Setting::Bucket));
-        check(bucket("a/b"), Some(S3Setting::Bucket));
-        check(bucket("a?b"), Some(S3Setting::Bucket));
-        check(region("eu-west-3"), None);
-        check(region(""), Some(S3Setting::Region));
-        check(region("eu/west"), Some(S3Setting::Region));
-        check(keys("AK", "S+/K"), None);
-        check(keys("", "SK"), Some(S3Setting::AccessKey));
-        check(keys("AK\n", "SK"), Some(S3Setting::AccessKey));
-        check(keys("AK", ""), Some(S3Setting::SecretKey));
-        check(keys("AK", "SK "), Some(S3Setting::SecretKey));
+        check("my.old_Bucket-1", None);
+        check("", Some(S3Setting::Bucket));
+        check("..", Some(S3Setting::Bucket));
+        check("a/b", Some(S3Setting::Bucket));
+        check("a?b", Some(S3Setting::Bucket));
     }
 
     #[test]

@@ -16,6 +16,7 @@
 
 mod client;
 mod config;
+mod credentials;
 mod error;
 mod keys;
 mod listing;
