@@ -111,8 +111,9 @@ fn is_complete(settings: &S3Settings) -> bool {
 /// searched for credentials; one of them alone is of no use.
 fn missing(settings: &S3Settings, told: Option<&S3Connection>) -> Vec<&'static str> {
     let is_told = told.is_some();
-    let has_access_key = settings.access_key.is_some() || is_told;
-    let has_secret_key = settings.secret_key.is_some() || is_told;
+    let are_keys_told = told.is_some_and(tells_keys);
+    let has_access_key = settings.access_key.is_some() || are_keys_told;
+    let has_secret_key = settings.secret_key.is_some() || are_keys_told;
     [
         (names::BUCKET, settings.bucket.is_some() || is_told),
         (names::ENDPOINT, settings.endpoint.is_some() || is_told),
@@ -165,6 +166,7 @@ fn config(settings: &S3Settings, told: Option<&S3Connection>) -> S3Config {
 }
 
 fn keys(settings: &S3Settings, told: Option<&S3Connection>) -> Option<S3Keys> {
+    let told = told.filter(|told| tells_keys(told));
     let access_key = settings.access_key.as_ref();
     let access_key = access_key.or_else(|| told.map(|told| &told.access_key))?;
     let secret_key = settings.secret_key.as_ref();
@@ -173,6 +175,11 @@ fn keys(settings: &S3Settings, told: Option<&S3Connection>) -> Option<S3Keys> {
         access_key: access_key.expose().to_owned(),
         secret_key: secret_key.expose().to_owned().into(),
     })
+}
+
+/// Whether keys are told. A platform that uses a role may have empty ones to tell.
+fn tells_keys(told: &S3Connection) -> bool {
+    !(told.access_key.expose().is_empty() && told.secret_key.expose().is_empty())
 }
 
 /// The store is trusted as the platform is.

@@ -32,6 +32,15 @@ fn told() -> S3Connection {
     }
 }
 
+/// What a platform may tell that uses a role.
+fn told_without_keys() -> S3Connection {
+    S3Connection {
+        access_key: Secret::new(""),
+        secret_key: Secret::new(""),
+        ..told()
+    }
+}
+
 /// A configuration in one line.
 fn line(config: &S3Config) -> String {
     let keys = config.keys.as_ref().map(|keys| {
@@ -86,6 +95,12 @@ fn each_value_is_set_or_told_on_its_own() {
         Some(&told),
         r#"Some("https://s3.eu-west-3.amazonaws.com") None false platform Some("eu-west-3") Some("told-access told-secret")"#,
     );
+    let by_role = told_without_keys();
+    check(
+        nothing(),
+        Some(&by_role),
+        r#"Some("minio") Some(9000) false platform Some("us-east-1") None"#,
+    );
     let without_platform = S3Settings {
         endpoint: Some("store".into()),
         bucket: Some("transfer".into()),
@@ -115,7 +130,10 @@ fn what_is_neither_set_nor_told_is_named() {
         access_key: Some(Secret::new("a")),
         ..place.clone()
     };
-    check(half, None, &[names::SECRET_KEY]);
+    check(half.clone(), None, &[names::SECRET_KEY]);
+    check(half.clone(), Some(&told()), &[]);
+    check(half, Some(&told_without_keys()), &[names::SECRET_KEY]);
+    check(nothing(), Some(&told_without_keys()), &[]);
     let other_half = S3Settings {
         secret_key: Some(Secret::new("a")),
         ..place
