@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime};
 
-use bundle_source::{Entry, S3Config, S3Keys, S3Patience, S3Source, Source};
+use bundle_source::{Entry, S3Config, S3Error, S3Keys, S3Patience, S3Source, Source, SourceError};
 use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, Method, StatusCode};
@@ -85,6 +85,14 @@ impl Bucket {
                 ..S3Patience::default()
             },
             ..S3Config::new(&self.name, folder)
+        }
+    }
+
+    /// The same, without the keys.
+    pub(crate) fn config_without_keys(&self, folder: &str) -> S3Config {
+        S3Config {
+            keys: None,
+            ..self.config(folder)
         }
     }
 
@@ -175,4 +183,9 @@ pub(crate) async fn entry(source: &dyn Source, location: &str) -> Entry {
     found
         .find(|entry| entry.location.as_str() == location)
         .unwrap_or_else(|| panic!("{location} is not listed"))
+}
+
+/// What a bucket's error comes from.
+pub(crate) fn cause(error: &SourceError) -> &S3Error {
+    error.source.downcast_ref().unwrap()
 }

@@ -12,8 +12,11 @@
 mod bucket;
 mod contract;
 mod faults;
+mod giver;
+mod inner;
 mod keys;
 mod proxy;
+mod roles;
 mod settings;
 mod troubles;
 mod versions;

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 /// What becomes of a request.
@@ -27,7 +27,7 @@ pub(crate) enum Fault {
 /// A proxy; it ends with the test's runtime.
 pub(crate) struct Proxy {
     pub(crate) address: SocketAddr,
-    /// The first lines of the requests so far.
+    /// The first lines and the headers of the requests so far.
     requests: Arc<Mutex<Vec<String>>>,
 }
 
@@ -55,6 +55,11 @@ impl Proxy {
         proxy
     }
 
+    /// The first lines and the headers of the requests so far.
+    pub(crate) fn heads(&self) -> Vec<String> {
+        self.requests.lock().unwrap().clone()
+    }
+
     /// How many requests there were with this method.
     pub(crate) fn count(&self, method: &str) -> usize {
         count(&self.requests.lock().unwrap(), method)
@@ -79,7 +84,7 @@ async fn serve(
         let mut requests = requests.lock().unwrap();
         let method = line.split(' ').next().unwrap();
         let fault = plan(line, count(&requests, method));
-        requests.push(line.to_owned());
+        requests.push(head.clone());
         fault
     };
     if let Fault::Refused(status, code) = fault {
@@ -139,7 +144,9 @@ async fn forward_body(
 }
 
 /// Reads to the end of the headers, and perhaps some of the body.
-async fn read_head(stream: &mut TcpStream) -> std::io::Result<(String, Vec<u8>)> {
+pub(crate) async fn read_head(
+    stream: &mut (impl AsyncRead + Unpin),
+) -> std::io::Result<(String, Vec<u8>)> {
     let mut read = Vec::new();
     loop {
         if let Some(end) = read.windows(4).position(|bytes| bytes == b"\r\n\r\n") {

@@ -1,18 +1,14 @@
 //! What a source takes from the machine it is on.
 
-use std::process::Command;
-
-use bundle_source::{S3Config, S3Error, S3Setting, S3Source, S3Trust, Source, SourceError};
+use bundle_source::{S3Config, S3Setting, S3Source, S3Trust, Source};
 use secrecy::ExposeSecret;
 
-use crate::bucket::{Bucket, listed};
-
-/// Says that a test runs within itself, in an environment made for it.
-const INNER: &str = "DIODE_TEST_INNER";
+use crate::bucket::{Bucket, cause, listed};
+use crate::inner::{is_inner, run_with};
 
 #[tokio::test]
 async fn certificates_are_missed_only_where_tls_is_spoken() {
-    if std::env::var_os(INNER).is_none() {
+    if !is_inner() {
         return run_with(
             "settings::certificates_are_missed_only_where_tls_is_spoken",
             &[("SSL_CERT_FILE", "/nowhere"), ("SSL_CERT_DIR", "/nowhere")],
@@ -37,7 +33,7 @@ async fn certificates_are_missed_only_where_tls_is_spoken() {
 
 #[tokio::test]
 async fn keys_that_are_not_given_come_from_the_environment() {
-    if std::env::var_os(INNER).is_none() {
+    if !is_inner() {
         let keys = Bucket::named("any").config("in").keys.unwrap();
         return run_with(
             "settings::keys_that_are_not_given_come_from_the_environment",
@@ -49,13 +45,13 @@ async fn keys_that_are_not_given_come_from_the_environment() {
     }
     let bucket = Bucket::new().await;
     bucket.put("in/01.json", b"{}").await;
-    let source = S3Source::new(&without_keys(&bucket)).unwrap();
+    let source = S3Source::new(&bucket.config_without_keys("in")).unwrap();
     assert_eq!(listed(&source).await, ["01.json"]);
 }
 
 #[tokio::test]
 async fn keys_that_come_from_nowhere_are_told() {
-    if std::env::var_os(INNER).is_none() {
+    if !is_inner() {
         return run_with(
             "settings::keys_that_come_from_nowhere_are_told",
             // Nobody listens there.
@@ -63,38 +59,9 @@ async fn keys_that_come_from_nowhere_are_told() {
         );
     }
     let bucket = Bucket::named("any");
-    let source = S3Source::new(&without_keys(&bucket)).unwrap();
+    let source = S3Source::new(&bucket.config_without_keys("in")).unwrap();
     let error = source.list().await.unwrap_err();
     let expect = "no access key was given, and none could be got from the environment";
     assert_eq!(cause(&error).to_string(), expect);
     assert_eq!(cause(&error).setting(), Some(S3Setting::AccessKey));
-}
-
-fn without_keys(bucket: &Bucket) -> S3Config {
-    S3Config {
-        keys: None,
-        ..bucket.config("in")
-    }
-}
-
-fn cause(error: &SourceError) -> &S3Error {
-    error.source.downcast_ref().unwrap()
-}
-
-/// Runs one test of this program in an environment of its own.
-fn run_with(test: &str, environment: &[(&str, &str)]) {
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    let ours = std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("AWS_"));
-    for (name, _) in ours {
-        command.env_remove(name);
-    }
-    let output = command
-        .args(["--exact", test])
-        .env(INNER, "1")
-        .envs(environment.iter().copied())
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{said}");
-    assert!(said.contains("1 passed"), "{said}");
 }

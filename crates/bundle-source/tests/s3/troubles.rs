@@ -3,18 +3,11 @@
 use std::error::Error;
 
 use bundle_source::{
-    S3Config, S3Error, S3Keys, S3Patience, S3Permission, S3Setting, S3Source, Source, SourceError,
+    S3Config, S3Keys, S3Patience, S3Permission, S3Setting, S3Source, Source, SourceError,
 };
 use http::Method;
 
-use crate::bucket::{Bucket, entry, listed};
-
-fn cause(error: &SourceError) -> &S3Error {
-    error
-        .source
-        .downcast_ref()
-        .expect("the cause is an S3Error")
-}
+use crate::bucket::{Bucket, cause, entry, listed};
 
 /// Lists with `config`, which fails for good.
 async fn check(config: S3Config, expect: &str, setting: Option<S3Setting>) {
