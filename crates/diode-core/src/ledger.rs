@@ -156,7 +156,7 @@ pub struct SetAside {
 
 /// The ledger of one program.
 ///
-/// What [`record`](Ledger::record) and [`left`](Ledger::left) write outlives a killed process when
+/// What [`record`](Ledger::record) writes, and [`left`](Ledger::left) of a deleted file, outlives a killed process when
 /// their call returns, and a power failure after the next [`flush`](Ledger::flush): so thousands of
 /// small files do not cost thousands of waits for the disk. Every other write is on disk, with all
 /// that was written before it, when its call returns.
@@ -164,7 +164,7 @@ pub struct SetAside {
 pub struct Ledger {
     folder: PathBuf,
     connection: Mutex<Connection>,
-    /// Whether something was written that may not be on disk yet.
+    /// Whether an outcome was written that may not be on disk yet.
     unflushed: AtomicBool,
 }
 
@@ -220,7 +220,9 @@ impl Ledger {
         record: &Record<'_>,
         now: DateTime<Utc>,
     ) -> Result<(), LedgerError> {
-        self.lightly(|connection| insert(connection, source, entry, outcome, record, now))
+        self.lightly(|connection| insert(connection, source, entry, outcome, record, now))?;
+        self.unflushed.store(true, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Makes sure that all that was written is on disk.
@@ -239,6 +241,11 @@ impl Ledger {
         Ok(())
     }
 
+    #[cfg(test)]
+    pub(crate) fn is_flushed(&self) -> bool {
+        !self.unflushed.load(Ordering::Relaxed)
+    }
+
     /// Writes without waiting for the disk.
     fn lightly(
         &self,
@@ -249,7 +256,6 @@ impl Ledger {
             |connection: &Connection, level| connection.pragma_update(None, "synchronous", level);
         synchronous(&connection, "NORMAL").map_err(write)?;
         let changed = change(&mut connection);
-        self.unflushed.store(true, Ordering::Relaxed);
         synchronous(&connection, "FULL").map_err(write)?;
         changed.map_err(write)
     }
@@ -348,7 +354,7 @@ impl Ledger {
         moved_to: Option<&str>,
         now: DateTime<Utc>,
     ) -> Result<(), LedgerError> {
-        self.lightly(|connection| {
+        let change = |connection: &mut Connection| {
             let transaction = connection.transaction()?;
             if moved_to.is_some() {
                 transaction.execute(
@@ -362,7 +368,13 @@ impl Ledger {
                 (source, location.as_str(), now.timestamp_millis(), moved_to),
             )?;
             transaction.commit()
-        })
+        };
+        match moved_to {
+            // That a file is gone, the next listing tells again.
+            None => self.lightly(change),
+            // Where it was moved to, nothing would.
+            Some(_) => change(&mut self.lock()).map_err(write),
+        }
     }
 
     /// The text of the reason file of a file that is to be set aside.

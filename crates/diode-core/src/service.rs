@@ -189,7 +189,7 @@ impl Service {
             while !self.stop.is_cancelled() {
                 let next = Instant::now() + self.schedule.pass_every;
                 self.tell_what_we_are_at(Some(self.schedule.pass_every));
-                self.round_with_news().await;
+                self.round_and_ping().await;
                 tokio::select! {
                     () = sleep_until(next) => {}
                     () = self.stop.cancelled() => {}
@@ -218,13 +218,10 @@ impl Service {
         });
     }
 
-    /// A round, and a sign of life at once where it changed anything.
-    async fn round_with_news(&mut self) {
-        let before = self.heart.state.get();
-        let reports = self.round().await;
-        let is_news =
-            reports.iter().any(PassReport::is_eventful) || self.heart.state.get() != before;
-        if is_news && !self.stop.is_cancelled() {
+    /// A round, and a sign of life that tells the state after it.
+    async fn round_and_ping(&mut self) {
+        self.round().await;
+        if !self.stop.is_cancelled() {
             self.heart.ping().await;
         }
     }

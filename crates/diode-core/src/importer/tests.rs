@@ -224,17 +224,31 @@ impl Queue for FakeQueue {
     }
 }
 
-/// A folder whose removals and moves fail while told to.
+/// A folder whose removals and moves fail while told to, and that lets nothing leave before the
+/// ledger is on disk.
 #[derive(Debug)]
 struct StubbornSource {
     inner: LocalSource,
+    ledger: Mutex<Option<Arc<Ledger>>>,
     diary: Diary,
     stuck: Mutex<bool>,
     read_only: Mutex<bool>,
 }
 
 impl StubbornSource {
+    fn new(folder: &Path, diary: &Diary) -> Arc<Self> {
+        Arc::new(Self {
+            inner: LocalSource::new(folder, None).unwrap(),
+            ledger: Mutex::default(),
+            diary: Arc::clone(diary),
+            stuck: Mutex::new(false),
+            read_only: Mutex::new(false),
+        })
+    }
+
     fn act(&self, action: &'static str, entry: &Entry) -> Result<(), SourceError> {
+        let ledger = self.ledger.lock().unwrap().clone().unwrap();
+        assert!(ledger.is_flushed(), "{action} before the ledger is on disk");
         let read_only = *self.read_only.lock().unwrap();
         if read_only {
             let refused = format!("refuse to {action} {}", entry.location);
@@ -334,12 +348,7 @@ impl Bench {
                 ready: Mutex::default(),
                 messages: Mutex::default(),
             }),
-            source: Arc::new(StubbornSource {
-                inner: LocalSource::new(folder.path(), None).unwrap(),
-                diary: Arc::clone(&diary),
-                stuck: Mutex::new(false),
-                read_only: Mutex::new(false),
-            }),
+            source: StubbornSource::new(folder.path(), &diary),
             folder,
             diary,
             now: Arc::new(Mutex::new(Utc::now())),
@@ -356,6 +365,7 @@ impl Bench {
         let clock: Clock = Arc::new(move || *now.lock().unwrap());
         let platform: Arc<dyn Platform> = Arc::clone(&self.platform) as _;
         let ledger = Arc::new(Ledger::open(self.state.path()).unwrap());
+        *self.source.ledger.lock().unwrap() = Some(Arc::clone(&ledger));
         let works = OpenWorks::new(
             Arc::clone(&platform),
             Arc::clone(&ledger),
@@ -756,12 +766,7 @@ async fn killed_while_deleting_nothing_is_sent_again_and_nothing_stays_hidden() 
     let hidden = bench.folder.path().join(".diode-import-held-0-a.json");
     std::fs::rename(&path, &hidden).unwrap();
     bench.diary();
-    bench.source = Arc::new(StubbornSource {
-        inner: LocalSource::new(bench.folder.path(), None).unwrap(),
-        diary: Arc::clone(&bench.diary),
-        stuck: Mutex::new(false),
-        read_only: Mutex::new(false),
-    });
+    bench.source = StubbornSource::new(bench.folder.path(), &bench.diary);
     bench.pass().await;
     assert_eq!(bench.diary(), ["remove a.json"]);
     assert!(!exists(&path) && !exists(&hidden));

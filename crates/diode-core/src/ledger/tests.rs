@@ -259,8 +259,8 @@ fn light_writes_are_seen_at_once_and_no_others_become_light() {
     assert_eq!(only(&other).entry, file);
     ledger.left("s", &file.location, None, at(2)).unwrap();
     assert_eq!(synchronous(&ledger), 2, "full");
-    assert!(ledger.unflushed.load(Ordering::Relaxed));
+    assert!(!ledger.is_flushed());
     ledger.flush().unwrap();
-    assert!(!ledger.unflushed.load(Ordering::Relaxed));
+    assert!(ledger.is_flushed());
     assert!(other.known("s").unwrap().is_empty());
 }
