@@ -22,8 +22,8 @@ use super::{Clock, Company, Importer, Parts, Rules};
 use crate::report::{Interruption, PassReport};
 use crate::works::OpenWorks;
 use crate::{
-    AfterImport, Applicants, Connectors, Ledger, Outcome, Policy, StateKey, ValidationMode,
-    ValidationRules,
+    AfterImport, Applicants, Connectors, History, Ledger, Outcome, Policy, StateKey,
+    ValidationMode, ValidationRules,
 };
 
 /// Everything that was done to platform, queue and source, in order.
@@ -879,6 +879,22 @@ async fn retention_counts_from_the_decision_and_spares_what_is_not_ours() {
         &bench.folder.path().join("rejected/c.json.reason.json")
     ));
     assert!(exists(&foreign) && exists(&stray));
+}
+
+#[tokio::test]
+async fn history_is_forgotten_90_days_after_the_file_is_gone() {
+    let bench = Bench::new();
+    bench.put("a.json", &envelope("c", &[identity("a")]), 60);
+    let remembered = || {
+        let history = History::open(bench.state.path()).unwrap();
+        history.entries(10).unwrap().len()
+    };
+    bench.pass().await;
+    for (later, expect) in [(TimeDelta::days(89), 1), (TimeDelta::days(2), 0)] {
+        bench.later(later);
+        bench.pass().await;
+        assert_eq!(remembered(), expect, "{later}");
+    }
 }
 
 #[tokio::test]

@@ -257,6 +257,7 @@ fn light_writes_are_seen_at_once_and_no_others_become_light() {
     assert_eq!(synchronous(&ledger), 2, "full");
     let other = Ledger::open(&folder.path().join("state")).unwrap();
     assert_eq!(only(&other).entry, file);
+    assert!(!other.is_flushed(), "who wrote it may have been killed");
     ledger.left("s", &file.location, None, at(2)).unwrap();
     assert_eq!(synchronous(&ledger), 2, "full");
     assert!(!ledger.is_flushed());

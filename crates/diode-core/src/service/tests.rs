@@ -693,6 +693,24 @@ async fn a_sign_of_life_says_when_we_ran_and_will_run() {
 }
 
 #[tokio::test]
+async fn the_state_is_told_after_every_pass_though_nothing_was_there() {
+    let bench = Bench::new(AfterImport::Delete);
+    let mut service = bench.service().await;
+    let working = service.run();
+    let enough = async {
+        while bench.platform.infos.lock().unwrap().len() < 3 {
+            tokio::task::yield_now().await;
+        }
+        bench.stop.cancel();
+    };
+    let (both, never) = (
+        async { tokio::join!(working, enough) },
+        Duration::from_secs(20),
+    );
+    tokio::time::timeout(never, both).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_connector_that_was_deleted_comes_back_with_its_state() {
     let bench = with_kept_files().await;
     let mut service = bench.service().await;
