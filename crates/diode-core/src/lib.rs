@@ -5,6 +5,8 @@ mod check;
 mod claim;
 mod connectors;
 mod delivery;
+#[cfg(test)]
+mod doubles;
 mod envelope;
 mod examine;
 mod importer;

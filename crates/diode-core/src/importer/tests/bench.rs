@@ -1,0 +1,438 @@
+//! A folder, a ledger, a platform and a queue that fail on demand, and what was done to them.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+
+use async_trait::async_trait;
+use bundle_source::{Entry, LocalSource, ReadError, Removal, Source, SourceError};
+use bytes::Bytes;
+use chrono::{DateTime, TimeDelta, Utc};
+use opencti_client::{
+    Account, ApiError, Applicant, BundlePush, Delivery, DeliveryError, DeliveryErrorKind, DraftId,
+    Drafts, ErrorClass, Expectations, PendingFile, Ping, Platform, PlatformVersion, Queue,
+    QueueDetails, Refused, Registered, Registration, S3Connection, Shipment, WorkEnd, WorkId,
+    WorkProgress,
+};
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use super::super::{Clock, Importer, Parts, Rules};
+use crate::doubles::{in_progress, one_for_each, registered, route};
+use crate::report::PassReport;
+use crate::works::OpenWorks;
+use crate::{AfterImport, Applicants, Connectors, Ledger, Policy, StateKey, ValidationRules};
+
+/// Everything that was done to platform, queue and source, in order.
+pub(super) type Diary = Arc<Mutex<Vec<String>>>;
+
+pub(super) struct FakePlatform {
+    pub(super) diary: Diary,
+    /// Calls, as the diary has them, that fail, with the class and how often.
+    pub(super) faults: Mutex<HashMap<String, (ErrorClass, usize)>>,
+    pub(super) uploads: Mutex<Vec<PendingFile>>,
+}
+
+impl FakePlatform {
+    pub(super) fn note(&self, call: String) -> Result<(), ApiError> {
+        let mut faults = self.faults.lock().unwrap();
+        if let Some((class, left)) = faults.get_mut(&call)
+            && *left > 0
+        {
+            *left -= 1;
+            return Err(ApiError::new("call", *class, "made to fail"));
+        }
+        self.diary.lock().unwrap().push(call);
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Platform for FakePlatform {
+    async fn version(&self) -> Result<Option<PlatformVersion>, ApiError> {
+        Ok(None)
+    }
+
+    async fn register_connector(&self, connector: &Registration) -> Result<Registered, ApiError> {
+        self.note(format!("register {}", connector.id))?;
+        Ok(registered(&connector.id, None))
+    }
+
+    async fn platform_storage(&self, _: &Registration) -> Result<Option<S3Connection>, ApiError> {
+        Ok(None)
+    }
+
+    async fn ping_connector(&self, ping: &Ping<'_>) -> Result<Option<String>, ApiError> {
+        Ok(Some(ping.state.to_owned()))
+    }
+
+    async fn add_work(&self, connector_id: &str, name: &str) -> Result<WorkId, ApiError> {
+        self.note(format!("work {connector_id}"))?;
+        Ok(WorkId(format!("work of {connector_id}: {name}")))
+    }
+
+    async fn add_expectations(&self, _: &WorkId, count: i32) -> Result<(), ApiError> {
+        self.note(format!("expect {count}"))
+    }
+
+    async fn report_expectation(&self, _: &WorkId, error: Option<&str>) -> Result<(), ApiError> {
+        self.note(format!("report {}", error.unwrap_or("ok")))
+    }
+
+    async fn finish_work(&self, _: &WorkId, _: &str, end: WorkEnd) -> Result<(), ApiError> {
+        self.note(format!("finish {end:?}"))
+    }
+
+    async fn add_draft(&self, _: &str) -> Result<DraftId, ApiError> {
+        self.note("draft".into())?;
+        Ok(DraftId("draft".into()))
+    }
+
+    async fn add_draft_context(&self, _: &WorkId, _: &DraftId) -> Result<(), ApiError> {
+        self.note("draft context".into())
+    }
+
+    async fn upload_pending(&self, file: &PendingFile) -> Result<(), ApiError> {
+        self.note("upload".into())?;
+        self.uploads.lock().unwrap().push(file.clone());
+        Ok(())
+    }
+
+    async fn push_bundle(&self, _: BundlePush<'_>) -> Result<(), ApiError> {
+        unreachable!("the queue is another one")
+    }
+
+    async fn work(&self, _: &WorkId) -> Result<Option<WorkProgress>, ApiError> {
+        Ok(Some(in_progress()))
+    }
+
+    async fn is_work_alive(&self, _: &WorkId) -> Result<Option<bool>, ApiError> {
+        Ok(None)
+    }
+
+    async fn queue_details(&self, _: &str) -> Result<Option<QueueDetails>, ApiError> {
+        Ok(None)
+    }
+
+    async fn me(&self) -> Result<Account, ApiError> {
+        unreachable!("nobody asks for it")
+    }
+
+    async fn applicant(&self, _: &str) -> Result<Applicant, ApiError> {
+        unreachable!("nobody asks for it")
+    }
+}
+
+/// What a fake queue does with the next shipment instead of delivering it.
+pub(super) enum QueueFault {
+    Fail(DeliveryErrorKind, usize),
+    Refuse(usize),
+}
+
+pub(super) struct FakeQueue {
+    pub(super) diary: Diary,
+    pub(super) faults: Mutex<Vec<QueueFault>>,
+    pub(super) ready: Mutex<Option<DeliveryErrorKind>>,
+    pub(super) messages: Mutex<Vec<Value>>,
+}
+
+pub(super) fn failure(kind: DeliveryErrorKind, confirmed: usize) -> DeliveryError {
+    DeliveryError {
+        kind,
+        confirmed,
+        doubtful: 0,
+        message: "made to fail".into(),
+        source: None,
+    }
+}
+
+#[async_trait]
+impl Queue for FakeQueue {
+    async fn prepare(&self) -> Result<(), DeliveryError> {
+        self.ready
+            .lock()
+            .unwrap()
+            .map_or(Ok(()), |kind| Err(failure(kind, 0)))
+    }
+
+    fn drafts(&self) -> Drafts {
+        Drafts::Carried
+    }
+
+    fn expectations(&self, parts: &dyn opencti_client::Parts, confirmed: usize) -> Expectations {
+        one_for_each(parts, confirmed)
+    }
+
+    async fn deliver(
+        &self,
+        shipment: &Shipment<'_>,
+        _: &CancellationToken,
+    ) -> Result<Delivery, DeliveryError> {
+        let count = shipment.parts.count();
+        let mut delivery = Delivery {
+            confirmed: count,
+            doubtful: 0,
+            refused: Vec::new(),
+        };
+        match self.faults.lock().unwrap().pop() {
+            Some(QueueFault::Fail(kind, confirmed)) => return Err(failure(kind, confirmed)),
+            Some(QueueFault::Refuse(index)) => {
+                delivery.confirmed -= 1;
+                delivery.refused.push(Refused {
+                    index,
+                    reason: "too large".into(),
+                });
+            }
+            None => {}
+        }
+        self.diary.lock().unwrap().push(format!(
+            "publish {} {}",
+            shipment.connector_id, delivery.confirmed
+        ));
+        for index in 0..count {
+            let mut part = Vec::new();
+            shipment.parts.write(index, &mut part);
+            self.messages.lock().unwrap().push(json!({
+                "routing_key": shipment.route.routing_key,
+                "applicant_id": shipment.header.applicant_id,
+                "draft_id": shipment.header.draft_id.as_ref().map(|draft| &draft.0),
+                "bundle": serde_json::from_slice::<Value>(&part).unwrap(),
+            }));
+        }
+        Ok(delivery)
+    }
+}
+
+/// A folder whose removals and moves fail while told to, and that lets nothing leave before the
+/// ledger is on disk.
+#[derive(Debug)]
+pub(super) struct StubbornSource {
+    pub(super) inner: LocalSource,
+    pub(super) ledger: Mutex<Option<Arc<Ledger>>>,
+    pub(super) diary: Diary,
+    pub(super) stuck: Mutex<bool>,
+    pub(super) read_only: Mutex<bool>,
+}
+
+impl StubbornSource {
+    pub(super) fn new(folder: &Path, diary: &Diary) -> Arc<Self> {
+        Arc::new(Self {
+            inner: LocalSource::new(folder, None).unwrap(),
+            ledger: Mutex::default(),
+            diary: Arc::clone(diary),
+            stuck: Mutex::new(false),
+            read_only: Mutex::new(false),
+        })
+    }
+
+    pub(super) fn act(&self, action: &'static str, entry: &Entry) -> Result<(), SourceError> {
+        let ledger = self.ledger.lock().unwrap().clone().unwrap();
+        assert!(ledger.is_flushed(), "{action} before the ledger is on disk");
+        let read_only = *self.read_only.lock().unwrap();
+        if read_only {
+            let refused = format!("refuse to {action} {}", entry.location);
+            self.diary.lock().unwrap().push(refused);
+        }
+        if read_only || *self.stuck.lock().unwrap() {
+            return Err(SourceError {
+                action,
+                place: entry.location.to_string(),
+                transient: !read_only,
+                read_only,
+                source: "made to fail".into(),
+            });
+        }
+        self.diary
+            .lock()
+            .unwrap()
+            .push(format!("{action} {}", entry.location));
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Source for StubbornSource {
+    fn name(&self) -> &str {
+        self.inner.name()
+    }
+
+    async fn list(&self) -> Result<Vec<Entry>, SourceError> {
+        self.inner.list().await
+    }
+
+    async fn read(&self, entry: &Entry, limit: u64) -> Result<Bytes, ReadError> {
+        self.inner.read(entry, limit).await
+    }
+
+    async fn remove(&self, entry: &Entry) -> Result<Removal, SourceError> {
+        self.act("remove", entry)?;
+        self.inner.remove(entry).await
+    }
+
+    async fn set_aside(&self, entry: &Entry, reason: &[u8]) -> Result<Option<String>, SourceError> {
+        self.act("set aside", entry)?;
+        self.inner.set_aside(entry, reason).await
+    }
+
+    async fn discard(&self, set_aside: &str) -> Result<(), SourceError> {
+        self.inner.discard(set_aside).await
+    }
+}
+
+pub(super) fn own() -> Registration {
+    Registration {
+        id: "own".into(),
+        name: "Diode".into(),
+        connector_type: opencti_client::ConnectorType::ExternalImport,
+        scope: Vec::new(),
+    }
+}
+
+/// A folder, a state folder, and what the importer of a test stands on.
+pub(super) struct Bench {
+    pub(super) folder: tempfile::TempDir,
+    pub(super) state: tempfile::TempDir,
+    pub(super) diary: Diary,
+    pub(super) platform: Arc<FakePlatform>,
+    pub(super) queue: Arc<FakeQueue>,
+    pub(super) source: Arc<StubbornSource>,
+    pub(super) now: Arc<Mutex<DateTime<Utc>>>,
+    pub(super) stop: CancellationToken,
+    pub(super) after_import: AfterImport,
+    pub(super) version: Option<PlatformVersion>,
+    pub(super) validation: ValidationRules,
+}
+
+impl Bench {
+    pub(super) fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let diary = Diary::default();
+        Self {
+            state: tempfile::tempdir().unwrap(),
+            platform: Arc::new(FakePlatform {
+                diary: Arc::clone(&diary),
+                faults: Mutex::default(),
+                uploads: Mutex::default(),
+            }),
+            queue: Arc::new(FakeQueue {
+                diary: Arc::clone(&diary),
+                faults: Mutex::default(),
+                ready: Mutex::default(),
+                messages: Mutex::default(),
+            }),
+            source: StubbornSource::new(folder.path(), &diary),
+            folder,
+            diary,
+            now: Arc::new(Mutex::new(Utc::now())),
+            stop: CancellationToken::new(),
+            after_import: AfterImport::Delete,
+            version: None,
+            validation: ValidationRules::default(),
+        }
+    }
+
+    /// An importer as a newly started program has it.
+    pub(super) fn importer(&self) -> Importer {
+        let now = Arc::clone(&self.now);
+        let clock: Clock = Arc::new(move || *now.lock().unwrap());
+        let platform: Arc<dyn Platform> = Arc::clone(&self.platform) as _;
+        let ledger = Arc::new(Ledger::open(self.state.path()).unwrap());
+        *self.source.ledger.lock().unwrap() = Some(Arc::clone(&ledger));
+        let works = OpenWorks::new(
+            Arc::clone(&platform),
+            Arc::clone(&ledger),
+            Arc::clone(&clock),
+        );
+        Importer::new(
+            Parts {
+                source: Arc::clone(&self.source) as _,
+                state_key: StateKey::Directory,
+                connectors: Arc::new(Connectors::new(Arc::clone(&platform), &own(), route("own"))),
+                works: Arc::new(works),
+                platform,
+                queue: Arc::clone(&self.queue) as _,
+                ledger,
+                clock,
+                stop: self.stop.clone(),
+            },
+            Rules {
+                policy: Policy {
+                    after_import: self.after_import,
+                    retention: Some(Duration::from_hours(7 * 24)),
+                    settle: Duration::from_secs(5),
+                },
+                limits: stix_bundle::Limits::default(),
+                profile: stix_bundle::Profile::opencti(),
+                applicants: Applicants::new([("there".to_owned(), "here".to_owned())].into()),
+                validation: self.validation,
+            },
+            self.version,
+        )
+    }
+
+    pub(super) async fn pass(&self) -> PassReport {
+        self.importer().pass(None).await
+    }
+
+    /// Writes a file that is `age` seconds old.
+    pub(super) fn put(&self, name: &str, content: &str, age: u64) -> PathBuf {
+        let path = self.folder.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        let time = SystemTime::now() - Duration::from_secs(age);
+        std::fs::File::options()
+            .write(true)
+            .open(&path)
+            .unwrap()
+            .set_modified(time)
+            .unwrap();
+        path
+    }
+
+    pub(super) fn diary(&self) -> Vec<String> {
+        std::mem::take(&mut *self.diary.lock().unwrap())
+    }
+
+    pub(super) fn fail(&self, call: &str, class: ErrorClass, times: usize) {
+        let mut faults = self.platform.faults.lock().unwrap();
+        faults.insert(call.to_owned(), (class, times));
+    }
+
+    pub(super) fn queue_fault(&self, fault: QueueFault) {
+        self.queue.faults.lock().unwrap().push(fault);
+    }
+
+    pub(super) fn published(&self) -> Vec<String> {
+        let mut diary = self.diary();
+        diary.retain(|line| line.starts_with("publish"));
+        diary
+    }
+
+    pub(super) fn reason(&self, name: &str) -> Value {
+        let path = self.folder.path().join("rejected").join(name);
+        serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+    }
+
+    pub(super) fn later(&self, time: TimeDelta) {
+        *self.now.lock().unwrap() += time;
+    }
+}
+
+pub(super) fn identity(name: &str) -> Value {
+    json!({"type": "identity", "id": format!("identity--{name}"), "name": name})
+}
+
+pub(super) fn envelope(connector: &str, objects: &[Value]) -> String {
+    json!({
+        "bundle_type": "DIRECTORY_BUNDLE",
+        "applicant_id": "there",
+        "connector": {"id": connector, "name": "Feed", "type": "EXTERNAL_IMPORT", "scope": "x"},
+        "bundle": {"type": "bundle", "id": "bundle--1", "objects": objects},
+        "update": false,
+    })
+    .to_string()
+}
+
+pub(super) fn exists(path: &Path) -> bool {
+    path.symlink_metadata().is_ok()
+}

@@ -1,0 +1,350 @@
+//! A platform that counts as the real one does, and workers that throw away what is late.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use async_trait::async_trait;
+use chrono::{DateTime, TimeDelta, Utc};
+use opencti_client::{
+    Account, ApiError, Applicant, BundlePush, ConnectorType, DraftId, ErrorClass, PendingFile,
+    Ping, Platform, PlatformVersion, QueueDetails, Registered, Registration, S3Connection, WorkEnd,
+    WorkId, WorkProgress, WorkStatus,
+};
+
+use super::super::{Occasion, OpenWorks, Room, Share, Shortfall, Upcoming, Works, WorksError};
+use crate::Ledger;
+
+pub(super) const CONNECTOR: &str = "c";
+
+/// A work as the platform has it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Counted {
+    pub(super) expected: i64,
+    pub(super) processed: i64,
+    pub(super) complete: bool,
+    pub(super) deleted: bool,
+    pub(super) errors: Vec<String>,
+    pub(super) messages: Vec<String>,
+}
+
+impl Counted {
+    pub(super) fn complete_if(&mut self, condition: bool) {
+        self.complete |= condition;
+    }
+}
+
+/// Which call fails, and whether the platform does all the same what it was asked.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fault {
+    pub(super) call: usize,
+    pub(super) done: bool,
+}
+
+#[derive(Default)]
+pub(super) struct World {
+    pub(super) works: Vec<Counted>,
+    /// The works that queued messages belong to.
+    pub(super) queue: VecDeque<usize>,
+    /// Messages that workers threw away.
+    pub(super) lost: usize,
+    pub(super) calls: Vec<String>,
+    pub(super) fault: Option<Fault>,
+    /// Whether our token may not read works.
+    pub(super) blind: bool,
+    /// Whether workers process all that is queued just before a work hears of more.
+    pub(super) quick: bool,
+}
+
+impl World {
+    pub(super) fn index(work: &WorkId) -> usize {
+        work.0.strip_prefix("work-").unwrap().parse().unwrap()
+    }
+
+    pub(super) fn work(&mut self, work: &WorkId) -> &mut Counted {
+        &mut self.works[Self::index(work)]
+    }
+
+    /// Lets the workers process so many messages. They throw away what belongs to a work that is
+    /// complete, or deleted.
+    pub(super) fn process(&mut self, messages: usize) {
+        for _ in 0..messages {
+            let Some(index) = self.queue.pop_front() else {
+                return;
+            };
+            let work = &mut self.works[index];
+            if work.complete || work.deleted {
+                self.lost += 1;
+                continue;
+            }
+            work.processed += 1;
+            work.complete_if(work.processed == work.expected);
+        }
+    }
+
+    /// Carries out a call, unless it is the one to fail.
+    pub(super) fn call<T>(
+        &mut self,
+        name: String,
+        effect: impl FnOnce(&mut Self) -> T,
+    ) -> Result<T, ApiError> {
+        let fault = self.fault.filter(|fault| fault.call == self.calls.len());
+        self.calls.push(name);
+        if fault.is_some_and(|fault| !fault.done) {
+            return Err(transient());
+        }
+        let result = effect(self);
+        fault.map_or(Ok(result), |_| Err(transient()))
+    }
+
+    pub(super) fn readable(&self) -> Result<(), ApiError> {
+        if self.blind {
+            return Err(ApiError::new("work", ErrorClass::Forbidden, "made to fail"));
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn transient() -> ApiError {
+    ApiError::new("call", ErrorClass::Transient, "made to fail")
+}
+
+#[derive(Default)]
+pub(super) struct Counting(pub(super) Mutex<World>);
+
+impl Counting {
+    pub(super) fn world(&self) -> MutexGuard<'_, World> {
+        self.0.lock().unwrap()
+    }
+}
+
+#[async_trait]
+impl Platform for Counting {
+    async fn version(&self) -> Result<Option<PlatformVersion>, ApiError> {
+        unreachable!("works do not ask for it")
+    }
+
+    async fn register_connector(&self, _: &Registration) -> Result<Registered, ApiError> {
+        unreachable!("works do not register")
+    }
+
+    async fn ping_connector(&self, _: &Ping<'_>) -> Result<Option<String>, ApiError> {
+        unreachable!("works do not ping")
+    }
+
+    async fn platform_storage(&self, _: &Registration) -> Result<Option<S3Connection>, ApiError> {
+        unreachable!("works do not ask for it")
+    }
+
+    async fn add_work(&self, _: &str, name: &str) -> Result<WorkId, ApiError> {
+        self.world().call(format!("open {name}"), |world| {
+            world.works.push(Counted::default());
+            WorkId(format!("work-{}", world.works.len() - 1))
+        })
+    }
+
+    async fn add_expectations(&self, work: &WorkId, count: i32) -> Result<(), ApiError> {
+        self.world().call(format!("expect {count}"), |world| {
+            if world.quick {
+                world.process(usize::MAX);
+            }
+            world.work(work).expected += i64::from(count);
+        })
+    }
+
+    async fn report_expectation(&self, work: &WorkId, error: Option<&str>) -> Result<(), ApiError> {
+        self.world().call("report".into(), |world| {
+            let work = world.work(work);
+            work.processed += 1;
+            work.errors.extend(error.map(str::to_owned));
+            work.complete_if(work.processed == work.expected);
+        })
+    }
+
+    async fn finish_work(&self, work: &WorkId, text: &str, _: WorkEnd) -> Result<(), ApiError> {
+        self.world().call("finish".into(), |world| {
+            let work = world.work(work);
+            work.messages.push(text.to_owned());
+            work.complete_if(work.processed >= work.expected);
+        })
+    }
+
+    async fn add_draft(&self, _: &str) -> Result<DraftId, ApiError> {
+        unreachable!("works make no drafts")
+    }
+
+    async fn add_draft_context(&self, _: &WorkId, _: &DraftId) -> Result<(), ApiError> {
+        unreachable!("works make no drafts")
+    }
+
+    async fn upload_pending(&self, _: &PendingFile) -> Result<(), ApiError> {
+        unreachable!("works upload nothing")
+    }
+
+    async fn push_bundle(&self, _: BundlePush<'_>) -> Result<(), ApiError> {
+        unreachable!("works send nothing")
+    }
+
+    async fn work(&self, work: &WorkId) -> Result<Option<WorkProgress>, ApiError> {
+        let mut world = self.world();
+        world.readable()?;
+        world.call("look".into(), |world| {
+            let work = world.work(work);
+            (!work.deleted).then_some(WorkProgress {
+                status: if work.complete {
+                    WorkStatus::Complete
+                } else {
+                    WorkStatus::Progress
+                },
+                expected: work.expected,
+                processed: work.processed,
+            })
+        })
+    }
+
+    async fn is_work_alive(&self, work: &WorkId) -> Result<Option<bool>, ApiError> {
+        let mut world = self.world();
+        world.readable()?;
+        world.call("alive".into(), |world| {
+            let work = world.work(work);
+            Some(!work.deleted && !work.complete)
+        })
+    }
+
+    async fn queue_details(&self, _: &str) -> Result<Option<QueueDetails>, ApiError> {
+        let mut world = self.world();
+        world.readable()?;
+        world.call("queue".into(), |world| {
+            Some(QueueDetails {
+                messages: u64::try_from(world.queue.len()).unwrap(),
+                bytes: 0,
+            })
+        })
+    }
+
+    async fn me(&self) -> Result<Account, ApiError> {
+        unreachable!("works do not ask for it")
+    }
+
+    async fn applicant(&self, _: &str) -> Result<Applicant, ApiError> {
+        unreachable!("works do not ask for it")
+    }
+}
+
+/// A platform, a ledger, a clock, and works as a newly started program has them.
+pub(super) struct Bench {
+    pub(super) platform: Arc<Counting>,
+    pub(super) state: tempfile::TempDir,
+    pub(super) now: Arc<Mutex<DateTime<Utc>>>,
+    pub(super) works: OpenWorks,
+}
+
+impl Bench {
+    pub(super) fn new() -> Self {
+        let platform = Arc::new(Counting::default());
+        let state = tempfile::tempdir().unwrap();
+        let now = Arc::new(Mutex::new(
+            DateTime::from_timestamp(1_767_225_600, 0).unwrap(),
+        ));
+        let works = works(&platform, &state, &now);
+        Self {
+            platform,
+            state,
+            now,
+            works,
+        }
+    }
+
+    /// What a kill and a new start do.
+    pub(super) fn restart(&mut self) {
+        self.works = works(&self.platform, &self.state, &self.now);
+    }
+
+    pub(super) fn later(&self, seconds: i64) {
+        *self.now.lock().unwrap() += TimeDelta::seconds(seconds);
+    }
+
+    pub(super) fn world(&self) -> MutexGuard<'_, World> {
+        self.platform.world()
+    }
+
+    pub(super) async fn begin(&self, messages: usize) -> Result<Share, WorksError> {
+        self.begin_in(Room::Shared, messages, 0).await
+    }
+
+    pub(super) async fn begin_in(
+        &self,
+        room: Room,
+        messages: usize,
+        added_by_workers: usize,
+    ) -> Result<Share, WorksError> {
+        let connector = Registration {
+            id: CONNECTOR.into(),
+            name: "Feed".into(),
+            connector_type: ConnectorType::ExternalImport,
+            scope: Vec::new(),
+        };
+        let file = Upcoming {
+            connector: &connector,
+            modified: DateTime::from_timestamp(1_767_225_600, 0).unwrap(),
+            messages,
+            added_by_workers,
+            room,
+        };
+        self.works.begin(&file).await
+    }
+
+    /// Puts messages into the queue.
+    pub(super) fn queue(&self, share: &Share, messages: usize) {
+        let index = World::index(&share.work);
+        self.world()
+            .queue
+            .extend(std::iter::repeat_n(index, messages));
+    }
+
+    /// Sends a file of so many messages. Returns the work that counts them.
+    pub(super) async fn send(&self, messages: usize) -> usize {
+        let share = self.begin(messages).await.unwrap();
+        self.queue(&share, messages);
+        self.works
+            .sent(&share, &Shortfall::default())
+            .await
+            .unwrap();
+        World::index(&share.work)
+    }
+
+    /// Lets the workers process so many messages.
+    pub(super) fn process(&self, messages: usize) {
+        self.world().process(messages);
+    }
+
+    pub(super) async fn settle(&self, occasion: Occasion) {
+        self.works.settle(occasion).await;
+    }
+
+    pub(super) fn counts(&self, index: usize) -> (i64, i64, bool) {
+        let world = self.world();
+        let work = &world.works[index];
+        (work.expected, work.processed, work.complete)
+    }
+
+    pub(super) fn opened(&self) -> usize {
+        self.world().works.len()
+    }
+
+    pub(super) fn calls(&self) -> Vec<String> {
+        std::mem::take(&mut self.world().calls)
+    }
+}
+
+pub(super) fn works(
+    platform: &Arc<Counting>,
+    state: &tempfile::TempDir,
+    now: &Arc<Mutex<DateTime<Utc>>>,
+) -> OpenWorks {
+    let now = Arc::clone(now);
+    OpenWorks::new(
+        Arc::clone(platform) as _,
+        Arc::new(Ledger::open(state.path()).unwrap()),
+        Arc::new(move || *now.lock().unwrap()),
+    )
+}
