@@ -156,10 +156,10 @@ pub struct SetAside {
 
 /// The ledger of one program.
 ///
-/// What [`record`](Ledger::record) writes, and [`left`](Ledger::left) of a deleted file, outlives a killed process when
-/// their call returns, and a power failure after the next [`flush`](Ledger::flush): so thousands of
-/// small files do not cost thousands of waits for the disk. Every other write is on disk, with all
-/// that was written before it, when its call returns.
+/// What [`record`](Ledger::record) writes, and [`left`](Ledger::left) of a deleted file, outlives a
+/// killed process when the call returns, and a power failure after the next
+/// [`flush`](Ledger::flush): so thousands of small files do not cost thousands of waits for the
+/// disk. Every other write is on disk, with all that was written before it, when its call returns.
 #[derive(Debug)]
 pub struct Ledger {
     folder: PathBuf,
