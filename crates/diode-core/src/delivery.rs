@@ -1,4 +1,4 @@
-//! Delivering one import: register, open a work, publish. Doing, in the order that loses nothing.
+//! Delivering imports: register, open a work, publish. Doing, in the order that loses nothing.
 
 mod parts;
 mod workbench;
@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use opencti_client::{
-    ApiError, Delivery, DeliveryError, DeliveryErrorKind, DraftId, ErrorClass, MessageHeader,
-    Platform, PlatformVersion, Queue, Registration, Route, Shipment, WorkId,
+    ApiError, Cargo, Delivery, DeliveryError, DeliveryErrorKind, DraftId, ErrorClass, Expectations,
+    MessageHeader, Platform, PlatformVersion, Queue, Registration, Route, Shipment, WorkId,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -31,15 +31,32 @@ pub(crate) struct Courier {
     pub(crate) stop: CancellationToken,
 }
 
+/// An import that is to be delivered.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Consignment<'a> {
+    pub(crate) import: &'a Import<'a>,
+    pub(crate) applicant: &'a Applicant,
+    /// The file's time.
+    pub(crate) modified: DateTime<Utc>,
+}
+
+/// What became of imports that were to be delivered together.
+#[derive(Debug, Default)]
+pub(crate) struct Delivered {
+    /// Those that were delivered: the first so many, in their order.
+    pub(crate) files: Vec<Arrived>,
+    /// Why the others were not.
+    pub(crate) rest: Option<Undelivered>,
+}
+
 /// An import that was delivered.
 #[derive(Debug)]
-pub(crate) struct Delivered {
-    pub(crate) way: Way,
+pub(crate) struct Arrived {
     pub(crate) share: Share,
     pub(crate) delivery: Delivery,
 }
 
-/// An import that was not.
+/// Why an import was not.
 #[derive(Debug)]
 pub(crate) enum Undelivered {
     /// It can never be: the file is to be set aside.
@@ -77,22 +94,37 @@ impl Courier {
             .way(validation, self.version, self.queue.drafts())
     }
 
-    /// Delivers an import. On success every message is confirmed or listed as refused; on failure
-    /// the expectations of what was surely not sent are given back.
-    pub(crate) async fn deliver(
+    /// Delivers imports of one connector in their order, by the same way; a draft or the workbench
+    /// takes one at a time. Every message of those that were delivered is confirmed or listed as
+    /// refused; for the others the expectations of what was surely not sent are given back.
+    pub(crate) async fn deliver(&self, way: Way, files: &[Consignment<'_>]) -> Delivered {
+        let mut arrived = Vec::with_capacity(files.len());
+        let rest = self.try_to_deliver(way, files, &mut arrived).await.err();
+        Delivered {
+            files: arrived,
+            rest,
+        }
+    }
+
+    async fn try_to_deliver(
         &self,
         way: Way,
-        import: &Import<'_>,
-        applicant: &Applicant,
-        modified: DateTime<Utc>,
-    ) -> Result<Delivered, Undelivered> {
+        files: &[Consignment<'_>],
+        arrived: &mut Vec<Arrived>,
+    ) -> Result<(), Undelivered> {
+        let Some(first) = files.first() else {
+            return Ok(());
+        };
         if way == Way::Workbench {
-            return self.put_into_workbench(import, modified).await;
+            for file in files {
+                arrived.push(self.put_into_workbench(file).await?);
+            }
+            return Ok(());
         }
         self.prepare().await?;
-        let connector = &import.envelope.connector;
+        let connector = &first.import.envelope.connector;
         let route = self.route(connector).await?;
-        match self.attempt(way, import, applicant, modified, &route).await {
+        match self.attempt(way, files, &route, arrived).await {
             Err(Undelivered::Trouble(Trouble::Queue(error)))
                 if error.kind == DeliveryErrorKind::Unroutable =>
             {
@@ -102,7 +134,8 @@ impl Courier {
                     "the connector's queue is missing on the broker; registering it again"
                 );
                 let route = self.connectors.route_anew(connector).await?;
-                self.attempt(way, import, applicant, modified, &route).await
+                let rest = files.get(arrived.len()..).unwrap_or_default();
+                self.attempt(way, rest, &route, arrived).await
             }
             result => result,
         }
@@ -112,16 +145,21 @@ impl Courier {
     async fn attempt(
         &self,
         way: Way,
-        import: &Import<'_>,
-        applicant: &Applicant,
-        modified: DateTime<Utc>,
+        files: &[Consignment<'_>],
         route: &Route,
-    ) -> Result<Delivered, Undelivered> {
-        let parts = SplitParts::of(import);
-        let expected = self.queue.expectations(&parts, 0);
-        let file = Upcoming {
-            connector: &import.envelope.connector,
-            modified,
+        arrived: &mut Vec<Arrived>,
+    ) -> Result<(), Undelivered> {
+        let Some(first) = files.first() else {
+            return Ok(());
+        };
+        let parts: Vec<SplitParts<'_>> = files
+            .iter()
+            .map(|file| SplitParts::of(file.import))
+            .collect();
+        let expected = self.expected_of(&parts);
+        let upcoming = Upcoming {
+            connector: &first.import.envelope.connector,
+            modified: first.modified,
             messages: expected.told,
             added_by_workers: expected.added_by_workers,
             room: match way {
@@ -129,20 +167,47 @@ impl Courier {
                 Way::Draft => Room::Alone,
             },
         };
-        let share = self.begin(&file).await?;
-        match self.send(way, import, applicant, route, &share.work).await {
-            Ok(delivery) => Ok(Delivered {
-                way,
-                share,
-                delivery,
-            }),
+        let share = self.begin(&upcoming).await?;
+        let outcomes = match self.send(way, files, &parts, route, &share.work).await {
+            Ok(outcomes) => outcomes,
             Err(undelivered) => {
-                let unsent = self.queue.expectations(&parts, undelivered.confirmed());
-                let unsent = unsent.told.saturating_sub(undelivered.doubtful());
-                self.give_back(&share, unsent, &undelivered).await;
-                Err(undelivered)
+                self.give_back(&share, expected.told, &undelivered).await;
+                return Err(undelivered);
+            }
+        };
+        let mut unsent = 0;
+        let mut failed = None;
+        for (outcome, parts) in outcomes.into_iter().zip(&parts) {
+            match outcome {
+                Ok(delivery) if failed.is_none() => arrived.push(Arrived {
+                    share: share.clone(),
+                    delivery,
+                }),
+                // It goes again, behind the one that failed.
+                Ok(_) => {}
+                Err(error) => {
+                    let open = self.queue.expectations(parts, error.confirmed);
+                    unsent += open.told.saturating_sub(error.doubtful);
+                    failed.get_or_insert(error);
+                }
             }
         }
+        let Some(error) = failed else {
+            return Ok(());
+        };
+        let undelivered = error.into();
+        self.give_back(&share, unsent, &undelivered).await;
+        Err(undelivered)
+    }
+
+    fn expected_of(&self, parts: &[SplitParts<'_>]) -> Expectations {
+        parts
+            .iter()
+            .map(|parts| self.queue.expectations(parts, 0))
+            .fold(Expectations::default(), |sum, file| Expectations {
+                told: sum.told + file.told,
+                added_by_workers: sum.added_by_workers + file.added_by_workers,
+            })
     }
 
     async fn prepare(&self) -> Result<(), Trouble> {
@@ -191,36 +256,35 @@ impl Courier {
     async fn send(
         &self,
         way: Way,
-        import: &Import<'_>,
-        applicant: &Applicant,
+        files: &[Consignment<'_>],
+        parts: &[SplitParts<'_>],
         route: &Route,
         work: &WorkId,
-    ) -> Result<Delivery, Undelivered> {
-        let connector = &import.envelope.connector;
-        let header = MessageHeader {
-            applicant_id: applicant.target().map(str::to_owned),
-            update: import.envelope.update,
-            draft_id: self.draft(way, work).await?,
-            work_id: work.clone(),
+    ) -> Result<Vec<Result<Delivery, DeliveryError>>, Undelivered> {
+        let draft_id = self.draft(way, work).await?;
+        let headers: Vec<MessageHeader> = files
+            .iter()
+            .map(|file| MessageHeader {
+                applicant_id: file.applicant.target().map(str::to_owned),
+                update: file.import.envelope.update,
+                draft_id: draft_id.clone(),
+                work_id: work.clone(),
+            })
+            .collect();
+        let cargoes: Vec<Cargo<'_>> = headers
+            .iter()
+            .zip(parts)
+            .map(|(header, parts)| Cargo { header, parts })
+            .collect();
+        let Some(connector) = files.first().map(|file| &file.import.envelope.connector) else {
+            return Ok(Vec::new());
         };
-        let parts = SplitParts::of(import);
-        Ok(self.ship(connector, route, &header, &parts).await?)
-    }
-
-    async fn ship(
-        &self,
-        connector: &Registration,
-        route: &Route,
-        header: &MessageHeader,
-        parts: &SplitParts<'_>,
-    ) -> Result<Delivery, DeliveryError> {
         let shipment = Shipment {
             connector_id: &connector.id,
             route,
-            header,
-            parts,
+            files: &cargoes,
         };
-        self.queue.deliver(&shipment, &self.stop).await
+        Ok(self.queue.deliver(&shipment, &self.stop).await)
     }
 
     async fn draft(&self, way: Way, work: &WorkId) -> Result<Option<DraftId>, Undelivered> {
@@ -248,22 +312,6 @@ impl Courier {
 }
 
 impl Undelivered {
-    /// How many parts were confirmed before.
-    fn confirmed(&self) -> usize {
-        match self {
-            Self::Trouble(Trouble::Queue(error)) => error.confirmed,
-            _ => 0,
-        }
-    }
-
-    /// How many more of what was told may have arrived: it was in flight when a connection broke.
-    fn doubtful(&self) -> usize {
-        match self {
-            Self::Trouble(Trouble::Queue(error)) => error.doubtful,
-            _ => 0,
-        }
-    }
-
     fn why(&self) -> String {
         match self {
             Self::Refused(refusal) => refusal.message.clone(),

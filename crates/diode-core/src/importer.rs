@@ -1,6 +1,8 @@
 //! A pass over a source: each file read, judged, delivered, recorded and cleaned up, in that order.
 
 mod aside;
+mod batch;
+mod convoy;
 pub(crate) mod file;
 mod inherit;
 mod leaving;
@@ -11,6 +13,7 @@ mod waits;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bundle_source::{Entry, Location, Source};
 use chrono::{DateTime, Utc};
@@ -35,6 +38,9 @@ use crate::{Applicants, Code, Ledger, LedgerError, Outcome};
 
 /// How much of files is in memory at most, where nothing else is said.
 const MAX_IN_FLIGHT_BYTES: u64 = 64 << 20;
+
+/// How long a file that is read waits for the next ones to be read, to be delivered with them.
+const GATHERING: Duration = Duration::from_millis(50);
 
 /// Tells the time. The program's one clock is handed in by the binary.
 pub type Clock = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
@@ -96,6 +102,7 @@ pub struct Importer {
     courier: Courier,
     rules: Rules,
     max_in_flight_bytes: u64,
+    gathering: Duration,
     company: Company,
     removing: Permission,
     setting_aside: Permission,
@@ -146,6 +153,7 @@ impl Importer {
             courier,
             rules,
             max_in_flight_bytes: MAX_IN_FLIGHT_BYTES,
+            gathering: GATHERING,
             company: Company::Ours,
             removing: Permission::default(),
             setting_aside: Permission::default(),
@@ -268,32 +276,40 @@ impl Importer {
         course.report.done = kept(&listing, &known);
         let steps = plan(listing, &known, &self.rules.policy, (self.clock)());
         let mut ahead = self.read_ahead(&steps);
-        let mut steps = steps.into_iter();
+        let mut steps = steps.into_iter().peekable();
         while course.report.interruption.is_none() {
             if self.stop.is_cancelled() {
                 course.report.interruption = Some(Interruption::Stopped);
                 break;
             }
             let Some(step) = steps.next() else { break };
-            self.take(step, &known, &mut ahead, course).await?;
+            match step {
+                Step::Examine(entry) => {
+                    let batch = self.gather(entry, &mut steps, &known, &mut ahead).await;
+                    self.import(&batch, course).await?;
+                }
+                Step::Remove(entry) => {
+                    if self.remove(&entry).await? {
+                        course.report.removed += 1;
+                        course.report.done.push(entry.modified);
+                    }
+                }
+                Step::SetAside(entry) => self.set_aside_as_recorded(&entry).await?,
+            }
             if course.leaving.is_due((self.clock)()) {
                 self.let_leave(course).await?;
             }
         }
         self.let_leave(course).await?;
-        course.report.leave_untried(steps);
+        let untried: Vec<Step> = steps.collect();
+        let to_read = untried.iter().filter_map(Step::to_read);
+        course.report.leave_untried(to_read);
         self.discard_expired(&mut course.report).await?;
         self.forget_old()
     }
 
     fn read_ahead(&self, steps: &[Step]) -> ReadAhead {
-        let to_read: VecDeque<Entry> = steps
-            .iter()
-            .filter_map(|step| match step {
-                Step::Examine(entry) => Some(entry.clone()),
-                Step::Remove(_) | Step::SetAside(_) => None,
-            })
-            .collect();
+        let to_read: VecDeque<Entry> = steps.iter().filter_map(Step::to_read).cloned().collect();
         let reach = ReadReach {
             largest_file: self.rules.limits.max_bytes,
             memory: self.max_in_flight_bytes,
@@ -317,32 +333,6 @@ impl Importer {
         let listed: HashSet<Location> =
             listing.iter().map(|entry| entry.location.clone()).collect();
         Ok(self.ledger.seen(self.source.name(), &listed)?)
-    }
-
-    async fn take(
-        &mut self,
-        step: Step,
-        known: &HashMap<Location, Known>,
-        ahead: &mut ReadAhead,
-        course: &mut Course,
-    ) -> Result<(), Fatal> {
-        match step {
-            Step::Examine(entry) => {
-                let row = known.get(&entry.location);
-                let read = ahead.read(&entry).await;
-                if let Some(file) = self.import(&entry, row, read, course).await? {
-                    course.report.add(&file);
-                }
-            }
-            Step::Remove(entry) => {
-                if self.remove(&entry).await? {
-                    course.report.removed += 1;
-                    course.report.done.push(entry.modified);
-                }
-            }
-            Step::SetAside(entry) => self.set_aside_as_recorded(&entry).await?,
-        }
-        Ok(())
     }
 }
 

@@ -42,6 +42,16 @@ pub enum Step {
     SetAside(Entry),
 }
 
+impl Step {
+    /// The file, where it is to be read.
+    pub(crate) fn to_read(&self) -> Option<&Entry> {
+        match self {
+            Self::Examine(entry) => Some(entry),
+            Self::Remove(_) | Self::SetAside(_) => None,
+        }
+    }
+}
+
 /// The steps for a listing, in its order.
 ///
 /// Which files are new is decided by the ledger alone, never by comparing times: a file that

@@ -6,12 +6,21 @@ use std::sync::Arc;
 use bundle_source::{Entry, ReadError, Source, SourceError};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::Clock;
+use crate::examine::fingerprint;
 
 /// How many files are read at the same time at most, however small they are.
 const MOST_AT_ONCE: usize = 8;
+
+/// How many files that nobody has asked for yet are read, or being read, at most.
+const MOST_AHEAD: usize = 256;
+
+/// Above this size, taking a fingerprint would hold up whatever else is to be done.
+const LONG_TO_DIGEST: usize = 256 << 10;
 
 /// How much is read before it is needed.
 #[derive(Clone, Copy, Debug)]
@@ -27,9 +36,17 @@ pub(crate) struct Reach {
 #[derive(Debug)]
 pub(crate) struct Read {
     /// What reading it came to.
-    pub(crate) content: Result<Bytes, ReadError>,
+    pub(crate) content: Result<Content, ReadError>,
     /// When it was still the file that was listed.
     pub(crate) at: DateTime<Utc>,
+}
+
+/// What is in a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Content {
+    pub(crate) bytes: Bytes,
+    /// SHA-256 of the bytes, in hexadecimal.
+    pub(crate) fingerprint: String,
 }
 
 /// Files of a source, read in order. What was read and not asked for is dropped with this.
@@ -41,12 +58,15 @@ pub(crate) struct ReadAhead {
     entries: VecDeque<Entry>,
     /// What is being read, or was, in order.
     reads: VecDeque<Pending>,
+    turns: Arc<Semaphore>,
 }
 
 struct Pending {
     entry: Entry,
     size: u64,
     task: AbortOnDropHandle<Read>,
+    /// What the task came to, once it was waited for.
+    read: Option<Read>,
 }
 
 impl ReadAhead {
@@ -63,25 +83,49 @@ impl ReadAhead {
             reach,
             entries,
             reads: VecDeque::new(),
+            turns: Arc::new(Semaphore::new(MOST_AT_ONCE)),
         }
     }
 
     /// The content of `entry`, which is the next that was not asked for yet; any other is read only
-    /// now. The file that was asked for before counts as done with; others are begun to be read only
-    /// here, so that this one, while it is imported, is part of the memory that is counted.
-    pub(crate) async fn read(&mut self, entry: &Entry) -> Read {
-        self.start_reads();
+    /// now. Of files that were asked for before, so many bytes are still in use; others are begun to
+    /// be read only here, so that those in use are part of the memory that is counted.
+    pub(crate) async fn read(&mut self, entry: &Entry, in_use: u64) -> Read {
+        self.start_reads(in_use);
         let is_next = |pending: &mut Pending| pending.entry == *entry;
-        let Some(Pending { task, .. }) = self.reads.pop_front_if(is_next) else {
+        let Some(Pending { task, read, .. }) = self.reads.pop_front_if(is_next) else {
             return self.read_now(entry.clone()).await;
         };
-        task.await.unwrap_or_else(|error| self.broken_off(error))
+        match read {
+            Some(read) => read,
+            None => task.await.unwrap_or_else(|error| self.broken_off(error)),
+        }
     }
 
-    fn start_reads(&mut self) {
+    /// Whether `entry` is the next that was not asked for yet, and is read by then.
+    pub(crate) async fn is_read_by(&mut self, entry: &Entry, deadline: Instant) -> bool {
+        let Some(next) = self.reads.front_mut().filter(|next| next.entry == *entry) else {
+            return false;
+        };
+        if next.read.is_none() {
+            match timeout_at(deadline, &mut next.task).await {
+                Ok(Ok(read)) => next.read = Some(read),
+                // A reading that broke off: whoever asks for it reads it anew.
+                Ok(Err(_)) => {
+                    self.reads.pop_front();
+                    return false;
+                }
+                Err(_) => return false,
+            }
+        }
+        true
+    }
+
+    fn start_reads(&mut self, in_use: u64) {
         while let Some(entry) = self.entries.front() {
             let size = self.size_in_memory(entry);
-            let in_memory = self.reads.iter().map(|read| read.size).sum();
+            let ahead: u64 = self.reads.iter().map(|read| read.size).sum();
+            let in_memory = in_use.saturating_add(ahead);
             if !may_start(self.reads.len(), in_memory, size, self.reach.memory) {
                 break;
             }
@@ -89,18 +133,28 @@ impl ReadAhead {
                 break;
             };
             let task = AbortOnDropHandle::new(tokio::spawn(self.read_now(entry.clone())));
-            self.reads.push_back(Pending { entry, size, task });
+            self.reads.push_back(Pending {
+                entry,
+                size,
+                task,
+                read: None,
+            });
         }
     }
 
     fn read_now(&self, entry: Entry) -> impl Future<Output = Read> + Send + 'static {
         let source = Arc::clone(&self.source);
         let clock = Arc::clone(&self.clock);
+        let turns = Arc::clone(&self.turns);
         let largest_file = self.reach.largest_file;
         async move {
+            let _turn = turns.acquire().await;
             // Before, not after: what is written once it was read is not what was read.
             let at = clock();
-            let content = source.read(&entry, largest_file).await;
+            let content = match source.read(&entry, largest_file).await {
+                Ok(bytes) => Ok(digested(bytes).await),
+                Err(error) => Err(error),
+            };
             Read { content, at }
         }
     }
@@ -129,10 +183,21 @@ impl ReadAhead {
     }
 }
 
+async fn digested(bytes: Bytes) -> Content {
+    if bytes.len() > LONG_TO_DIGEST {
+        let copy = bytes.clone();
+        if let Ok(fingerprint) = tokio::task::spawn_blocking(move || fingerprint(&copy)).await {
+            return Content { bytes, fingerprint };
+        }
+    }
+    let fingerprint = fingerprint(&bytes);
+    Content { bytes, fingerprint }
+}
+
 /// Whether a file of `size` bytes may be read beside `others` reads, with `in_memory` bytes there.
 fn may_start(others: usize, in_memory: u64, size: u64, memory: u64) -> bool {
     let is_alone = others == 0 && in_memory == 0;
-    is_alone || (others < MOST_AT_ONCE && in_memory.saturating_add(size) <= memory)
+    is_alone || (others < MOST_AHEAD && in_memory.saturating_add(size) <= memory)
 }
 
 #[cfg(test)]
@@ -161,8 +226,8 @@ mod tests {
         check(1, 60, 41, false);
         check(1, 101, 0, false);
         check(1, 60, u64::MAX, false);
-        check(MOST_AT_ONCE - 1, 0, 1, true);
-        check(MOST_AT_ONCE, 0, 0, false);
+        check(MOST_AHEAD - 1, 0, 1, true);
+        check(MOST_AHEAD, 0, 0, false);
     }
 
     /// Files whose reading ends when it is permitted.
@@ -245,7 +310,8 @@ mod tests {
     }
 
     async fn read(reader: &mut ReadAhead, file: (&str, u64)) -> Bytes {
-        reader.read(&entry(file.0, file.1)).await.content.unwrap()
+        let read = reader.read(&entry(file.0, file.1), 0).await;
+        read.content.unwrap().bytes
     }
 
     #[tokio::test]
@@ -284,13 +350,53 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_is_in_use_is_part_of_the_memory() {
+        let gates = Arc::new(Gates::default());
+        let mut reader = reader(&gates, &[("a", 30), ("b", 30), ("c", 20), ("d", 20)]);
+        gates.gate("a").notify_one();
+        reader.read(&entry("a", 30), 0).await.content.unwrap();
+        assert_eq!(gates.begun().await, ["a", "b", "c", "d"]);
+        let mut reader = self::reader(&gates, &[("e", 30), ("f", 30), ("g", 20)]);
+        gates.gate("e").notify_one();
+        reader.read(&entry("e", 30), 40).await.content.unwrap();
+        assert_eq!(gates.begun().await.split_off(4), ["e", "f"]);
+    }
+
+    #[tokio::test]
+    async fn it_can_be_seen_whether_the_next_is_read() {
+        let gates = Arc::new(Gates::default());
+        let mut reader = reader(&gates, &[("a", 1), ("b", 1), ("c", 1)]);
+        gates.gate("a").notify_one();
+        read(&mut reader, ("a", 1)).await;
+        let soon = Instant::now() + std::time::Duration::from_millis(10);
+        assert!(!reader.is_read_by(&entry("b", 1), soon).await);
+        gates.gate("b").notify_one();
+        let later = Instant::now() + std::time::Duration::from_mins(1);
+        assert!(!reader.is_read_by(&entry("c", 1), later).await, "b is next");
+        assert!(reader.is_read_by(&entry("b", 1), later).await);
+        assert!(reader.is_read_by(&entry("b", 1), soon).await, "still");
+        assert_eq!(read(&mut reader, ("b", 1)).await, "b");
+    }
+
+    #[tokio::test]
+    async fn only_some_are_read_at_the_same_time() {
+        let gates = Arc::new(Gates::default());
+        let names: Vec<String> = (10..30).map(|number| number.to_string()).collect();
+        let files: Vec<(&str, u64)> = names.iter().map(|name| (name.as_str(), 1)).collect();
+        let mut reader = reader(&gates, &files);
+        gates.gate("10").notify_one();
+        read(&mut reader, ("10", 1)).await;
+        assert_eq!(gates.begun().await.len(), MOST_AT_ONCE + 1);
+    }
+
+    #[tokio::test]
     async fn a_file_that_is_too_large_takes_no_room() {
         let gates = Arc::new(Gates::default());
         let mut reader = reader(&gates, &[("a", 100), ("b", 1_001)]);
         gates.gate("a").notify_one();
         assert_eq!(read(&mut reader, ("a", 100)).await, "a");
         assert_eq!(gates.begun().await, ["a", "b"]);
-        let refused = reader.read(&entry("b", 1_001)).await;
+        let refused = reader.read(&entry("b", 1_001), 0).await;
         assert!(matches!(refused.content, Err(ReadError::TooLarge { .. })));
     }
 

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use bundle_source::Entry;
 use chrono::{DateTime, Utc};
 
 use crate::examine::LeftOut;
-use crate::plan::Step;
 use crate::state::watermark;
 use crate::{Code, Outcome, Way};
 
@@ -131,13 +131,11 @@ impl PassReport {
         }
     }
 
-    /// Counts in what the pass did not get to.
-    pub(crate) fn leave_untried(&mut self, steps: impl Iterator<Item = Step>) {
-        for step in steps {
-            if let Step::Examine(entry) = step {
-                self.untried += 1;
-                self.waiting.push(entry.modified);
-            }
+    /// Counts in files that the pass did not get to.
+    pub(crate) fn leave_untried<'a>(&mut self, files: impl IntoIterator<Item = &'a Entry>) {
+        for file in files {
+            self.untried += 1;
+            self.waiting.push(file.modified);
         }
     }
 

@@ -29,8 +29,8 @@ pub use platform::{
     S3Connection, UnknownConnectorType, WorkEnd, WorkId,
 };
 pub use queue::{
-    BrokerAddress, Delivery, DeliveryError, DeliveryErrorKind, Drafts, Expectations, MessageHeader,
-    Parts, Queue, Refused, Route, Shipment,
+    BrokerAddress, Cargo, Delivery, DeliveryError, DeliveryErrorKind, Drafts, Expectations,
+    MessageHeader, Parts, Queue, Refused, Route, Shipment,
 };
 pub use secret::Secret;
 pub use tls::{Identity, Pem, TlsError, TlsOptions, Trust};

@@ -1,6 +1,7 @@
 //! The queue that the platform's workers read, as a trait, and the values that pass.
 
 use std::error::Error;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
@@ -86,19 +87,26 @@ pub enum Drafts {
     NotCarried,
 }
 
-/// One file's worth of messages.
+/// Files of one source connector that are handed over together.
 pub struct Shipment<'a> {
     /// The source connector's id.
     pub connector_id: &'a str,
     /// The source connector's route.
     pub route: &'a Route,
+    /// The files, in the order in which they are sent.
+    pub files: &'a [Cargo<'a>],
+}
+
+/// One file's worth of messages.
+#[derive(Clone, Copy)]
+pub struct Cargo<'a> {
     /// What the messages share.
     pub header: &'a MessageHeader,
     /// What they carry.
     pub parts: &'a dyn Parts,
 }
 
-/// What became of a shipment that was handed over to the end. Every part not listed in `refused`
+/// What became of a file that was handed over to the end. Every part not listed in `refused`
 /// was confirmed by the broker and reached a queue.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Delivery {
@@ -120,7 +128,7 @@ pub struct Refused {
     pub reason: String,
 }
 
-/// Why a shipment was not handed over to the end.
+/// Why a file was not handed over to the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DeliveryErrorKind {
     /// We were asked to stop; the messages in flight were waited for.
@@ -136,8 +144,8 @@ pub enum DeliveryErrorKind {
     Contract,
 }
 
-/// A shipment that was not handed over to the end.
-#[derive(Debug, thiserror::Error)]
+/// A file that was not handed over to the end.
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("{message} ({confirmed} messages confirmed)")]
 pub struct DeliveryError {
     /// Why.
@@ -150,7 +158,7 @@ pub struct DeliveryError {
     pub message: String,
     /// The cause.
     #[source]
-    pub source: Option<Box<dyn Error + Send + Sync>>,
+    pub source: Option<Arc<dyn Error + Send + Sync>>,
 }
 
 /// A way to the platform's workers.
@@ -171,17 +179,17 @@ pub trait Queue: Send + Sync {
     /// refusal is reported.
     fn expectations(&self, parts: &dyn Parts, confirmed: usize) -> Expectations;
 
-    /// Delivers all parts of a shipment, in order, and returns when each is confirmed or refused.
+    /// Delivers all parts of all files of a shipment, in order, and returns when each is confirmed
+    /// or refused: what became of every file, in their order.
     ///
-    /// Several parts may be in flight at a time. After an error, any of the unconfirmed ones may
-    /// have been delivered all the same. When `stop` is cancelled, nothing
+    /// Many parts may be in flight at a time, of several files. After an error, any of the
+    /// unconfirmed ones may have been delivered all the same. Files keep their order among
+    /// themselves: every file behind one that failed counts as failed, even if all of its messages
+    /// were confirmed, so that it is sent again after that one. When `stop` is cancelled, nothing
     /// more is sent and what is in flight is waited for.
-    ///
-    /// # Errors
-    /// [`DeliveryError`]; it counts what was confirmed.
     async fn deliver(
         &self,
         shipment: &Shipment<'_>,
         stop: &CancellationToken,
-    ) -> Result<Delivery, DeliveryError>;
+    ) -> Vec<Result<Delivery, DeliveryError>>;
 }

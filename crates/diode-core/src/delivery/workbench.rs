@@ -1,12 +1,10 @@
 //! Putting an import into the platform's workbench, as one file that a person validates there.
 
 use bytes::Bytes;
-use chrono::{DateTime, Utc};
 use opencti_client::{Delivery, PendingFile, WorkId};
 
 use super::parts::SplitParts;
-use super::{Courier, Delivered, Undelivered, no_validation};
-use crate::Way;
+use super::{Arrived, Consignment, Courier, Undelivered, no_validation};
 use crate::examine::{Import, fingerprint};
 use crate::works::{Room, Upcoming};
 
@@ -18,9 +16,11 @@ impl Courier {
     /// a work to expect.
     pub(super) async fn put_into_workbench(
         &self,
-        import: &Import<'_>,
-        modified: DateTime<Utc>,
-    ) -> Result<Delivered, Undelivered> {
+        consignment: &Consignment<'_>,
+    ) -> Result<Arrived, Undelivered> {
+        let Consignment {
+            import, modified, ..
+        } = *consignment;
         let connector = &import.envelope.connector;
         self.route(connector).await?;
         let file = Upcoming {
@@ -33,8 +33,7 @@ impl Courier {
         let share = self.begin(&file).await?;
         let file = pending(import, &share.work);
         match self.platform.upload_pending(&file).await {
-            Ok(()) => Ok(Delivered {
-                way: Way::Workbench,
+            Ok(()) => Ok(Arrived {
                 share,
                 delivery: Delivery::default(),
             }),

@@ -1,20 +1,19 @@
-//! One file: read, judge, deliver, record, clean up.
+//! One file: read, judged, recorded, cleaned up.
 
 use bundle_source::{Entry, ReadError};
-use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use opencti_client::Refused;
+use opencti_client::{Delivery, Refused};
 
+use super::batch::Loaded;
+use super::convoy::{Convoys, Passenger};
 use super::{Company, Course, Importer, log};
-use crate::delivery::{Delivered, Undelivered};
-use crate::examine::{Examined, Import, LeftOut, examine, fingerprint, left_out};
+use crate::examine::{Examined, Import, LeftOut, examine, left_out};
 use crate::ledger::{Known, Record};
 use crate::plan::{AfterImport, must_wait};
-use crate::read_ahead::Read;
+use crate::read_ahead::Content;
 use crate::refusal::{Finding, FindingLevel, Reason, Refusal};
 use crate::report::FileReport;
-use crate::trouble::{Fatal, chain};
-use crate::works::Shortfall;
+use crate::trouble::{Fatal, Trouble, chain};
 use crate::{Applicant, Code, Outcome, Way};
 
 /// What a log line has beyond the report.
@@ -28,8 +27,9 @@ pub(crate) struct Details<'a> {
 }
 
 /// A file on its way through a pass.
-struct Case<'a> {
-    entry: &'a Entry,
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Case<'a> {
+    pub(super) entry: &'a Entry,
     /// What was known of the file's location before.
     row: Option<&'a Known>,
     /// When it was read.
@@ -38,209 +38,173 @@ struct Case<'a> {
 }
 
 impl Importer {
-    /// Imports a file, or sees why not. `None` where there is nothing to tell: it has gone, or is
-    /// one we know.
+    /// Imports files that were read, or sees why not.
     pub(super) async fn import(
         &mut self,
-        entry: &Entry,
-        row: Option<&Known>,
-        read: Read,
+        batch: &[Loaded<'_>],
         course: &mut Course,
-    ) -> Result<Option<FileReport>, Fatal> {
+    ) -> Result<(), Fatal> {
+        let mut convoys = Convoys::default();
+        for file in batch {
+            self.judge(file, &mut convoys, course).await?;
+        }
+        for convoy in convoys {
+            self.send(&convoy, course).await?;
+        }
+        Ok(())
+    }
+
+    /// Judges a file by its content: what can be sent joins a convoy.
+    async fn judge<'a>(
+        &self,
+        file: &'a Loaded<'_>,
+        convoys: &mut Convoys<'a>,
+        course: &mut Course,
+    ) -> Result<(), Fatal> {
         let case = Case {
-            entry,
-            row,
-            read_at: read.at,
+            entry: &file.entry,
+            row: file.row,
+            read_at: file.read.at,
             fingerprint: None,
         };
-        let bytes = match read.content {
-            Ok(bytes) => bytes,
-            Err(error) => return self.unread(&case, error).await,
+        let content = match &file.read.content {
+            Ok(content) => content,
+            Err(error) => return self.unread(&case, error, course).await,
         };
-        let fingerprint = fingerprint(&bytes);
-        if let Some(row) = same_content(row, &fingerprint) {
-            self.recognise(entry, row).await?;
-            return Ok(None);
+        if let Some(row) = same_content(case.row, &content.fingerprint) {
+            return self.recognise(case.entry, row).await;
         }
-        let row = match row {
+        let row = match case.row {
             Some(row) if row.outcome != Outcome::Waiting => {
                 // Another file has taken the name: what became of the old one stays as history.
-                self.left(entry, None)?;
+                self.left(case.entry, None)?;
                 None
             }
             row => row,
         };
         let case = Case {
-            entry,
             row,
-            read_at: read.at,
-            fingerprint: Some(&fingerprint),
+            fingerprint: Some(&content.fingerprint),
+            ..case
         };
-        self.judge(&case, &bytes, &fingerprint, course)
-            .await
-            .map(Some)
-    }
-
-    async fn unread(&self, case: &Case<'_>, error: ReadError) -> Result<Option<FileReport>, Fatal> {
-        match error {
-            ReadError::Gone { .. } => Ok(None),
-            ReadError::TooLarge { .. } => {
-                let refusal = Refusal::new(Code::TooLarge, error.to_string());
-                self.refuse(case, refusal, &Details::default())
-                    .await
-                    .map(Some)
-            }
-            ReadError::Changed { .. } | ReadError::Failed(_) => self
-                .wait(case, Code::Unreadable, chain(&error), &Details::default())
-                .map(Some),
-        }
-    }
-
-    async fn judge(
-        &mut self,
-        case: &Case<'_>,
-        bytes: &Bytes,
-        fingerprint: &str,
-        course: &mut Course,
-    ) -> Result<FileReport, Fatal> {
+        let Content { bytes, fingerprint } = content;
         match examine(bytes, fingerprint, &self.rules.limits, &self.rules.profile) {
-            Examined::Foreign(what) => self.ignore(case, what),
-            Examined::Refused(refusal) => self.refuse(case, refusal, &Details::default()).await,
-            Examined::Ready(import) => self.send(case, &import, course).await,
-        }
-    }
-
-    async fn send(
-        &mut self,
-        case: &Case<'_>,
-        import: &Import<'_>,
-        course: &mut Course,
-    ) -> Result<FileReport, Fatal> {
-        let connector = import.envelope.connector.clone();
-        let applicant_id = import.envelope.applicant_id.clone();
-        let applicant = self.rules.applicants.map(applicant_id.as_deref());
-        let details = Details {
-            connector: Some(&connector.name),
-            connector_id: Some(&connector.id),
-            applicant_id: applicant_id.as_deref(),
-            ..Details::default()
-        };
-        if let Some(trouble) = course.held.get(&connector.id) {
-            let message = format!(
-                "an earlier file of this connector waits: {}",
-                chain(trouble)
-            );
-            return self.wait(case, trouble.code(), message, &details);
-        }
-        let way = match self.courier.way(import.envelope.validation) {
-            Ok(way) => way,
-            Err(why) => return self.wait(case, Code::ValidationUnavailable, why, &details),
-        };
-        if let Some(why) = course.closed.get(&way) {
-            return self.wait(case, Code::ValidationUnavailable, why.clone(), &details);
-        }
-        match self
-            .courier
-            .deliver(way, import, &applicant, case.entry.modified)
-            .await
-        {
-            Ok(delivered) => {
-                course.failures = 0;
-                self.delivered(case, import, &delivered, &applicant, &details, course)
+            Examined::Foreign(what) => self.ignore(&case, what, course),
+            Examined::Refused(refusal) => {
+                self.refuse(&case, refusal, &Details::default(), course)
                     .await
             }
-            Err(Undelivered::Refused(refusal)) => self.refuse(case, refusal, &details).await,
-            Err(Undelivered::Unavailable(message)) => {
-                course.closed.insert(way, message.clone());
-                self.wait(case, Code::ValidationUnavailable, message, &details)
-            }
-            Err(Undelivered::Fatal(fatal)) => Err(fatal),
-            Err(Undelivered::Trouble(trouble)) => {
-                let (code, message) = (trouble.code(), chain(&trouble));
-                course.hold(&connector.id, trouble);
-                self.wait(case, code, message, &details)
-            }
+            Examined::Ready(import) => self.line_up(case, import, convoys, course),
         }
     }
 
-    /// Every message is confirmed: from here on nothing may send them again.
-    async fn delivered(
+    async fn unread(
         &self,
         case: &Case<'_>,
-        import: &Import<'_>,
-        delivered: &Delivered,
-        applicant: &Applicant,
-        details: &Details<'_>,
+        error: &ReadError,
         course: &mut Course,
-    ) -> Result<FileReport, Fatal> {
-        let refusal = broken_objects(import, &delivered.delivery.refused);
+    ) -> Result<(), Fatal> {
+        let details = Details::default();
+        match error {
+            ReadError::Gone { .. } => Ok(()),
+            ReadError::TooLarge { .. } => {
+                let refusal = Refusal::new(Code::TooLarge, error.to_string());
+                self.refuse(case, refusal, &details, course).await
+            }
+            ReadError::Changed { .. } | ReadError::Failed(_) => {
+                self.wait(case, Code::Unreadable, chain(error), &details, course)
+            }
+        }
+    }
+
+    /// Lets an import join the convoy it can go with, unless it has to wait.
+    fn line_up<'a>(
+        &self,
+        case: Case<'a>,
+        import: Box<Import<'a>>,
+        convoys: &mut Convoys<'a>,
+        course: &mut Course,
+    ) -> Result<(), Fatal> {
+        let applicant_id = import.envelope.applicant_id.as_deref();
+        let applicant = self.rules.applicants.map(applicant_id);
+        let way = self.courier.way(import.envelope.validation);
+        let passenger = Passenger {
+            case,
+            applicant,
+            import,
+        };
+        let details = passenger.details();
+        if let Some(trouble) = course.held.get(passenger.connector_id()) {
+            let (code, message) = (trouble.code(), behind(trouble));
+            return self.wait(&case, code, message, &details, course);
+        }
+        match way {
+            Ok(way) => {
+                convoys.board(way, passenger);
+                Ok(())
+            }
+            Err(why) => self.wait(&case, Code::ValidationUnavailable, why, &details, course),
+        }
+    }
+
+    /// Every message is confirmed: from here on nothing may send them again. Returns why objects
+    /// of it were not sent that should have been.
+    pub(super) fn note_delivery(
+        &self,
+        passenger: &Passenger<'_>,
+        way: Way,
+        work: &str,
+        delivery: &Delivery,
+    ) -> Result<(FileReport, Option<Refusal>), Fatal> {
+        let Passenger { case, import, .. } = passenger;
+        let refusal = broken_objects(import, &delivery.refused);
         let outcome = if refusal.is_some() {
             Outcome::Partial
         } else {
             Outcome::Imported
         };
-        let mut not_sent = match (delivered.way, &refusal) {
+        let mut not_sent = match (way, &refusal) {
             // The bundle went as it is.
             (Way::Workbench, None) => Vec::new(),
             _ => left_out(import.split.not_sent()),
         };
-        if !delivered.delivery.refused.is_empty() {
+        if !delivery.refused.is_empty() {
             not_sent.push(LeftOut {
                 code: REFUSED_BY_BROKER,
                 object_type: None,
-                count: delivered.delivery.refused.len(),
+                count: delivery.refused.len(),
             });
         }
         let mut file = report(case, outcome, refusal.as_ref());
-        file.way = delivered.way;
-        file.messages = delivered.delivery.confirmed;
+        file.way = way;
+        file.messages = delivery.confirmed;
         file.not_sent = not_sent;
-        file.unmapped = unmapped(applicant);
+        file.unmapped = unmapped(&passenger.applicant);
         let details = Details {
-            work: Some(&delivered.share.work.0),
-            connector: details.connector,
-            connector_id: details.connector_id,
-            applicant_id: details.applicant_id,
-            moved_to: None,
+            work: Some(work),
+            ..passenger.details()
         };
         self.record(case, &file, refusal.as_ref(), &details)?;
-        self.account(case, delivered, refusal.as_ref()).await;
-        self.clean_up(case, &file, details, course).await?;
-        Ok(file)
+        Ok((file, refusal))
     }
 
-    /// The messages are delivered whether or not the work can be told so.
-    async fn account(&self, case: &Case<'_>, delivered: &Delivered, refusal: Option<&Refusal>) {
-        let shortfall = Shortfall {
-            refused: delivered.delivery.refused.len(),
-            doubtful: delivered.delivery.doubtful,
-            errors: errors(case.entry.location.as_str(), refusal),
-        };
-        let share = &delivered.share;
-        if let Err(error) = self.courier.works.sent(share, &shortfall).await {
-            tracing::warn!(
-                work = %share.work,
-                error = chain(&error),
-                "cannot tell the platform what was not sent"
-            );
-        }
-    }
-
-    async fn clean_up(
+    pub(super) async fn clean_up(
         &self,
         case: &Case<'_>,
         file: &FileReport,
         details: Details<'_>,
         course: &mut Course,
     ) -> Result<(), Fatal> {
+        course.leaving.recorded((self.clock)());
         match (file.outcome, self.rules.policy.after_import) {
             (Outcome::Imported, AfterImport::Delete) => {
                 log(file, &details);
-                course.leaving.add(case.entry, (self.clock)());
+                course.leaving.add(case.entry);
             }
             (Outcome::Imported, AfterImport::Keep) => log(file, &details),
             _ => self.move_away(case, file, details).await?,
         }
+        course.report.add(file);
         Ok(())
     }
 
@@ -256,12 +220,13 @@ impl Importer {
         Ok(())
     }
 
-    async fn refuse(
+    pub(super) async fn refuse(
         &self,
         case: &Case<'_>,
         refusal: Refusal,
         details: &Details<'_>,
-    ) -> Result<FileReport, Fatal> {
+        course: &mut Course,
+    ) -> Result<(), Fatal> {
         // It may have been read long ago, and have been written to since.
         let read_at = case.read_at;
         let seen_since = case
@@ -277,10 +242,10 @@ impl Importer {
             read_at,
         ) {
             let message = format!("it may still be being copied: {}", refusal.message);
-            return self.wait(case, refusal.code, message, details);
+            return self.wait(case, refusal.code, message, details, course);
         }
         if self.company == Company::Shared && refusal.code.may_be_anybodys() {
-            return self.leave_alone(case, &refusal);
+            return self.leave_alone(case, &refusal, course);
         }
         let file = report(case, Outcome::Rejected, Some(&refusal));
         self.record(case, &file, Some(&refusal), details)?;
@@ -291,28 +256,36 @@ impl Importer {
             ..Details::default()
         };
         self.move_away(case, &file, details).await?;
-        Ok(file)
+        course.report.add(&file);
+        Ok(())
     }
 
-    fn ignore(&self, case: &Case<'_>, what: &str) -> Result<FileReport, Fatal> {
-        self.leave_alone(case, &Refusal::new(Code::NotAnEnvelope, what))
+    fn ignore(&self, case: &Case<'_>, what: &str, course: &mut Course) -> Result<(), Fatal> {
+        self.leave_alone(case, &Refusal::new(Code::NotAnEnvelope, what), course)
     }
 
-    fn leave_alone(&self, case: &Case<'_>, why: &Refusal) -> Result<FileReport, Fatal> {
+    fn leave_alone(
+        &self,
+        case: &Case<'_>,
+        why: &Refusal,
+        course: &mut Course,
+    ) -> Result<(), Fatal> {
         let file = report(case, Outcome::Ignored, Some(why));
         self.record(case, &file, None, &Details::default())?;
         log(&file, &Details::default());
-        Ok(file)
+        course.report.add(&file);
+        Ok(())
     }
 
     /// Says that a file waits; says it again only when it, or the reason, is another one.
-    fn wait(
+    pub(super) fn wait(
         &self,
         case: &Case<'_>,
         code: Code,
         message: String,
         details: &Details<'_>,
-    ) -> Result<FileReport, Fatal> {
+        course: &mut Course,
+    ) -> Result<(), Fatal> {
         let file = report(case, Outcome::Waiting, Some(&Refusal::new(code, message)));
         let said = case.row.filter(|row| {
             row.is(case.entry) && row.outcome == Outcome::Waiting && row.code == Some(code)
@@ -326,7 +299,8 @@ impl Importer {
         if is_news || said.is_none() {
             log(&file, details);
         }
-        Ok(file)
+        course.report.add(&file);
+        Ok(())
     }
 
     fn record(
@@ -393,8 +367,16 @@ pub(crate) fn unmapped(applicant: &Applicant) -> Option<String> {
     }
 }
 
+/// Why a file waits behind an earlier one of its connector.
+pub(super) fn behind(trouble: &Trouble) -> String {
+    format!(
+        "an earlier file of this connector waits: {}",
+        chain(trouble)
+    )
+}
+
 /// What the platform is to show of a file's objects that were not sent.
-fn errors(file: &str, refusal: Option<&Refusal>) -> Vec<String> {
+pub(super) fn errors(file: &str, refusal: Option<&Refusal>) -> Vec<String> {
     refusal
         .iter()
         .flat_map(|refusal| &refusal.findings)

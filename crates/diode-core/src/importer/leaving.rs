@@ -1,4 +1,4 @@
-//! Files that are imported and recorded, and leave together: the disk is waited for once.
+//! Files that are recorded together, and leave together: the disk is waited for once.
 
 use bundle_source::Entry;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -6,7 +6,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::{Course, Importer};
 use crate::trouble::Fatal;
 
-/// So many files leave together at most: as many are sent once more after a power failure.
+/// The disk is waited for once so many files are recorded: a power failure lets them be sent once
+/// more.
 const AT_ONCE: usize = 100;
 
 /// A file that is imported stays for so long at most while others are imported, but for the one
@@ -16,25 +17,34 @@ const FOR_AT_MOST: TimeDelta = TimeDelta::milliseconds(200);
 /// Imported files, recorded in the ledger but maybe not yet on disk.
 #[derive(Debug, Default)]
 pub(super) struct Leaving {
-    files: Vec<Entry>,
+    /// How many were recorded.
+    recorded: usize,
     since: Option<DateTime<Utc>>,
+    /// Those of them that are to be deleted.
+    files: Vec<Entry>,
 }
 
 impl Leaving {
-    /// Adds a file whose import is recorded.
-    pub(super) fn add(&mut self, file: &Entry, now: DateTime<Utc>) {
-        self.files.push(file.clone());
+    /// Counts a file whose import is recorded.
+    pub(super) fn recorded(&mut self, now: DateTime<Utc>) {
+        self.recorded += 1;
         self.since.get_or_insert(now);
+    }
+
+    /// Such a file is to be deleted.
+    pub(super) fn add(&mut self, file: &Entry) {
+        self.files.push(file.clone());
     }
 
     /// Whether there are enough of them, or one of them has stayed long enough. A clock that was
     /// set back lets them go.
     pub(super) fn is_due(&self, now: DateTime<Utc>) -> bool {
         let stayed = |since| !(TimeDelta::zero()..FOR_AT_MOST).contains(&(now - since));
-        self.files.len() >= AT_ONCE || self.since.is_some_and(stayed)
+        self.recorded >= AT_ONCE || self.since.is_some_and(stayed)
     }
 
     fn take(&mut self) -> Vec<Entry> {
+        self.recorded = 0;
         self.since = None;
         std::mem::take(&mut self.files)
     }
@@ -77,7 +87,8 @@ mod tests {
         ] {
             let mut leaving = Leaving::default();
             for _ in 0..files {
-                leaving.add(&file, at(1000));
+                leaving.recorded(at(1000));
+                leaving.add(&file);
             }
             assert_eq!(leaving.is_due(at(now)), expect, "{files} {now}");
             assert_eq!(leaving.take().len(), files);

@@ -1,6 +1,7 @@
 //! Passes over a real folder and a real ledger, against a platform and a queue in memory.
 
 mod bench;
+mod convoys;
 
 use chrono::TimeDelta;
 use opencti_client::{DeliveryErrorKind, ErrorClass, PlatformVersion};
@@ -51,7 +52,7 @@ async fn connectors_are_registered_once_and_never_as_ourselves() {
     diary.retain(|line| line.starts_with("register") || line.starts_with("publish"));
     assert_eq!(
         diary,
-        ["register c", "publish c 1", "publish own 1", "publish c 1"]
+        ["register c", "publish c 1", "publish c 1", "publish own 1"]
     );
 }
 

@@ -1,6 +1,7 @@
 //! Why a shipment ends early, before it is known how far it got.
 
 use std::error::Error;
+use std::sync::Arc;
 
 use crate::{DeliveryError, DeliveryErrorKind};
 
@@ -33,7 +34,7 @@ impl Failure {
             confirmed,
             doubtful,
             message: self.message,
-            source: self.source,
+            source: self.source.map(Arc::from),
         }
     }
 }

@@ -3,6 +3,7 @@
 mod close;
 mod dialer;
 mod failure;
+mod freight;
 mod link;
 mod options;
 mod outage;

@@ -127,14 +127,14 @@ impl Queue for AmqpQueue {
         &self,
         shipment: &Shipment<'_>,
         stop: &CancellationToken,
-    ) -> Result<Delivery, DeliveryError> {
+    ) -> Vec<Result<Delivery, DeliveryError>> {
         let mut kept = self.link.lock().await;
-        let outcome = Run::new(self, shipment, stop).finish(&mut kept).await;
-        if outcome.is_err() {
+        let outcomes = Run::new(self, shipment, stop).finish(&mut kept).await;
+        if outcomes.iter().any(Result::is_err) {
             // Whatever is still on its way must not be mistaken for part of the next shipment.
             *kept = None;
         }
-        outcome
+        outcomes
     }
 }
 

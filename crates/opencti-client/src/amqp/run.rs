@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::close::Closed;
 use super::dialer::{Dialer, Silence};
 use super::failure::Failure;
+use super::freight::Freight;
 use super::link::{Link, Target, Told, reply};
 use super::queue::{AmqpQueue, Kept};
 use super::window::{Limits, Step, Window};
@@ -46,7 +47,7 @@ impl From<Silence> for Trouble {
 
 pub(super) struct Run<'a> {
     dialer: Dialer<'a>,
-    shipment: &'a Shipment<'a>,
+    freight: Freight<'a>,
     stop: &'a CancellationToken,
     window: Window,
     pending: FuturesUnordered<Pending>,
@@ -68,11 +69,12 @@ impl<'a> Run<'a> {
             messages: options.window_messages,
             bytes: options.window_bytes,
         };
+        let freight = Freight::new(shipment);
         Self {
             dialer: Dialer::new(queue, stop),
-            shipment,
             stop,
-            window: Window::new(shipment.parts.count(), limits),
+            window: Window::new(freight.count(), limits),
+            freight,
             pending: FuturesUnordered::new(),
             fruitless: 0,
             warned: None,
@@ -81,19 +83,17 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Sends everything, on the connection kept or on new ones.
+    /// Sends everything, on the connection kept or on new ones. What became of each file.
     pub(super) async fn finish(
         mut self,
         kept: &mut Option<Kept>,
-    ) -> Result<Delivery, DeliveryError> {
-        match self.run(kept).await {
-            Ok(()) => Ok(self.window.into_delivery()),
-            Err(failure) => Err(failure.after(self.window.confirmed(), self.window.doubtful())),
-        }
+    ) -> Vec<Result<Delivery, DeliveryError>> {
+        let failure = self.run(kept).await.err();
+        self.freight.outcomes(&self.window, failure)
     }
 
     async fn run(&mut self, kept: &mut Option<Kept>) -> Result<(), Failure> {
-        let target = Target::try_from(self.shipment.route).map_err(|error| {
+        let target = Target::try_from(self.freight.route()).map_err(|error| {
             let message = "the exchange's name or the routing key is longer than 255 bytes";
             Failure::new(DeliveryErrorKind::Unroutable, message).caused_by(error)
         })?;
@@ -134,13 +134,9 @@ impl<'a> Run<'a> {
     async fn send(&mut self, link: &Link, target: &Target, index: usize) -> Result<(), Trouble> {
         self.content.clear();
         self.body.clear();
-        self.shipment.parts.write(index, &mut self.content);
-        message::encode(
-            self.shipment.header,
-            index + 1,
-            &self.content,
-            &mut self.body,
-        );
+        let (file, part) = self.freight.file_of(index);
+        file.parts.write(part, &mut self.content);
+        message::encode(file.header, part + 1, &self.content, &mut self.body);
         if !self.window.admit(index, self.body.len()) {
             return Ok(());
         }
@@ -213,7 +209,7 @@ impl<'a> Run<'a> {
         }
         self.warned = Some(Instant::now());
         tracing::warn!(
-            routing_key = self.shipment.route.routing_key,
+            routing_key = self.freight.route().routing_key,
             confirmed = self.window.confirmed(),
             delay_ms = delay.as_millis(),
             "the broker refuses messages for now, the queue may be full: waiting"
@@ -293,7 +289,7 @@ impl<'a> Run<'a> {
     }
 
     fn unroutable(&self, text: &str) -> Failure {
-        let route = self.shipment.route;
+        let route = self.freight.route();
         let message = format!(
             "no queue behind exchange {:?} and routing key {:?} ({text})",
             route.exchange, route.routing_key

@@ -5,6 +5,7 @@
 //! refused. The first four places are left only by what the broker says.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use crate::{Delivery, Refused};
 
@@ -38,6 +39,15 @@ pub(super) struct Sizes {
     pub(super) limit: usize,
 }
 
+/// How far some of the parts got, where not all of them are confirmed or refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Progress {
+    /// How many are confirmed.
+    pub(super) confirmed: usize,
+    /// How many more, at most, the broker took.
+    pub(super) doubtful: usize,
+}
+
 /// The window over the parts of one shipment.
 #[derive(Debug)]
 pub(super) struct Window {
@@ -51,9 +61,8 @@ pub(super) struct Window {
     in_flight: BTreeMap<usize, usize>,
     bytes: usize,
     confirmed: usize,
-    /// Messages of which nothing was heard, though the broker may have taken them: each time that
-    /// one is lost counts.
-    lost: usize,
+    /// How often nothing was heard of a part's message, though the broker may have taken it.
+    lost: BTreeMap<usize, usize>,
     refused: BTreeMap<usize, String>,
     /// Whether the broker refused a message since the last pause.
     nacked: bool,
@@ -79,7 +88,7 @@ impl Window {
             in_flight: BTreeMap::new(),
             bytes: 0,
             confirmed: 0,
-            lost: 0,
+            lost: BTreeMap::new(),
             refused: BTreeMap::new(),
             nacked: false,
             confirmed_since_pause: 0,
@@ -184,8 +193,15 @@ impl Window {
 
     /// Nothing more will be heard of what is in flight; the broker may have taken it.
     pub(super) fn lose(&mut self) {
-        self.lost += self.in_flight.len();
+        self.count_lost(usize::MAX);
         self.take_back();
+    }
+
+    /// Counts what is in flight, up to the part `end`, as lost.
+    fn count_lost(&mut self, end: usize) {
+        for (index, _) in self.in_flight.range(..end) {
+            *self.lost.entry(*index).or_default() += 1;
+        }
     }
 
     fn take_back(&mut self) {
@@ -203,7 +219,7 @@ impl Window {
         let offenders = self.offenders(sizes);
         // The broker takes nothing from a channel after the first message that is too large.
         let end = offenders.first().copied().unwrap_or(usize::MAX);
-        self.lost += self.in_flight.range(..end).count();
+        self.count_lost(end);
         if offenders.is_empty() {
             self.suspects.extend(self.in_flight.keys());
         }
@@ -256,25 +272,48 @@ impl Window {
         self.confirmed
     }
 
-    /// How many messages, at most, the broker took beyond those that it confirmed.
-    pub(super) fn doubtful(&self) -> usize {
-        self.lost + self.in_flight.len()
-    }
-
     pub(super) fn in_flight(&self) -> usize {
         self.in_flight.len()
     }
 
-    /// What became of the shipment, once [`Step::Done`] is reached.
-    pub(super) fn into_delivery(self) -> Delivery {
-        let refused = self.refused.into_iter();
-        Delivery {
-            confirmed: self.confirmed,
-            doubtful: self.lost,
-            refused: refused
-                .map(|(index, reason)| Refused { index, reason })
+    /// What became of these parts, if each is confirmed or refused.
+    pub(super) fn delivery(&self, parts: Range<usize>) -> Option<Delivery> {
+        let done = self.fresh >= parts.end
+            && self.again.range(parts.clone()).next().is_none()
+            && self.in_flight.range(parts.clone()).next().is_none();
+        done.then(|| Delivery {
+            confirmed: self.confirmed_among(&parts),
+            doubtful: self.lost_among(&parts),
+            refused: self
+                .refused
+                .range(parts.clone())
+                .map(|(index, reason)| Refused {
+                    index: index - parts.start,
+                    reason: reason.clone(),
+                })
                 .collect(),
+        })
+    }
+
+    /// How far these parts got.
+    pub(super) fn progress(&self, parts: Range<usize>) -> Progress {
+        Progress {
+            confirmed: self.confirmed_among(&parts),
+            doubtful: self.lost_among(&parts) + self.in_flight.range(parts).count(),
         }
+    }
+
+    /// Whoever was tried and is in none of the other places is confirmed.
+    fn confirmed_among(&self, parts: &Range<usize>) -> usize {
+        let tried = self.fresh.clamp(parts.start, parts.end) - parts.start;
+        let elsewhere = self.again.range(parts.clone()).count()
+            + self.in_flight.range(parts.clone()).count()
+            + self.refused.range(parts.clone()).count();
+        tried.saturating_sub(elsewhere)
+    }
+
+    fn lost_among(&self, parts: &Range<usize>) -> usize {
+        self.lost.range(parts.clone()).map(|(_, times)| times).sum()
     }
 }
 

@@ -296,7 +296,7 @@ fn check(count: usize, messages: usize, events: &[Event], refused: &[usize]) {
         apply(&mut window, event, number);
     }
     assert_eq!(window.step(), Step::Done);
-    let delivery = window.into_delivery();
+    let delivery = window.delivery(0..count).unwrap();
     let found: Vec<usize> = delivery
         .refused
         .iter()
@@ -304,6 +304,7 @@ fn check(count: usize, messages: usize, events: &[Event], refused: &[usize]) {
         .collect();
     assert_eq!(found, refused);
     assert_eq!(delivery.confirmed, count - refused.len());
+    assert_eq!(delivery.confirmed, window.confirmed());
 }
 
 fn apply(window: &mut Window, event: &Event, number: usize) {
@@ -322,7 +323,11 @@ fn apply(window: &mut Window, event: &Event, number: usize) {
         }
         Paused => window.paused(),
         Expect(step) => assert_eq!(window.step(), *step, "event {number}"),
-        Doubtful(count) => assert_eq!(window.doubtful(), *count, "event {number}"),
+        Doubtful(count) => {
+            let progress = window.progress(0..usize::MAX);
+            assert_eq!(progress.doubtful, *count, "event {number}");
+            assert_eq!(progress.confirmed, window.confirmed(), "event {number}");
+        }
     }
 }
 

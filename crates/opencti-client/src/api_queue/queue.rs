@@ -10,7 +10,7 @@ use super::options::ApiOptions;
 use super::pushes::{Measure, Pushes, Room, Sharing, divide};
 use crate::features::{Feature, PushForm};
 use crate::{
-    ApiError, BundlePush, Delivery, DeliveryError, DeliveryErrorKind, Drafts, ErrorClass,
+    ApiError, BundlePush, Cargo, Delivery, DeliveryError, DeliveryErrorKind, Drafts, ErrorClass,
     Expectations, MessageHeader, Parts, Platform, Queue, Shipment,
 };
 
@@ -50,13 +50,49 @@ impl ApiQueue {
         divide(&measures, &room, sharing)
     }
 
-    async fn push(&self, shipment: &Shipment<'_>, indexes: &[usize]) -> Result<(), ApiError> {
-        let header = shipment.header;
+    async fn deliver_file(
+        &self,
+        connector_id: &str,
+        file: &Cargo<'_>,
+        stop: &CancellationToken,
+    ) -> Result<Delivery, DeliveryError> {
+        if file.header.draft_id.is_some() {
+            let message = "an import into a draft cannot go over the API";
+            return Err(failure(DeliveryErrorKind::Contract, 0, message));
+        }
+        let pushes = self.pushes(file.parts);
+        let mut confirmed = 0;
+        for indexes in &pushes.bundles {
+            if stop.is_cancelled() {
+                return Err(failure(
+                    DeliveryErrorKind::Stopped,
+                    confirmed,
+                    "asked to stop",
+                ));
+            }
+            let taken = self.push(connector_id, file, indexes).await;
+            taken.map_err(|error| failed(error, file.header, indexes, confirmed))?;
+            confirmed += indexes.len();
+        }
+        Ok(Delivery {
+            confirmed,
+            doubtful: 0,
+            refused: pushes.refused,
+        })
+    }
+
+    async fn push(
+        &self,
+        connector_id: &str,
+        file: &Cargo<'_>,
+        indexes: &[usize],
+    ) -> Result<(), ApiError> {
+        let header = file.header;
         let push = BundlePush {
-            connector_id: shipment.connector_id,
+            connector_id,
             work: (self.form == PushForm::BundleToWork).then_some(&header.work_id),
             applicant_id: header.applicant_id.as_deref(),
-            bundle: bundle(shipment.parts, indexes)?,
+            bundle: bundle(file.parts, indexes)?,
         };
         self.platform.push_bundle(push).await
     }
@@ -116,30 +152,24 @@ impl Queue for ApiQueue {
         &self,
         shipment: &Shipment<'_>,
         stop: &CancellationToken,
-    ) -> Result<Delivery, DeliveryError> {
-        if shipment.header.draft_id.is_some() {
-            let message = "an import into a draft cannot go over the API";
-            return Err(failure(DeliveryErrorKind::Contract, 0, message));
-        }
-        let pushes = self.pushes(shipment.parts);
-        let mut confirmed = 0;
-        for indexes in &pushes.bundles {
-            if stop.is_cancelled() {
-                return Err(failure(
-                    DeliveryErrorKind::Stopped,
-                    confirmed,
-                    "asked to stop",
-                ));
+    ) -> Vec<Result<Delivery, DeliveryError>> {
+        let mut outcomes = Vec::with_capacity(shipment.files.len());
+        let mut failed: Option<DeliveryError> = None;
+        for file in shipment.files {
+            let outcome = match &failed {
+                None => self.deliver_file(shipment.connector_id, file, stop).await,
+                Some(error) => Err(DeliveryError {
+                    confirmed: 0,
+                    doubtful: 0,
+                    ..error.clone()
+                }),
+            };
+            if let Err(error) = &outcome {
+                failed.get_or_insert_with(|| error.clone());
             }
-            let taken = self.push(shipment, indexes).await;
-            taken.map_err(|error| failed(error, shipment.header, indexes, confirmed))?;
-            confirmed += indexes.len();
+            outcomes.push(outcome);
         }
-        Ok(Delivery {
-            confirmed,
-            doubtful: 0,
-            refused: pushes.refused,
-        })
+        outcomes
     }
 }
 
@@ -228,7 +258,7 @@ fn failed(
     let is_told = indexes.len() == 1 && kind == DeliveryErrorKind::Unavailable;
     DeliveryError {
         doubtful: usize::from(is_told),
-        source: Some(error.into()),
+        source: Some(Arc::new(error)),
         ..failure(kind, confirmed, &message)
     }
 }

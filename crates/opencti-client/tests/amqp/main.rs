@@ -7,6 +7,7 @@
 )]
 
 mod broker;
+mod files;
 mod parts;
 mod proxy;
 mod tls;
@@ -15,8 +16,8 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use opencti_client::{
-    AmqpOptions, AmqpQueue, BrokerAddress, Delivery, DeliveryError, DeliveryErrorKind, Queue,
-    Secret, Shipment,
+    AmqpOptions, AmqpQueue, BrokerAddress, Cargo, Delivery, DeliveryError, DeliveryErrorKind,
+    Queue, Secret, Shipment,
 };
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
@@ -299,11 +300,26 @@ async fn deliver(
     parts: &Numbered,
     stop: &CancellationToken,
 ) -> Result<Delivery, DeliveryError> {
+    let header = header();
+    let file = Cargo {
+        header: &header,
+        parts,
+    };
+    let mut outcomes = deliver_all(queue, mailbox, &[file], stop).await;
+    assert_eq!(outcomes.len(), 1);
+    outcomes.remove(0)
+}
+
+async fn deliver_all(
+    queue: &AmqpQueue,
+    mailbox: &Mailbox,
+    files: &[Cargo<'_>],
+    stop: &CancellationToken,
+) -> Vec<Result<Delivery, DeliveryError>> {
     let shipment = Shipment {
         connector_id: "test",
         route: &mailbox.route,
-        header: &header(),
-        parts,
+        files,
     };
     queue.deliver(&shipment, stop).await
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use opencti_client::{
-    ApiOptions, ApiQueue, Client, ClientConfig, Delivery, DeliveryError, DeliveryErrorKind,
+    ApiOptions, ApiQueue, Cargo, Client, ClientConfig, Delivery, DeliveryError, DeliveryErrorKind,
     DraftId, Drafts, Expectations, MessageHeader, Parts, PlatformVersion, Queue, RetryPolicy,
     Route, Secret, Shipment, WorkId,
 };
@@ -223,6 +223,43 @@ fn queue(server: &Server, version: &str, max_body_bytes: usize) -> ApiQueue {
     ApiQueue::new(Arc::new(Client::new(config).unwrap()), options)
 }
 
+#[tokio::test]
+async fn files_behind_one_that_the_platform_refuses_are_not_pushed() {
+    let refuse = |file: usize| {
+        let replies = (0..3).map(move |number| {
+            if number == file {
+                error("no", "FUNCTIONAL_ERROR")
+            } else {
+                pushed()
+            }
+        });
+        replies.collect::<Vec<_>>()
+    };
+    for (fails, pushes, expect) in [(0, 1, [false; 3]), (1, 2, [true, false, false])] {
+        let server = Server::start(refuse(fails)).await;
+        let queue = queue(&server, "6.5.7", usize::MAX);
+        let parts = Three::default();
+        let header = header();
+        let file = Cargo {
+            header: &header,
+            parts: &parts,
+        };
+        let route = Route {
+            exchange: String::new(),
+            routing_key: String::new(),
+        };
+        let shipment = Shipment {
+            connector_id: "c1",
+            route: &route,
+            files: &[file; 3],
+        };
+        let outcomes = queue.deliver(&shipment, &parts.stop).await;
+        let handed_over: Vec<bool> = outcomes.iter().map(Result::is_ok).collect();
+        assert_eq!(handed_over, expect);
+        assert_eq!(asked(&server).len(), pushes);
+    }
+}
+
 async fn deliver(
     queue: &ApiQueue,
     parts: &Three,
@@ -236,10 +273,9 @@ async fn deliver(
     let shipment = Shipment {
         connector_id: "c1",
         route: &route,
-        header,
-        parts,
+        files: &[Cargo { header, parts }],
     };
-    queue.deliver(&shipment, &parts.stop).await
+    queue.deliver(&shipment, &parts.stop).await.remove(0)
 }
 
 /// Three parts; may ask to stop while the second is written.

@@ -10,8 +10,8 @@ use bundle_source::{Entry, LocalSource, ReadError, Removal, Source, SourceError}
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use opencti_client::{
-    Account, ApiError, Applicant, BundlePush, Delivery, DeliveryError, DeliveryErrorKind, DraftId,
-    Drafts, ErrorClass, Expectations, PendingFile, Ping, Platform, PlatformVersion, Queue,
+    Account, ApiError, Applicant, BundlePush, Cargo, Delivery, DeliveryError, DeliveryErrorKind,
+    DraftId, Drafts, ErrorClass, Expectations, PendingFile, Ping, Platform, PlatformVersion, Queue,
     QueueDetails, Refused, Registered, Registration, S3Connection, Shipment, WorkEnd, WorkId,
     WorkProgress,
 };
@@ -124,8 +124,9 @@ impl Platform for FakePlatform {
     }
 }
 
-/// What a fake queue does with the next shipment instead of delivering it.
+/// What a fake queue does with the next file; the last of several is done first.
 pub(super) enum QueueFault {
+    Deliver,
     Fail(DeliveryErrorKind, usize),
     Refuse(usize),
 }
@@ -168,8 +169,24 @@ impl Queue for FakeQueue {
         &self,
         shipment: &Shipment<'_>,
         _: &CancellationToken,
-    ) -> Result<Delivery, DeliveryError> {
-        let count = shipment.parts.count();
+    ) -> Vec<Result<Delivery, DeliveryError>> {
+        let mut failed = None;
+        shipment
+            .files
+            .iter()
+            .map(|file| match failed {
+                None => self
+                    .take(shipment, file)
+                    .inspect_err(|error| failed = Some(error.kind)),
+                Some(kind) => Err(failure(kind, 0)),
+            })
+            .collect()
+    }
+}
+
+impl FakeQueue {
+    fn take(&self, shipment: &Shipment<'_>, file: &Cargo<'_>) -> Result<Delivery, DeliveryError> {
+        let count = file.parts.count();
         let mut delivery = Delivery {
             confirmed: count,
             doubtful: 0,
@@ -184,7 +201,7 @@ impl Queue for FakeQueue {
                     reason: "too large".into(),
                 });
             }
-            None => {}
+            Some(QueueFault::Deliver) | None => {}
         }
         self.diary.lock().unwrap().push(format!(
             "publish {} {}",
@@ -192,11 +209,11 @@ impl Queue for FakeQueue {
         ));
         for index in 0..count {
             let mut part = Vec::new();
-            shipment.parts.write(index, &mut part);
+            file.parts.write(index, &mut part);
             self.messages.lock().unwrap().push(json!({
                 "routing_key": shipment.route.routing_key,
-                "applicant_id": shipment.header.applicant_id,
-                "draft_id": shipment.header.draft_id.as_ref().map(|draft| &draft.0),
+                "applicant_id": file.header.applicant_id,
+                "draft_id": file.header.draft_id.as_ref().map(|draft| &draft.0),
                 "bundle": serde_json::from_slice::<Value>(&part).unwrap(),
             }));
         }
@@ -344,7 +361,7 @@ impl Bench {
             Arc::clone(&ledger),
             Arc::clone(&clock),
         );
-        Importer::new(
+        let importer = Importer::new(
             Parts {
                 source: Arc::clone(&self.source) as _,
                 state_key: StateKey::Directory,
@@ -368,7 +385,12 @@ impl Bench {
                 validation: self.validation,
             },
             self.version,
-        )
+        );
+        // However slow the machine is, small files go together.
+        Importer {
+            gathering: Duration::from_mins(1),
+            ..importer
+        }
     }
 
     pub(super) async fn pass(&self) -> PassReport {

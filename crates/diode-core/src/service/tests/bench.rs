@@ -10,7 +10,7 @@ use bundle_source::{Entry, Location, ReadError, Removal, Source, SourceError};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use opencti_client::{
-    Account, ApiError, Applicant, BundlePush, ConnectorInfo, ConnectorType, Delivery,
+    Account, ApiError, Applicant, BundlePush, Cargo, ConnectorInfo, ConnectorType, Delivery,
     DeliveryError, DeliveryErrorKind, DraftId, Drafts, ErrorClass, Expectations, PendingFile, Ping,
     Platform, PlatformVersion, Queue, QueueDetails, Registered, Registration, S3Connection,
     Shipment, WorkEnd, WorkId, WorkProgress,
@@ -233,14 +233,17 @@ impl Queue for FakeQueue {
         &self,
         shipment: &Shipment<'_>,
         _: &CancellationToken,
-    ) -> Result<Delivery, DeliveryError> {
-        let mut published = self.published.lock().unwrap();
-        published.push(shipment.connector_id.to_owned());
-        Ok(Delivery {
-            confirmed: shipment.parts.count(),
-            doubtful: 0,
-            refused: Vec::new(),
-        })
+    ) -> Vec<Result<Delivery, DeliveryError>> {
+        let taken = |file: &Cargo<'_>| {
+            let mut published = self.published.lock().unwrap();
+            published.push(shipment.connector_id.to_owned());
+            Ok(Delivery {
+                confirmed: file.parts.count(),
+                doubtful: 0,
+                refused: Vec::new(),
+            })
+        };
+        shipment.files.iter().map(taken).collect()
     }
 }
 

@@ -1,0 +1,95 @@
+//! Small files that are read, and then imported together: the broker and the disk are waited for
+//! once.
+
+use std::collections::HashMap;
+use std::iter::Peekable;
+
+use bundle_source::{Entry, Location};
+use tokio::time::Instant;
+
+use super::Importer;
+use crate::ledger::Known;
+use crate::plan::Step;
+use crate::read_ahead::{Read, ReadAhead};
+
+/// How many files are imported together at most.
+const MOST_FILES: usize = 128;
+
+/// How many bytes files that are imported together have at most; a larger file goes alone.
+const MOST_BYTES: u64 = 4 << 20;
+
+/// A file that was read, and what was known of it before.
+pub(super) struct Loaded<'k> {
+    pub(super) entry: Entry,
+    pub(super) row: Option<&'k Known>,
+    pub(super) read: Read,
+}
+
+/// Whether a file of `size` bytes may join `files` others of `bytes` bytes together.
+fn may_join(files: usize, bytes: u64, size: u64) -> bool {
+    files < MOST_FILES && bytes.saturating_add(size) <= MOST_BYTES
+}
+
+impl Importer {
+    /// Reads a file, and the next ones that may be imported together with it.
+    pub(super) async fn gather<'k>(
+        &self,
+        first: Entry,
+        steps: &mut Peekable<impl Iterator<Item = Step>>,
+        known: &'k HashMap<Location, Known>,
+        ahead: &mut ReadAhead,
+    ) -> Vec<Loaded<'k>> {
+        let mut batch = Vec::new();
+        let mut bytes = 0;
+        let mut next = first;
+        let mut deadline = None;
+        loop {
+            let read = ahead.read(&next, bytes).await;
+            bytes = bytes.saturating_add(next.size);
+            batch.push(Loaded {
+                row: known.get(&next.location),
+                entry: next,
+                read,
+            });
+            let deadline = *deadline.get_or_insert_with(|| Instant::now() + self.gathering);
+            let Some(Step::Examine(entry)) = steps.peek() else {
+                break;
+            };
+            if !may_join(batch.len(), bytes, entry.size)
+                || self.stop.is_cancelled()
+                || !ahead.is_read_by(entry, deadline).await
+            {
+                break;
+            }
+            let Some(Step::Examine(entry)) = steps.next() else {
+                break;
+            };
+            next = entry;
+        }
+        batch
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_files_are_imported_together() {
+        for (files, bytes, size, expect) in [
+            (1, 10, 10, true),
+            (MOST_FILES - 1, 10, 10, true),
+            (MOST_FILES, 10, 10, false),
+            (1, 10, MOST_BYTES - 10, true),
+            (1, 10, MOST_BYTES - 9, false),
+            (1, MOST_BYTES + 1, 0, false),
+            (1, 10, u64::MAX, false),
+        ] {
+            assert_eq!(
+                may_join(files, bytes, size),
+                expect,
+                "{files} {bytes} {size}"
+            );
+        }
+    }
+}
