@@ -86,8 +86,7 @@ impl Disturbance {
         }
     }
 
-    /// How many times it may cause a file to be sent again: the program works on one file at a
-    /// time, so it is the one under way. Where the connection breaks off, what was not confirmed
+    /// How many times it may cause files to be sent again: those under way. Where the connection breaks off, what was not confirmed
     /// goes out again, and where that lasts, the whole file later.
     pub(super) fn excuses(self) -> usize {
         match self {

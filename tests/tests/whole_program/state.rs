@@ -232,13 +232,15 @@ fn holds_state(site: &Site) -> bool {
     state.is_some_and(|state| state.contains("last_run_directory"))
 }
 
-/// How many files were sent: each adds to what its work expects, which holds one thing besides.
+/// How many files were sent: each has one message, and each work holds one thing besides.
 fn files_told(site: &Site) -> usize {
     let told = site.platform.calls_of("addExpectations");
-    let adding = told
+    let added: u64 = told
         .iter()
-        .filter(|call| call.arguments["expectations"].as_i64() > Some(0));
-    adding.count().saturating_sub(site.platform.works().len())
+        .filter_map(|call| call.arguments["expectations"].as_u64())
+        .sum();
+    let added = usize::try_from(added).unwrap();
+    added.saturating_sub(site.platform.works().len())
 }
 
 fn pings(site: &Site) -> usize {

@@ -130,8 +130,8 @@ impl Importer {
         let way = self.courier.way(import.envelope.validation);
         let passenger = Passenger {
             case,
-            applicant,
             import,
+            applicant,
         };
         let details = passenger.details();
         if let Some(trouble) = course.held.get(passenger.connector_id()) {
