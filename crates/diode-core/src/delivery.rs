@@ -1,6 +1,7 @@
 //! Delivering one import: register, open a work, publish. Doing, in the order that loses nothing.
 
 mod parts;
+mod room;
 mod workbench;
 
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use self::parts::SplitParts;
 use crate::connectors::Connectors;
 use crate::examine::Import;
+use crate::pressure::Backpressure;
 use crate::trouble::{Fatal, Trouble, chain};
 use crate::validation::{Validation, ValidationRules, Way};
 use crate::works::{Room, Share, Upcoming, Works, WorksError};
@@ -26,6 +28,7 @@ pub(crate) struct Courier {
     pub(crate) queue: Arc<dyn Queue>,
     pub(crate) works: Arc<dyn Works>,
     pub(crate) connectors: Arc<Connectors>,
+    pub(crate) pressure: Option<Arc<Backpressure>>,
     pub(crate) version: Option<PlatformVersion>,
     pub(crate) validation: ValidationRules,
     pub(crate) stop: CancellationToken,
@@ -92,6 +95,7 @@ impl Courier {
         self.prepare().await?;
         let connector = &import.envelope.connector;
         let route = self.route(connector).await?;
+        self.find_room(connector).await?;
         match self.attempt(way, import, applicant, modified, &route).await {
             Err(Undelivered::Trouble(Trouble::Queue(error)))
                 if error.kind == DeliveryErrorKind::Unroutable =>
@@ -130,7 +134,9 @@ impl Courier {
             },
         };
         let share = self.begin(&file).await?;
-        match self.send(way, import, applicant, route, &share.work).await {
+        let sent = self.send(way, import, applicant, route, &share.work).await;
+        self.take_room(import, &sent);
+        match sent {
             Ok(delivery) => Ok(Delivered {
                 way,
                 share,

@@ -125,6 +125,9 @@ impl Importer {
             applicant_id: applicant_id.as_deref(),
             ..Details::default()
         };
+        if let Some(why) = applicant.wanting() {
+            return self.wait(case, Code::UnmappedApplicant, why, &details);
+        }
         if let Some(trouble) = course.held.get(&connector.id) {
             let message = format!(
                 "an earlier file of this connector waits: {}",
@@ -313,7 +316,7 @@ impl Importer {
         message: String,
         details: &Details<'_>,
     ) -> Result<FileReport, Fatal> {
-        let file = report(case, Outcome::Waiting, Some(&Refusal::new(code, message)));
+        let mut file = report(case, Outcome::Waiting, Some(&Refusal::new(code, message)));
         let said = case.row.filter(|row| {
             row.is(case.entry) && row.outcome == Outcome::Waiting && row.code == Some(code)
         });
@@ -325,6 +328,9 @@ impl Importer {
         let is_news = self.waits.is_news(&case.entry.location, code);
         if is_news || said.is_none() {
             log(&file, details);
+        }
+        if is_news && code == Code::UnmappedApplicant {
+            file.unmapped = Some(details.applicant_id.unwrap_or_default().to_owned());
         }
         Ok(file)
     }
@@ -386,11 +392,7 @@ pub(crate) fn same_content<'a>(row: Option<&'a Known>, fingerprint: &str) -> Opt
 }
 
 pub(crate) fn unmapped(applicant: &Applicant) -> Option<String> {
-    match applicant {
-        Applicant::Mapped(_) => None,
-        Applicant::Unmapped(id) => Some(id.clone()),
-        Applicant::Unnamed => Some(String::new()),
-    }
+    applicant.unmapped().map(str::to_owned)
 }
 
 /// What the platform is to show of a file's objects that were not sent.

@@ -1,6 +1,8 @@
 //! Passes over a real folder and a real ledger, against a platform and a queue in memory.
 
+mod applicants;
 mod bench;
+mod pressure;
 
 use chrono::TimeDelta;
 use opencti_client::{DeliveryErrorKind, ErrorClass, PlatformVersion};
