@@ -146,7 +146,10 @@ impl Backpressure {
     pub(crate) fn told(&self, info: ConnectorInfo) -> ConnectorInfo {
         let memory = self.memory();
         let is_waiting = !(memory.waiting.is_empty() && memory.waited.is_empty());
-        let fullest = memory.gauges.values().map(Gauge::filled).max();
+        let fullest = match memory.sight {
+            Sight::Unknown | Sight::Blind => None,
+            Sight::Clear | Sight::Failed(_) => memory.gauges.values().map(Gauge::filled).max(),
+        };
         ConnectorInfo {
             buffering: is_waiting || self.queue.is_stalled(),
             queue_threshold_mb: megabytes(self.threshold),
@@ -166,7 +169,7 @@ impl Backpressure {
             let answer = self.platform.queue_details(connector_id).await;
             match answer {
                 Ok(Some(details)) => return self.saw(connector_id, details.bytes),
-                Ok(None) => self.saw_nothing(),
+                Ok(None) => self.saw_nothing(connector_id),
                 Err(error) => self.failed(&error),
             }
         }
@@ -185,8 +188,9 @@ impl Backpressure {
 
     /// A platform that has told of queues before does not know this connector any more, which is
     /// noticed when something is sent. One that never did is too old.
-    fn saw_nothing(&self) {
+    fn saw_nothing(&self, connector_id: &str) {
         let mut memory = self.memory();
+        memory.gauges.remove(connector_id);
         if memory.sight == Sight::Unknown {
             memory.sight = Sight::Blind;
             tracing::info!(

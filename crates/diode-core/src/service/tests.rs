@@ -233,6 +233,24 @@ async fn a_sign_of_life_says_that_a_connector_waits_for_its_queue_and_how_full_i
 }
 
 #[tokio::test]
+async fn of_queues_that_cannot_be_seen_nothing_is_told() {
+    let bench = Bench::new(AfterImport::Delete);
+    bench.folder.put("a.json", 10, "c");
+    let mut service = bench.service().await;
+    for queued in [None, Some(600_000_000)] {
+        *bench.platform.queued.lock().unwrap() = queued;
+        service.run_once().await;
+        let info = *bench.platform.infos.lock().unwrap().last().unwrap();
+        assert!(
+            !info.buffering && info.queue_messages_mb < 0.001,
+            "{info:?}"
+        );
+        bench.folder.put("b.json", 20, "c");
+    }
+    assert_eq!(bench.published(), ["c", "c"]);
+}
+
+#[tokio::test]
 async fn a_connector_whose_files_were_taken_away_waits_no_longer() {
     let bench = Bench::new(AfterImport::Delete);
     bench.folder.put("a.json", 10, "c");

@@ -150,6 +150,24 @@ async fn queues_that_cannot_be_looked_at_are_gone_without() {
 }
 
 #[tokio::test]
+async fn a_connector_that_the_platform_has_lost_has_no_queue_that_is_full() {
+    let bench = Bench::new();
+    bench.fill("c", 600);
+    bench.fill("d", 0);
+    put(&bench, &[("1.json", "c", 60)]);
+    let mut importer = bench.importer();
+    assert_eq!(pass(&bench, &mut importer).await, ["look c"]);
+    bench.platform.queues.lock().unwrap().remove("c");
+    bench.later(TimeDelta::seconds(5));
+    put(&bench, &[("2.json", "d", 50)]);
+    assert_eq!(
+        pass(&bench, &mut importer).await,
+        ["publish c 1", "look d", "publish d 1"],
+        "others are still looked at"
+    );
+}
+
+#[tokio::test]
 async fn a_full_queue_that_cannot_be_looked_at_any_more_stays_full_for_a_while() {
     let bench = Bench::new();
     bench.fill("c", 600);
