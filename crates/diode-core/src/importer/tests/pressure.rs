@@ -75,15 +75,15 @@ async fn a_full_queue_is_no_failure_that_ends_a_pass() {
 #[tokio::test]
 async fn what_was_sent_counts_until_the_platform_can_have_seen_it() {
     let mut bench = Bench::new();
-    bench.threshold_mb = 1;
+    bench.threshold_mb = 20;
     bench.fill("c", 0);
-    let large = identity(&"x".repeat(150_000));
+    let large = identity(&"x".repeat(2_500_000));
     for (name, age) in [("1", 60), ("2", 50), ("3", 40), ("4", 30)] {
         let name = format!("{name}.json");
         bench.put(&name, &envelope("c", std::slice::from_ref(&large)), age);
     }
     let mut importer = bench.importer();
-    // Each has some 300,000 bytes, and 400,000 in base64.
+    // Each has some 5,000,000 bytes, and a third more in base64.
     let published = "publish c 1";
     assert_eq!(
         pass(&bench, &mut importer).await,
