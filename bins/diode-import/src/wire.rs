@@ -8,9 +8,9 @@ use anyhow::Context as _;
 use bundle_source::{LocalSource, Source};
 use chrono::Utc;
 use diode_core::{
-    AfterImport, Applicants, Company, Connectors, Greeting, Importer, Ledger, OpenWorks, Origin,
-    Parts, Policy, Rehearsal, RehearsalParts, Rules, Schedule, Service, StateKey, ValidationRules,
-    Works,
+    AfterImport, Applicants, Backpressure, Company, Connectors, Greeting, Importer, Ledger,
+    OpenWorks, Origin, Parts, Policy, Rehearsal, RehearsalParts, Rules, Schedule, Service,
+    StateKey, ValidationRules, Works,
 };
 use opencti_client::{
     AmqpOptions, AmqpQueue, ApiOptions, ApiQueue, BrokerAddress, Client, ClientConfig, Drafts,
@@ -198,6 +198,7 @@ impl Prepared {
             ping_every: PING_EVERY,
         };
         let works = Arc::clone(&shared.works);
+        let pressure = Arc::clone(&shared.pressure);
         Service::new(
             importers,
             self.platform,
@@ -207,6 +208,7 @@ impl Prepared {
             schedule,
             stop,
         )
+        .with_backpressure(pressure)
     }
 }
 
@@ -216,6 +218,7 @@ struct Shared {
     queue: Arc<dyn Queue>,
     connectors: Arc<Connectors>,
     works: Arc<dyn Works>,
+    pressure: Arc<Backpressure>,
     ledger: Arc<Ledger>,
     version: Option<PlatformVersion>,
     stop: CancellationToken,
@@ -231,8 +234,17 @@ impl Shared {
         let platform = Arc::clone(&prepared.platform);
         let own_route = greeting.registered.route.clone();
         let connectors = Connectors::new(Arc::clone(&platform), &prepared.own, own_route);
+        let queue = queue(settings, greeting, &platform);
+        let threshold_mb = settings.connector.queue_threshold;
+        let pressure = Backpressure::new(
+            Arc::clone(&platform),
+            Arc::clone(&queue),
+            threshold_mb,
+            Arc::new(Utc::now),
+        );
         Self {
-            queue: queue(settings, greeting, &platform),
+            queue,
+            pressure: Arc::new(pressure),
             connectors: Arc::new(connectors),
             works: Arc::new(OpenWorks::new(
                 Arc::clone(&platform),
@@ -262,6 +274,7 @@ impl Shared {
         Importer::new(parts, rules, self.version)
             .with_max_in_flight_bytes(settings.diode_import.max_in_flight_bytes)
             .with_company(source.company)
+            .with_backpressure(Arc::clone(&self.pressure))
     }
 }
 
@@ -300,7 +313,8 @@ fn broker(mq: &Mq, told: BrokerAddress) -> BrokerAddress {
 
 /// Whose data it is, as the settings map it.
 pub(crate) fn applicants(settings: &Settings) -> Applicants {
-    Applicants::new(settings.diode_import.applicant_mappings.clone())
+    let import = &settings.diode_import;
+    Applicants::new(import.applicant_mappings.clone()).or_else(import.stand_in.clone())
 }
 
 fn rules(settings: &Settings, retention_days: Option<u32>) -> Rules {

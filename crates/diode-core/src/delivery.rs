@@ -1,6 +1,7 @@
 //! Delivering imports: register, open a work, publish. Doing, in the order that loses nothing.
 
 mod parts;
+mod room;
 mod workbench;
 
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use self::parts::SplitParts;
 use crate::connectors::Connectors;
 use crate::examine::Import;
+use crate::pressure::Backpressure;
 use crate::trouble::{Fatal, Trouble, chain};
 use crate::validation::{Validation, ValidationRules, Way};
 use crate::works::{Room, Share, Upcoming, Works, WorksError};
@@ -26,6 +28,7 @@ pub(crate) struct Courier {
     pub(crate) queue: Arc<dyn Queue>,
     pub(crate) works: Arc<dyn Works>,
     pub(crate) connectors: Arc<Connectors>,
+    pub(crate) pressure: Option<Arc<Backpressure>>,
     pub(crate) version: Option<PlatformVersion>,
     pub(crate) validation: ValidationRules,
     pub(crate) stop: CancellationToken,
@@ -124,6 +127,7 @@ impl Courier {
         self.prepare().await?;
         let connector = &first.import.envelope.connector;
         let route = self.route(connector).await?;
+        self.find_room(connector).await?;
         match self.attempt(way, files, &route, arrived).await {
             Err(Undelivered::Trouble(Trouble::Queue(error)))
                 if error.kind == DeliveryErrorKind::Unroutable =>
@@ -177,7 +181,8 @@ impl Courier {
         };
         let mut unsent = 0;
         let mut failed = None;
-        for (outcome, parts) in outcomes.into_iter().zip(&parts) {
+        for ((outcome, parts), file) in outcomes.into_iter().zip(&parts).zip(files) {
+            self.take_room(file.import, &outcome);
             match outcome {
                 Ok(delivery) if failed.is_none() => arrived.push(Arrived {
                     share: share.clone(),

@@ -28,13 +28,14 @@ use crate::connectors::Connectors;
 use crate::delivery::Courier;
 use crate::ledger::Known;
 use crate::plan::{Policy, Step, kept, plan};
+use crate::pressure::Backpressure;
 use crate::read_ahead::{Reach as ReadReach, ReadAhead};
 use crate::report::{FileReport, Interruption, PassReport};
 use crate::state::StateKey;
 use crate::trouble::{Fatal, Reach, Trouble, chain};
 use crate::validation::{ValidationRules, Way};
 use crate::works::Works;
-use crate::{Applicants, Code, Ledger, LedgerError, Outcome};
+use crate::{Applicants, Code, Ledger, LedgerError, Outcome, StandIn};
 
 /// How much of files is in memory at most, where nothing else is said.
 const MAX_IN_FLIGHT_BYTES: u64 = 64 << 20;
@@ -141,6 +142,7 @@ impl Importer {
             queue: parts.queue,
             works: parts.works,
             version,
+            pressure: None,
             validation: rules.validation,
             stop: parts.stop.clone(),
         };
@@ -177,6 +179,13 @@ impl Importer {
         Self { company, ..self }
     }
 
+    /// The same, which waits for queues that are full.
+    #[must_use]
+    pub fn with_backpressure(mut self, pressure: Arc<Backpressure>) -> Self {
+        self.courier.pressure = Some(pressure);
+        self
+    }
+
     /// The time, by the clock that we were given.
     pub(crate) fn now(&self) -> DateTime<Utc> {
         (self.clock)()
@@ -190,6 +199,11 @@ impl Importer {
     /// Where in the connector's state the source's watermark is kept.
     pub fn state_key(&self) -> StateKey {
         self.state_key
+    }
+
+    /// Who stands in for users whom no mapping names.
+    pub(crate) fn stand_in(&self) -> &StandIn {
+        self.rules.applicants.stand_in()
     }
 
     /// How many files are in their place although they were imported.
@@ -343,7 +357,7 @@ impl Course {
         if let Reach::Everything(interruption) = trouble.reach(self.failures) {
             self.report.interruption = Some(interruption);
         }
-        self.failures += 1;
+        self.failures += usize::from(trouble.is_failure());
         self.held.insert(connector_id.to_owned(), trouble);
     }
 }

@@ -13,6 +13,7 @@ mod importer;
 mod ledger;
 mod outcome;
 mod plan;
+mod pressure;
 mod read_ahead;
 mod refusal;
 mod rehearsal;
@@ -25,7 +26,7 @@ mod trouble;
 mod validation;
 mod works;
 
-pub use applicants::{Applicant, Applicants};
+pub use applicants::{Applicant, Applicants, Claims, StandIn};
 pub use check::{CheckReport, CheckedConnector, check};
 pub use claim::{Claim, ClaimError, Claimed};
 pub use connectors::Connectors;
@@ -37,6 +38,7 @@ pub use ledger::{
 };
 pub use outcome::{Code, Outcome};
 pub use plan::{AfterImport, Policy, Step, counted_as_imported, is_settled, must_wait, plan};
+pub use pressure::Backpressure;
 pub use refusal::{Finding, FindingLevel, Reason, Refusal};
 pub use rehearsal::{Rehearsal, RehearsalParts};
 pub use report::{FileReport, Interruption, PassReport};

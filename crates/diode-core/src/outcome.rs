@@ -87,12 +87,16 @@ pub enum Code {
     Queue,
     /// The envelope asks for validation, which this platform's version cannot do yet.
     ValidationUnavailable,
+    /// Its applicant has no mapping, and the settings want one.
+    UnmappedApplicant,
+    /// The source connector's queue is too full for more.
+    QueueFull,
     /// The peer imported it before us, as far as its watermark tells; we sent nothing.
     ImportedBefore,
 }
 
 impl Code {
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 17] = [
         Self::InvalidJson,
         Self::InvalidUtf8,
         Self::TooLarge,
@@ -107,6 +111,8 @@ impl Code {
         Self::Platform,
         Self::Queue,
         Self::ValidationUnavailable,
+        Self::UnmappedApplicant,
+        Self::QueueFull,
         Self::ImportedBefore,
     ];
 
@@ -127,6 +133,8 @@ impl Code {
             Self::Platform => "platform",
             Self::Queue => "queue",
             Self::ValidationUnavailable => "validation-unavailable",
+            Self::UnmappedApplicant => "unmapped-applicant",
+            Self::QueueFull => "queue-full",
             Self::ImportedBefore => "imported-before",
         }
     }

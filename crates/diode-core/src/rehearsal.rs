@@ -100,7 +100,7 @@ impl Rehearsal {
             report.interruption = Some(Interruption::Ledger);
         }
         if self.news == News::Some {
-            summary::tell_unmapped(&report);
+            summary::tell_unmapped(&report, self.rules.applicants.stand_in());
             summary::tell(
                 &report,
                 "rehearsal done: nothing was sent, moved or deleted",

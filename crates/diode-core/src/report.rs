@@ -28,7 +28,8 @@ pub struct FileReport {
     pub messages: usize,
     /// Objects that were not sent, by code and type.
     pub not_sent: Vec<LeftOut>,
-    /// A source applicant that no mapping names; an empty text where the envelope names none.
+    /// A source applicant that no mapping names; an empty text where the envelope names none. Of a
+    /// file that waits for a mapping, only where that was not said before.
     pub unmapped: Option<String>,
 }
 

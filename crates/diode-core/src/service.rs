@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::heart::Heart;
 use crate::Importer;
+use crate::pressure::Backpressure;
 use crate::report::PassReport;
 use crate::state::{ConnectorState, SharedState};
 use crate::trouble::chain;
@@ -165,6 +166,13 @@ impl Service {
         }
     }
 
+    /// The same, which says in its signs of life how full the queues are that importers wait for.
+    #[must_use]
+    pub fn with_backpressure(mut self, pressure: Arc<Backpressure>) -> Self {
+        self.heart.pressure = Some(pressure);
+        self
+    }
+
     /// One pass over each source.
     pub async fn run_once(&mut self) -> Vec<PassReport> {
         let works = Arc::clone(&self.works);
@@ -203,8 +211,7 @@ impl Service {
         }
     }
 
-    /// Notes for the platform's interface that a round begins, and when the next one will. Nothing
-    /// is put into our own queue, so it is never too full.
+    /// Notes for the platform's interface that a round begins, and when the next one will.
     fn tell_what_we_are_at(&self, next_in: Option<Duration>) {
         let now = self.importers.first().map(Importer::now);
         let delta = next_in.and_then(|delta| TimeDelta::from_std(delta).ok());
@@ -241,6 +248,7 @@ impl Service {
             cut_short_by = report.interruption.filter(|it| it.reaches_all_sources());
             reports.push(report);
         }
+        self.heart.round_over();
         if !self.stop.is_cancelled() {
             self.works.settle(Occasion::PassEnd).await;
         }
@@ -312,6 +320,6 @@ async fn pass(importer: &mut Importer, state: &SharedState) -> PassReport {
         after.set_last_run(key, watermark);
         state.replace(&before, after);
     }
-    tell::pass(&report);
+    tell::pass(&report, importer.stand_in());
     report
 }

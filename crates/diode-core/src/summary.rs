@@ -1,7 +1,7 @@
 //! What the log says at the end of a pass, done or rehearsed.
 
-use crate::Outcome;
 use crate::report::{Interruption, PassReport};
+use crate::{Outcome, StandIn};
 
 /// One line with the counts of a pass; `message` says what kind of pass it was.
 pub(crate) fn tell(report: &PassReport, message: &str) {
@@ -21,24 +21,52 @@ pub(crate) fn tell(report: &PassReport, message: &str) {
     );
 }
 
-/// A line for each applicant that nobody here stands for.
-pub(crate) fn tell_unmapped(report: &PassReport) {
+/// A line for each applicant that no mapping names: what becomes of its files, and the setting.
+pub(crate) fn tell_unmapped(report: &PassReport, stand_in: &StandIn) {
     for (applicant, files) in &report.unmapped {
-        if applicant.is_empty() {
-            tracing::warn!(
+        match (stand_in, applicant.as_str()) {
+            (StandIn::Worker, "") => tracing::warn!(
                 files,
                 "files without an applicant_id belong to no user of this platform: the workers (over \
                  the API: OPENCTI_TOKEN's account) import them in their own name; let the sending \
-                 connector set one"
-            );
-        } else {
-            tracing::warn!(
-                applicant_id = applicant,
+                 connector set one, or set DIODE_IMPORT_DEFAULT_APPLICANT"
+            ),
+            (StandIn::Worker, id) => tracing::warn!(
+                applicant_id = id,
                 files,
                 "no mapping for this applicant: the workers (over the API: OPENCTI_TOKEN's account) \
-                 import its files in their own name; add {applicant}:<id of a user of this platform> \
-                 to DIODE_IMPORT_APPLICANT_MAPPINGS"
-            );
+                 import its files in their own name; {}",
+                advice(id)
+            ),
+            (StandIn::User(user), "") => tracing::info!(
+                files,
+                default_applicant = user,
+                "files without an applicant_id are imported in the name of \
+                 DIODE_IMPORT_DEFAULT_APPLICANT"
+            ),
+            (StandIn::User(user), id) => tracing::info!(
+                applicant_id = id,
+                files,
+                default_applicant = user,
+                "no mapping for this applicant: its files are imported in the name of \
+                 DIODE_IMPORT_DEFAULT_APPLICANT; if that is not right, {}",
+                advice(id)
+            ),
+            (StandIn::Nobody, "") => tracing::warn!(
+                files,
+                "files without an applicant_id wait: set DIODE_IMPORT_DEFAULT_APPLICANT, or let the \
+                 sending connector set one"
+            ),
+            (StandIn::Nobody, id) => tracing::warn!(
+                applicant_id = id,
+                files,
+                "no mapping for this applicant: its files wait; {}",
+                advice(id)
+            ),
         }
     }
+}
+
+fn advice(applicant: &str) -> String {
+    format!("add {applicant}:<id of a user of this platform> to DIODE_IMPORT_APPLICANT_MAPPINGS")
 }

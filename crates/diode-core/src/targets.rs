@@ -3,39 +3,71 @@
 use opencti_client::{Applicant, Platform};
 
 use crate::Applicants;
+use crate::applicants::Claims;
 use crate::trouble::chain;
 
-/// Asks the platform for each target of the mappings, and warns of those that it does not know:
-/// the workers fail on what is imported in such a user's name, long after we said "imported".
+/// Asks the platform for each user that imports are to belong to, and warns of those that it does
+/// not know: the workers fail on what is imported in such a user's name, long after we said
+/// "imported".
 ///
 /// Nothing hangs on the answers. Where our account may not speak in others' names, or the platform
 /// fails, that is said once, and no more is asked.
 pub async fn warn_of_unknown_targets(platform: &dyn Platform, applicants: &Applicants) {
-    for (target, sources) in applicants.targets() {
+    for (target, claims) in applicants.targets() {
         match platform.applicant(target).await {
             Ok(Applicant::Known(_)) => {}
             Ok(Applicant::Unknown) => tracing::warn!(
                 applicant_id = target,
-                mapped_from = sources.join(", "),
+                mapped_from = (!claims.sources.is_empty()).then(|| claims.sources.join(", ")),
                 "the platform does not know this user, or does not let it in: what is imported in \
-                 its name fails in the platform's workers; correct DIODE_IMPORT_APPLICANT_MAPPINGS, \
-                 or create the user"
+                 its name fails in the platform's workers; correct {}, or create the user",
+                settings(&claims)
             ),
             Ok(Applicant::CannotTell) => {
                 tracing::info!(
-                    "whether the users of DIODE_IMPORT_APPLICANT_MAPPINGS exist cannot be seen: the \
-                     account of OPENCTI_TOKEN lacks the capability BYPASS, which importing does not \
-                     need"
+                    "whether the users of {BOTH} exist cannot be seen: the account of \
+                     OPENCTI_TOKEN lacks the capability BYPASS, which importing does not need"
                 );
                 return;
             }
             Err(error) => {
                 tracing::warn!(
                     error = chain(&error),
-                    "whether the users of DIODE_IMPORT_APPLICANT_MAPPINGS exist cannot be seen now"
+                    "whether the users of {BOTH} exist cannot be seen now"
                 );
                 return;
             }
+        }
+    }
+}
+
+const BOTH: &str = "DIODE_IMPORT_APPLICANT_MAPPINGS and DIODE_IMPORT_DEFAULT_APPLICANT";
+
+/// The settings that name a user.
+fn settings(claims: &Claims<'_>) -> &'static str {
+    match (claims.is_default, claims.sources.is_empty()) {
+        (false, _) => "DIODE_IMPORT_APPLICANT_MAPPINGS",
+        (true, true) => "DIODE_IMPORT_DEFAULT_APPLICANT",
+        (true, false) => BOTH,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_settings_that_name_a_user_are_named() {
+        for (sources, is_default, expect) in [
+            (vec!["a"], false, "DIODE_IMPORT_APPLICANT_MAPPINGS"),
+            (vec![], true, "DIODE_IMPORT_DEFAULT_APPLICANT"),
+            (vec!["a"], true, BOTH),
+        ] {
+            let claims = Claims {
+                sources,
+                is_default,
+            };
+            assert_eq!(settings(&claims), expect, "{claims:?}");
         }
     }
 }

@@ -4,6 +4,7 @@ use std::error::Error;
 
 use opencti_client::{ApiError, Capability, DeliveryError, DeliveryErrorKind, ErrorClass};
 
+use crate::pressure::QueueFull;
 use crate::report::Interruption;
 use crate::{Code, LedgerError};
 
@@ -19,6 +20,9 @@ pub(crate) enum Trouble {
     /// The queue.
     #[error(transparent)]
     Queue(#[from] DeliveryError),
+    /// The source connector's queue is full.
+    #[error(transparent)]
+    Full(#[from] QueueFull),
 }
 
 /// How far a failure reaches.
@@ -36,7 +40,13 @@ impl Trouble {
         match self {
             Self::Platform(_) => Code::Platform,
             Self::Queue(_) => Code::Queue,
+            Self::Full(_) => Code::QueueFull,
         }
+    }
+
+    /// Whether something failed, rather than having to wait its turn.
+    pub(crate) fn is_failure(&self) -> bool {
+        !matches!(self, Self::Full(_))
     }
 
     /// How far it reaches, when `before` other source connectors have failed just before.
@@ -62,6 +72,7 @@ impl Trouble {
                 }
                 DeliveryErrorKind::Unroutable | DeliveryErrorKind::Contract => Reach::Connector,
             },
+            Self::Full(_) => Reach::Connector,
         }
     }
 }
@@ -122,6 +133,13 @@ mod tests {
             message: "no".into(),
             source: None,
         })
+    }
+
+    #[test]
+    fn a_full_queue_is_its_connector_s_matter_and_no_failure() {
+        let full = Trouble::Full(QueueFull::default());
+        assert_eq!(full.reach(5), Reach::Connector);
+        assert!(!full.is_failure() && api(ErrorClass::Transient).is_failure());
     }
 
     #[test]

@@ -174,6 +174,10 @@ pub trait Queue: Send + Sync {
     /// Whether shipments for a draft are taken; [`deliver`](Self::deliver) refuses them otherwise.
     fn drafts(&self) -> Drafts;
 
+    /// Whether a shipment under way waits because messages are refused or held off for now: the
+    /// queue is full, or the broker is in want of memory or disk.
+    fn is_stalled(&self) -> bool;
+
     /// What a work is to expect of these parts, the first `confirmed` of those that are taken at
     /// all left out. A part that is going to be [refused](Delivery::refused) is counted: its
     /// refusal is reported.

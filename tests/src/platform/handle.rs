@@ -164,6 +164,23 @@ impl Platform {
         self.server.backend.broker.push_queue(connector_id)
     }
 
+    /// Lets a connector's push queue seem to have so many bytes, whatever is in it: a broker is
+    /// not asked for them.
+    pub fn fill_queue(&self, connector_id: &str, bytes: usize) {
+        let mut state = self.server.backend.state();
+        state.fills.insert(connector_id.to_owned(), bytes);
+    }
+
+    /// What the last sign of life of a connector said that it is at (`connectorInfo`); null where
+    /// it said nothing.
+    pub fn info_of(&self, connector_id: &str) -> Value {
+        let mut pings = self.calls_of("pingConnector");
+        pings.retain(|call| call.arguments["id"] == connector_id);
+        pings.pop().map_or(Value::Null, |mut ping| {
+            ping.arguments["connectorInfo"].take()
+        })
+    }
+
     /// Deletes a connector's push queue, with what is in it.
     ///
     /// # Errors

@@ -117,6 +117,7 @@ impl Backend {
             return Ok(Value::Null);
         };
         let (messages, bytes) = self.broker.load(id).await.map_err(broken)?;
+        let bytes = self.state().fill_of(id).unwrap_or(bytes);
         Ok(json!({
             "id": id,
             "connector_state": connector.state,

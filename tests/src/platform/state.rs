@@ -123,6 +123,8 @@ pub(super) struct State {
     /// How many works were opened, those included that were deleted.
     pub(super) opened: usize,
     pub(super) drafts: Vec<String>,
+    /// How many bytes a connector's push queue is said to have, whatever is in it.
+    pub(super) fills: BTreeMap<String, usize>,
 }
 
 impl State {
@@ -158,6 +160,11 @@ impl State {
         connector.state = Some(String::new());
         connector.reset = true;
         Ok(())
+    }
+
+    /// How many bytes a connector's push queue is said to have, where that was arranged.
+    pub(super) fn fill_of(&self, id: &str) -> Option<usize> {
+        self.fills.get(id).copied()
     }
 
     /// Opens a work of a registered connector.

@@ -1,7 +1,7 @@
 //! A broker that is away, slow, full or in want of memory: files wait, and go on.
 
 use tests::envelope::{WEATHER, envelope};
-use tests::program::Running;
+use tests::program::{CONNECTOR_ID, Running};
 use tests::proxy::Proxy;
 
 use crate::site::{Site, eventually, proxy, samples};
@@ -52,6 +52,10 @@ async fn one_without_memory_is_waited_for() {
     let running = daemon(&site, &proxy).await;
     site.logged(&["takes no messages for want of memory"]).await;
     assert_eq!(proxy.published(), 0);
+    eventually("buffering is told", || {
+        site.platform.info_of(CONNECTOR_ID)["buffering"] == true
+    })
+    .await;
     proxy.unblock();
     imported(&site, running, 1).await;
 }

@@ -3,6 +3,7 @@
 //! `cargo xtask test` starts broker and store, builds the program, and runs these.
 
 mod api;
+mod applicants;
 mod bucket;
 mod conformance;
 mod demo;
@@ -13,6 +14,7 @@ mod faults_files;
 mod faults_platform;
 mod history;
 mod lifecycle;
+mod pressure;
 #[expect(dead_code, reason = "the tests of the bucket itself use more of it")]
 #[path = "../../../crates/bundle-source/tests/s3/proxy.rs"]
 mod proxy;

@@ -1,13 +1,13 @@
 //! Loads the settings: lays the sources over each other, reads each setting, reports all problems.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use stix_bundle::Limits;
-use uuid::Uuid;
 
+use super::applicants::{applicant_mappings, stand_in};
 use super::forms;
 use super::layers::Layers;
 use super::model::{Connector, DiodeImport, DirectorySettings, Settings};
@@ -118,6 +118,7 @@ fn connector(reader: &mut Reader) -> Option<Connector> {
     let run_and_terminate = reader.required(&table::CONNECTOR_RUN_AND_TERMINATE, forms::boolean);
     let period = reader.required(&table::CONNECTOR_DURATION_PERIOD, forms::duration);
     let queue_protocol = reader.required(&table::CONNECTOR_QUEUE_PROTOCOL, forms::queue_protocol);
+    let queue_threshold = queue_threshold(reader);
     let send_to_queue = reader.required(&table::CONNECTOR_SEND_TO_QUEUE, forms::sending);
     let validate = reader.required(&table::CONNECTOR_VALIDATE_BEFORE_IMPORT, forms::unsaid);
     Some(Connector {
@@ -129,6 +130,7 @@ fn connector(reader: &mut Reader) -> Option<Connector> {
         run_and_terminate: run_and_terminate? || period? == Duration::ZERO,
         duration_period: period?,
         queue_protocol: queue_protocol?,
+        queue_threshold: queue_threshold?,
         send_to_queue: send_to_queue?,
         validate_before_import: validate?,
     })
@@ -143,6 +145,7 @@ fn diode_import(
     let delete_after_import =
         reader.required(&table::DIODE_IMPORT_DELETE_AFTER_IMPORT, forms::boolean);
     let mappings = applicant_mappings(reader);
+    let stand_in = stand_in(reader);
     let state_path = state_path(reader, environment);
     let settle = reader.number(&table::DIODE_IMPORT_SETTLE_SECONDS);
     let rejected_path = reader.optional(&table::DIODE_IMPORT_REJECTED_PATH, forms::path);
@@ -156,6 +159,7 @@ fn diode_import(
         s3,
         delete_after_import: delete_after_import?,
         applicant_mappings: mappings,
+        stand_in: stand_in?,
         state_path: state_path?,
         settle: Duration::from_secs(settle?),
         rejected_path,
@@ -166,25 +170,17 @@ fn diode_import(
     })
 }
 
-/// The mappings; none after a problem.
-fn applicant_mappings(reader: &mut Reader) -> BTreeMap<String, String> {
-    let setting = &table::DIODE_IMPORT_APPLICANT_MAPPINGS;
-    let mappings = reader.optional(setting, forms::mapping);
-    let mappings = mappings.unwrap_or_default();
-    let odd: BTreeSet<_> = mappings
-        .iter()
-        .flat_map(|(source, target)| [source, target])
-        .filter(|id| Uuid::try_parse(id).is_err())
-        .map(|id| format!("{id:?}"))
-        .collect();
-    if !odd.is_empty() {
-        let odd = odd.into_iter().collect::<Vec<_>>().join(", ");
+fn queue_threshold(reader: &mut Reader) -> Option<u64> {
+    let setting = &table::CONNECTOR_QUEUE_THRESHOLD;
+    let threshold = reader.number(setting)?;
+    if threshold == 0 {
         reader.warn(format!(
-            "{} has ids that are no UUIDs, as those of users are: {odd}",
+            "{} is 0, and no queue is emptier than that: files wait wherever the platform tells how \
+             full queues are",
             setting.env
         ));
     }
-    mappings
+    Some(threshold)
 }
 
 /// The directory to import from; `None` where files are not imported from one, or after a problem.

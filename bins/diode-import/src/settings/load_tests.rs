@@ -2,6 +2,7 @@
 
 use std::io::ErrorKind;
 
+use diode_core::StandIn;
 use opencti_client::Trust;
 
 use super::*;
@@ -72,6 +73,7 @@ fn the_defaults_are_those_of_the_table() {
             run_and_terminate: false,
             duration_period: 60s,
             queue_protocol: Amqp,
+            queue_threshold: 500,
             send_to_queue: ForReal,
             validate_before_import: ImportAtOnce,
         },
@@ -87,6 +89,7 @@ fn the_defaults_are_those_of_the_table() {
             s3: None,
             delete_after_import: true,
             applicant_mappings: {},
+            stand_in: Worker,
             state_path: "/state",
             settle: 5s,
             rejected_path: None,
@@ -291,12 +294,12 @@ fn a_setting_that_does_nothing_yet_is_warned_of_unless_it_changes_nothing() {
     );
     check(
         &[
-            ("DIODE_IMPORT_REQUIRE_APPLICANT_MAPPING", "yes"),
+            ("CONNECTOR_EXPOSE_METRICS", "yes"),
             ("HTTPS_PROXY", "http://proxy"),
         ],
         &[
-            "DIODE_IMPORT_REQUIRE_APPLICANT_MAPPING (diode_import.require_applicant_mapping) is set, \
-           from the environment, but this version does not act on it yet",
+            "CONNECTOR_EXPOSE_METRICS (connector.expose_metrics) is set, from the environment, but \
+           this version does not act on it yet",
         ],
     );
 }
@@ -352,6 +355,36 @@ fn applicants_that_are_no_ids_are_warned_of() {
     let mappings = format!("{uuid}:{uuid}, alice:{uuid}, bob:alice");
     let more = [("DIODE_IMPORT_APPLICANT_MAPPINGS", mappings.as_str())];
     insta::assert_snapshot!(load(&more, None).warnings.join("\n"), @r#"DIODE_IMPORT_APPLICANT_MAPPINGS has ids that are no UUIDs, as those of users are: "alice", "bob""#);
+}
+
+#[test]
+fn somebody_or_nobody_stands_in_for_who_is_not_mapped() {
+    let uuid = "6f2b1f6e-8d2c-4a4e-9c43-0f4f2c6f9b11";
+    let user = |id: &str| StandIn::User(id.to_owned());
+    for (default, required, expect, warnings) in [
+        ("", "", StandIn::Worker, 0),
+        ("", "no", StandIn::Worker, 0),
+        ("", "true", StandIn::Nobody, 0),
+        (uuid, "false", user(uuid), 0),
+        (uuid, "true", user(uuid), 1),
+        ("alice", "", user("alice"), 1),
+    ] {
+        let more = [
+            ("DIODE_IMPORT_DEFAULT_APPLICANT", default),
+            ("DIODE_IMPORT_REQUIRE_APPLICANT_MAPPING", required),
+        ];
+        let loaded = load(&more, None);
+        assert_eq!(loaded.value.diode_import.stand_in, expect, "{more:?}");
+        assert_eq!(loaded.warnings.len(), warnings, "{more:?}");
+    }
+}
+
+#[test]
+fn a_threshold_that_lets_nothing_through_is_warned_of() {
+    for (threshold, expect) in [("0", 1), ("1", 0), ("500", 0)] {
+        let loaded = load(&[("CONNECTOR_QUEUE_THRESHOLD", threshold)], None);
+        assert_eq!(loaded.warnings.len(), expect, "{threshold}");
+    }
 }
 
 #[test]

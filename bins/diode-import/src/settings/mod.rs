@@ -1,5 +1,6 @@
 //! What the operator sets: one table of settings, and all that derives from it.
 
+mod applicants;
 mod forms;
 mod layers;
 mod load;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use diode_core::{Unsaid, ValidationMode};
+use diode_core::{StandIn, Unsaid, ValidationMode};
 use opencti_client::{ConnectorType, HttpProxy, Secret, TlsOptions};
 use stix_bundle::Limits;
 use url::Url;
@@ -65,6 +65,8 @@ pub(crate) struct Connector {
     pub(crate) duration_period: Duration,
     /// How bundles reach the workers.
     pub(crate) queue_protocol: QueueProtocol,
+    /// How full a source connector's queue may be, in megabytes of 1,000,000 bytes.
+    pub(crate) queue_threshold: u64,
     /// Whether they are sent at all.
     pub(crate) send_to_queue: Sending,
     /// What becomes of imports whose envelope does not say whether they are validated first.
@@ -115,6 +117,8 @@ pub(crate) struct DiodeImport {
     pub(crate) delete_after_import: bool,
     /// Users of the other platform, and who they are on this one, by id.
     pub(crate) applicant_mappings: BTreeMap<String, String>,
+    /// Who stands in for those that are not mapped.
+    pub(crate) stand_in: StandIn,
     /// The directory of the ledger.
     pub(crate) state_path: PathBuf,
     /// How long a file that cannot be parsed must be unchanged before it is rejected.

@@ -68,8 +68,7 @@ settings! {
         .help("How bundles reach the workers: over the broker, or over the platform's API.");
     CONNECTOR_QUEUE_THRESHOLD = Setting::pycti("connector.queue_threshold", megabytes())
         .default("500")
-        .planned()
-        .help("Fill of a connector's queue above which nothing more is sent.");
+        .help("Fill of a source connector's queue (a MB is 1,000,000 bytes) from which on its files wait; 0: they always do. It takes the capability MODULES and platform 6.1.12.");
     CONNECTOR_SEND_TO_QUEUE = Setting::pycti("connector.send_to_queue", Kind::Boolean)
         .default("true")
         .help("`false`: a rehearsal, which says what would be sent, and neither registers, sends, moves, deletes nor records anything.");
@@ -141,12 +140,10 @@ settings! {
     DIODE_IMPORT_APPLICANT_MAPPINGS = Setting::peer("diode_import.applicant_mappings", Kind::Mapping)
         .help("Users of the other platform, and who they are on this one: `source:target`, by id.");
     DIODE_IMPORT_DEFAULT_APPLICANT = Setting::own("diode_import.default_applicant", Kind::Text)
-        .planned()
         .help("The id of the user on this platform in whose name files without a mapped applicant are imported.");
     DIODE_IMPORT_REQUIRE_APPLICANT_MAPPING = Setting::own("diode_import.require_applicant_mapping", Kind::Boolean)
         .default("false")
-        .planned()
-        .help("Files without a mapped applicant wait, instead of being imported as the worker's user.");
+        .help("Files without a mapped applicant wait, instead of being imported as the worker's user, where there is no default applicant.");
     DIODE_IMPORT_ALLOWED_CONNECTORS = Setting::own("diode_import.allowed_connectors", Kind::List)
         .derived("any")
         .planned()

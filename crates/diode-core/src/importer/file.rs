@@ -134,6 +134,9 @@ impl Importer {
             applicant,
         };
         let details = passenger.details();
+        if let Some(why) = passenger.applicant.wanting() {
+            return self.wait(&case, Code::UnmappedApplicant, why, &details, course);
+        }
         if let Some(trouble) = course.held.get(passenger.connector_id()) {
             let (code, message) = (trouble.code(), behind(trouble));
             return self.wait(&case, code, message, &details, course);
@@ -286,7 +289,7 @@ impl Importer {
         details: &Details<'_>,
         course: &mut Course,
     ) -> Result<(), Fatal> {
-        let file = report(case, Outcome::Waiting, Some(&Refusal::new(code, message)));
+        let mut file = report(case, Outcome::Waiting, Some(&Refusal::new(code, message)));
         let said = case.row.filter(|row| {
             row.is(case.entry) && row.outcome == Outcome::Waiting && row.code == Some(code)
         });
@@ -298,6 +301,9 @@ impl Importer {
         let is_news = self.waits.is_news(&case.entry.location, code);
         if is_news || said.is_none() {
             log(&file, details);
+        }
+        if is_news && code == Code::UnmappedApplicant {
+            file.unmapped = Some(details.applicant_id.unwrap_or_default().to_owned());
         }
         course.report.add(&file);
         Ok(())
@@ -360,11 +366,7 @@ pub(crate) fn same_content<'a>(row: Option<&'a Known>, fingerprint: &str) -> Opt
 }
 
 pub(crate) fn unmapped(applicant: &Applicant) -> Option<String> {
-    match applicant {
-        Applicant::Mapped(_) => None,
-        Applicant::Unmapped(id) => Some(id.clone()),
-        Applicant::Unnamed => Some(String::new()),
-    }
+    applicant.unmapped().map(str::to_owned)
 }
 
 /// Why a file waits behind an earlier one of its connector.

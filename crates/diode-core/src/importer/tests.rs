@@ -1,7 +1,9 @@
 //! Passes over a real folder and a real ledger, against a platform and a queue in memory.
 
+mod applicants;
 mod bench;
 mod convoys;
+mod pressure;
 
 use chrono::TimeDelta;
 use opencti_client::{DeliveryErrorKind, ErrorClass, PlatformVersion};

@@ -10,7 +10,7 @@ use crate::importer::file::unmapped;
 use crate::plan::must_wait;
 use crate::refusal::Refusal;
 use crate::report::FileReport;
-use crate::{Code, Company, Outcome, Way};
+use crate::{Applicant, Code, Company, Outcome, Way};
 
 /// What a forecast depends on beside the file.
 pub(super) struct Outlook<'a> {
@@ -87,25 +87,33 @@ fn of_import(import: &Import<'_>, entry: &Entry, outlook: &Outlook<'_>) -> Forec
         connector_id: Some(envelope.connector.id.clone()),
         applicant_id: envelope.applicant_id.clone(),
     };
+    let applicant = outlook
+        .rules
+        .applicants
+        .map(envelope.applicant_id.as_deref());
+    if let Some(why) = applicant.wanting() {
+        let file = FileReport {
+            unmapped: unmapped(&applicant),
+            ..waits(entry, Code::UnmappedApplicant, why).file
+        };
+        return Forecast { file, who };
+    }
     let validation = &outlook.rules.validation;
     let file = match validation.way(envelope.validation, outlook.version, outlook.drafts) {
-        Ok(way) => delivered(import, entry, way, outlook.rules),
+        Ok(way) => delivered(import, entry, way, &applicant),
         Err(why) => waits(entry, Code::ValidationUnavailable, why).file,
     };
     Forecast { file, who }
 }
 
-fn delivered(import: &Import<'_>, entry: &Entry, way: Way, rules: &Rules) -> FileReport {
+fn delivered(import: &Import<'_>, entry: &Entry, way: Way, applicant: &Applicant) -> FileReport {
     let outcome = match import.defects {
         Some(_) => Outcome::Partial,
         None => Outcome::Imported,
     };
-    let applicant = rules
-        .applicants
-        .map(import.envelope.applicant_id.as_deref());
     let file = FileReport {
         way,
-        unmapped: unmapped(&applicant),
+        unmapped: unmapped(applicant),
         ..report(entry, outcome, import.defects.clone())
     };
     match way {

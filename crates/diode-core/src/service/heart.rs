@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use opencti_client::{ApiError, ConnectorInfo, ErrorClass, Ping, Platform, Registration};
 
+use crate::pressure::Backpressure;
 use crate::state::{ConnectorState, SharedState};
 use crate::trouble::chain;
 use crate::works::{Occasion, Works};
@@ -16,6 +17,8 @@ pub(super) struct Heart {
     own: Registration,
     pub(super) state: SharedState,
     info: Arc<Mutex<ConnectorInfo>>,
+    /// What is known of the queues of source connectors, where they may be too full.
+    pub(super) pressure: Option<Arc<Backpressure>>,
     /// Whose turn it is to hand in the state: of two at once, the older could come last.
     turn: Arc<tokio::sync::Mutex<()>>,
 }
@@ -32,6 +35,7 @@ impl Heart {
             own,
             state,
             info: Arc::default(),
+            pressure: None,
             turn: Arc::default(),
         }
     }
@@ -41,12 +45,22 @@ impl Heart {
         *self.info.lock().unwrap_or_else(PoisonError::into_inner) = info;
     }
 
-    /// A sign of life and a look at the open works, again and again.
+    /// All sources were gone over.
+    pub(super) fn round_over(&self) {
+        if let Some(pressure) = &self.pressure {
+            pressure.round_over();
+        }
+    }
+
+    /// A sign of life and a look at open works and the fullest queue, again and again.
     pub(super) async fn beat(self, every: Duration, works: Arc<dyn Works>) -> Never {
         loop {
             tokio::time::sleep(every).await;
             self.ping().await;
             works.settle(Occasion::Heartbeat).await;
+            if let Some(pressure) = &self.pressure {
+                pressure.refresh().await;
+            }
         }
     }
 
@@ -97,7 +111,10 @@ impl Heart {
         let ping = Ping {
             connector_id: &self.own.id,
             state: &text,
-            info,
+            info: match &self.pressure {
+                Some(pressure) => pressure.told(info),
+                None => info,
+            },
         };
         let held = self.platform.ping_connector(&ping).await?;
         if held.as_deref() != Some(&text) {

@@ -2,10 +2,10 @@
 
 use crate::report::{Interruption, PassReport};
 use crate::state::ConnectorState;
-use crate::{Importer, summary};
+use crate::{Importer, StandIn, summary};
 
-pub(super) fn pass(report: &PassReport) {
-    summary::tell_unmapped(report);
+pub(super) fn pass(report: &PassReport, stand_in: &StandIn) {
+    summary::tell_unmapped(report, stand_in);
     if report.is_eventful() {
         summary::tell(report, "pass done");
     }

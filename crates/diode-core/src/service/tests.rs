@@ -198,6 +198,7 @@ async fn a_sign_of_life_says_when_we_ran_and_will_run() {
     service.heart.ping().await;
     let once = ConnectorInfo {
         run_and_terminate: true,
+        queue_threshold_mb: 500.0,
         last_run: Some(at(1_000_000)),
         ..ConnectorInfo::default()
     };
@@ -208,6 +209,93 @@ async fn a_sign_of_life_says_when_we_ran_and_will_run() {
     };
     let infos = bench.platform.infos.lock().unwrap();
     assert_eq!(infos[infos.len() - 2..], [once, again]);
+}
+
+#[tokio::test]
+async fn a_sign_of_life_says_that_a_connector_waits_for_its_queue_and_how_full_it_is() {
+    let bench = Bench::new(AfterImport::Delete);
+    bench.folder.put("a.json", 10, "c");
+    let mut service = bench.service().await;
+    for (queued, passed, buffering, told) in [
+        (600_000_000, 0, true, 600.0),
+        (499_500_000, 4, true, 600.0),
+        (499_500_000, 5, false, 499.5),
+    ] {
+        *bench.platform.queued.lock().unwrap() = Some(queued);
+        bench.passed.store(passed, Ordering::Relaxed);
+        service.run_once().await;
+        let info = *bench.platform.infos.lock().unwrap().last().unwrap();
+        assert_eq!(info.buffering, buffering, "{passed}");
+        assert!((info.queue_messages_mb - told).abs() < 0.01, "{info:?}");
+        assert!((info.queue_threshold_mb - 500.0).abs() < 0.01, "{info:?}");
+    }
+    assert_eq!(bench.published(), ["c"]);
+}
+
+#[tokio::test]
+async fn of_queues_that_cannot_be_seen_nothing_is_told() {
+    let bench = Bench::new(AfterImport::Delete);
+    bench.folder.put("a.json", 10, "c");
+    let mut service = bench.service().await;
+    for queued in [None, Some(600_000_000)] {
+        *bench.platform.queued.lock().unwrap() = queued;
+        service.run_once().await;
+        let info = *bench.platform.infos.lock().unwrap().last().unwrap();
+        assert!(
+            !info.buffering && info.queue_messages_mb < 0.001,
+            "{info:?}"
+        );
+        bench.folder.put("b.json", 20, "c");
+    }
+    assert_eq!(bench.published(), ["c", "c"]);
+}
+
+#[tokio::test]
+async fn a_connector_whose_files_were_taken_away_waits_no_longer() {
+    let bench = Bench::new(AfterImport::Delete);
+    bench.folder.put("a.json", 10, "c");
+    *bench.platform.queued.lock().unwrap() = Some(600_000_000);
+    let mut service = bench.service().await;
+    service.run_once().await;
+    bench.folder.files.lock().unwrap().clear();
+    service.run_once().await;
+    let told = |info: &ConnectorInfo| info.buffering;
+    let infos = bench.platform.infos.lock().unwrap();
+    assert_eq!(infos.iter().map(told).collect::<Vec<_>>(), [true, false]);
+}
+
+#[tokio::test]
+async fn between_files_the_fullest_queue_is_looked_at_until_it_is_empty() {
+    let mut bench = Bench::new(AfterImport::Delete);
+    bench.ping_every = Duration::from_millis(1);
+    bench.folder.put("a.json", 10, "c");
+    *bench.platform.queued.lock().unwrap() = Some(400_000_000);
+    let mut service = bench.service().await;
+    service.run_once().await;
+    *bench.platform.queued.lock().unwrap() = Some(0);
+    bench.passed.store(30, Ordering::Relaxed);
+    let emptied = async {
+        let told = || bench.platform.infos.lock().unwrap().last().copied();
+        while told().is_none_or(|info| info.queue_messages_mb > 0.0) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        bench.stop.cancel();
+    };
+    let both = async { tokio::join!(service.run(), emptied) };
+    let in_time = tokio::time::timeout(Duration::from_secs(20), both).await;
+    in_time.unwrap();
+}
+
+#[tokio::test]
+async fn a_sign_of_life_says_that_the_broker_takes_nothing() {
+    let bench = Bench::new(AfterImport::Delete);
+    let service = bench.service().await;
+    for is_stalled in [true, false] {
+        bench.queue.is_stalled.store(is_stalled, Ordering::Relaxed);
+        service.heart.ping().await;
+        let info = *bench.platform.infos.lock().unwrap().last().unwrap();
+        assert_eq!(info.buffering, is_stalled);
+    }
 }
 
 #[tokio::test]

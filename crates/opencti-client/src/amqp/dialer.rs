@@ -177,6 +177,7 @@ impl<'a> Dialer<'a> {
                 self.say_blocked(blocked);
             }
             silent = if blocked {
+                self.stalled(TICK);
                 Duration::ZERO
             } else {
                 silent + TICK
@@ -185,6 +186,11 @@ impl<'a> Dialer<'a> {
                 return Err(Silence);
             }
         }
+    }
+
+    /// The broker takes nothing, and is not tried for so long.
+    pub(super) fn stalled(&self, wait: Duration) {
+        self.queue.stall.goes_on(Instant::now(), wait);
     }
 
     fn say_blocked(&self, blocked: bool) {

@@ -9,6 +9,7 @@ mod options;
 mod outage;
 mod queue;
 mod run;
+mod stall;
 mod window;
 
 pub use options::AmqpOptions;

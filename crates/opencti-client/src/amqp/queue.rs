@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::{PoisonError, RwLock};
+use std::time::Instant;
 
 use async_trait::async_trait;
 use tokio::sync::Mutex;
@@ -11,6 +12,7 @@ use super::dialer::Dialer;
 use super::link::Link;
 use super::options::AmqpOptions;
 use super::run::Run;
+use super::stall::Stall;
 use crate::{BrokerAddress, Delivery, DeliveryError, Drafts, Expectations, Parts, Queue, Shipment};
 
 /// The platform's broker, spoken to directly.
@@ -38,6 +40,7 @@ pub struct AmqpQueue {
     options: AmqpOptions,
     broker: RwLock<Broker>,
     link: Mutex<Option<Kept>>,
+    pub(super) stall: Stall,
 }
 
 /// The broker's address, and how often it was another one.
@@ -63,6 +66,7 @@ impl AmqpQueue {
                 version: 0,
             }),
             link: Mutex::new(None),
+            stall: Stall::default(),
         }
     }
 
@@ -115,6 +119,10 @@ impl Queue for AmqpQueue {
         Drafts::Carried
     }
 
+    fn is_stalled(&self) -> bool {
+        self.stall.lasts(Instant::now())
+    }
+
     /// A message of one object is counted by nobody else.
     fn expectations(&self, parts: &dyn Parts, confirmed: usize) -> Expectations {
         Expectations {
@@ -130,6 +138,7 @@ impl Queue for AmqpQueue {
     ) -> Vec<Result<Delivery, DeliveryError>> {
         let mut kept = self.link.lock().await;
         let outcomes = Run::new(self, shipment, stop).finish(&mut kept).await;
+        self.stall.end();
         if outcomes.iter().any(Result::is_err) {
             // Whatever is still on its way must not be mistaken for part of the next shipment.
             *kept = None;

@@ -198,6 +198,7 @@ impl<'a> Run<'a> {
         self.fruitless = retry.saturating_add(1);
         let delay = self.dialer.options().pauses().random_delay(retry);
         self.warn_of_pause(delay);
+        self.dialer.stalled(delay);
         self.dialer.sleep(delay).await;
         self.window.paused();
     }

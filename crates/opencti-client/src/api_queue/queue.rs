@@ -125,6 +125,11 @@ impl Queue for ApiQueue {
         Drafts::NotCarried
     }
 
+    /// The platform refuses no push for the sake of its queue.
+    fn is_stalled(&self) -> bool {
+        false
+    }
+
     fn expectations(&self, parts: &dyn Parts, confirmed: usize) -> Expectations {
         let pushes = self.pushes(parts);
         let mut expected = Expectations {

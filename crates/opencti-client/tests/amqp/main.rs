@@ -124,10 +124,18 @@ async fn a_full_queue_that_nobody_empties_is_waited_for_until_a_stop() {
         while mailbox.len().await < 20 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !queue.is_stalled() && Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let was_stalled = queue.is_stalled();
         stop.cancel();
+        was_stalled
     };
     let parts = Numbered::new(100);
-    let (error, ()) = tokio::join!(deliver(&queue, &mailbox, &parts, &stop), stopper);
+    let (error, was_stalled) = tokio::join!(deliver(&queue, &mailbox, &parts, &stop), stopper);
+    assert!(was_stalled, "it is told that the broker refuses messages");
+    assert!(!queue.is_stalled(), "nothing waits any more");
     let error = error.unwrap_err();
     check(&error, DeliveryErrorKind::Stopped, "asked to stop");
     assert_eq!(error.confirmed, 20);

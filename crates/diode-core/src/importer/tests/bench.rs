@@ -22,7 +22,10 @@ use super::super::{Clock, Importer, Parts, Rules};
 use crate::doubles::{in_progress, one_for_each, registered, route};
 use crate::report::PassReport;
 use crate::works::OpenWorks;
-use crate::{AfterImport, Applicants, Connectors, Ledger, Policy, StateKey, ValidationRules};
+use crate::{
+    AfterImport, Applicants, Backpressure, Connectors, Ledger, Policy, StandIn, StateKey,
+    ValidationRules,
+};
 
 /// Everything that was done to platform, queue and source, in order.
 pub(super) type Diary = Arc<Mutex<Vec<String>>>;
@@ -32,6 +35,8 @@ pub(super) struct FakePlatform {
     /// Calls, as the diary has them, that fail, with the class and how often.
     pub(super) faults: Mutex<HashMap<String, (ErrorClass, usize)>>,
     pub(super) uploads: Mutex<Vec<PendingFile>>,
+    /// How many bytes are in which connector's queue; without any, queues cannot be looked at.
+    pub(super) queues: Mutex<HashMap<String, u64>>,
 }
 
 impl FakePlatform {
@@ -111,8 +116,12 @@ impl Platform for FakePlatform {
         Ok(None)
     }
 
-    async fn queue_details(&self, _: &str) -> Result<Option<QueueDetails>, ApiError> {
-        Ok(None)
+    async fn queue_details(&self, connector_id: &str) -> Result<Option<QueueDetails>, ApiError> {
+        let Some(bytes) = self.queues.lock().unwrap().get(connector_id).copied() else {
+            return Ok(None);
+        };
+        self.note(format!("look {connector_id}"))?;
+        Ok(Some(QueueDetails { messages: 1, bytes }))
     }
 
     async fn me(&self) -> Result<Account, ApiError> {
@@ -159,6 +168,10 @@ impl Queue for FakeQueue {
 
     fn drafts(&self) -> Drafts {
         Drafts::Carried
+    }
+
+    fn is_stalled(&self) -> bool {
+        false
     }
 
     fn expectations(&self, parts: &dyn opencti_client::Parts, confirmed: usize) -> Expectations {
@@ -319,6 +332,8 @@ pub(super) struct Bench {
     pub(super) after_import: AfterImport,
     pub(super) version: Option<PlatformVersion>,
     pub(super) validation: ValidationRules,
+    pub(super) stand_in: StandIn,
+    pub(super) threshold_mb: u64,
 }
 
 impl Bench {
@@ -331,6 +346,7 @@ impl Bench {
                 diary: Arc::clone(&diary),
                 faults: Mutex::default(),
                 uploads: Mutex::default(),
+                queues: Mutex::default(),
             }),
             queue: Arc::new(FakeQueue {
                 diary: Arc::clone(&diary),
@@ -346,6 +362,8 @@ impl Bench {
             after_import: AfterImport::Delete,
             version: None,
             validation: ValidationRules::default(),
+            stand_in: StandIn::Worker,
+            threshold_mb: 500,
         }
     }
 
@@ -361,6 +379,14 @@ impl Bench {
             Arc::clone(&ledger),
             Arc::clone(&clock),
         );
+        let queue: Arc<dyn Queue> = Arc::clone(&self.queue) as _;
+        let pressure = Backpressure::new(
+            Arc::clone(&platform),
+            Arc::clone(&queue),
+            self.threshold_mb,
+            Arc::clone(&clock),
+        );
+        let mappings = [("there".to_owned(), "here".to_owned())].into();
         let importer = Importer::new(
             Parts {
                 source: Arc::clone(&self.source) as _,
@@ -368,7 +394,7 @@ impl Bench {
                 connectors: Arc::new(Connectors::new(Arc::clone(&platform), &own(), route("own"))),
                 works: Arc::new(works),
                 platform,
-                queue: Arc::clone(&self.queue) as _,
+                queue,
                 ledger,
                 clock,
                 stop: self.stop.clone(),
@@ -381,11 +407,12 @@ impl Bench {
                 },
                 limits: stix_bundle::Limits::default(),
                 profile: stix_bundle::Profile::opencti(),
-                applicants: Applicants::new([("there".to_owned(), "here".to_owned())].into()),
+                applicants: Applicants::new(mappings).or_else(self.stand_in.clone()),
                 validation: self.validation,
             },
             self.version,
-        );
+        )
+        .with_backpressure(Arc::new(pressure));
         // However slow the machine is, small files go together.
         Importer {
             gathering: Duration::from_mins(1),
@@ -418,6 +445,12 @@ impl Bench {
     pub(super) fn fail(&self, call: &str, class: ErrorClass, times: usize) {
         let mut faults = self.platform.faults.lock().unwrap();
         faults.insert(call.to_owned(), (class, times));
+    }
+
+    /// Lets a connector's queue hold so many megabytes.
+    pub(super) fn fill(&self, connector_id: &str, megabytes: u64) {
+        let mut queues = self.platform.queues.lock().unwrap();
+        queues.insert(connector_id.to_owned(), megabytes * 1_000_000);
     }
 
     pub(super) fn queue_fault(&self, fault: QueueFault) {

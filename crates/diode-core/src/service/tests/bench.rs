@@ -1,7 +1,7 @@
 //! A platform that keeps a connector's state as the real one does, and sources in memory.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -21,8 +21,8 @@ use tokio_util::sync::CancellationToken;
 use super::super::{Patience, Schedule, Service, greet};
 use crate::doubles::{in_progress, one_for_each, registered};
 use crate::{
-    AfterImport, Applicants, Connectors, Importer, Ledger, OpenWorks, Parts, Policy, Rules,
-    SharedState, StateKey, ValidationRules, Works,
+    AfterImport, Applicants, Backpressure, Connectors, Importer, Ledger, OpenWorks, Parts, Policy,
+    Rules, SharedState, StateKey, ValidationRules, Works,
 };
 
 pub(super) const OWN: &str = "own";
@@ -39,6 +39,8 @@ pub(super) struct FakePlatform {
     pub(super) overtaken: Mutex<Option<SharedState>>,
     /// How many signs of life are taken before they fail.
     pub(super) pings_left: Mutex<Option<usize>>,
+    /// How many bytes are in every queue; `None`: it cannot be seen.
+    pub(super) queued: Mutex<Option<u64>>,
 }
 
 /// What the platform keeps of a connector.
@@ -183,7 +185,8 @@ impl Platform for FakePlatform {
     }
 
     async fn queue_details(&self, _: &str) -> Result<Option<QueueDetails>, ApiError> {
-        Ok(None)
+        let queued = *self.queued.lock().unwrap();
+        Ok(queued.map(|bytes| QueueDetails { messages: 1, bytes }))
     }
 
     async fn me(&self) -> Result<Account, ApiError> {
@@ -202,6 +205,7 @@ impl Platform for FakePlatform {
 #[derive(Default)]
 pub(super) struct FakeQueue {
     pub(super) is_away: AtomicBool,
+    pub(super) is_stalled: AtomicBool,
     /// The connectors whose files were published, in order.
     pub(super) published: Mutex<Vec<String>>,
 }
@@ -223,6 +227,10 @@ impl Queue for FakeQueue {
 
     fn drafts(&self) -> Drafts {
         Drafts::Carried
+    }
+
+    fn is_stalled(&self) -> bool {
+        self.is_stalled.load(Ordering::Relaxed)
     }
 
     fn expectations(&self, parts: &dyn opencti_client::Parts, confirmed: usize) -> Expectations {
@@ -389,6 +397,8 @@ pub(super) struct Bench {
     pub(super) after_import: AfterImport,
     pub(super) ping_every: Duration,
     pub(super) stop: CancellationToken,
+    /// The seconds that have passed, by the clock of the queues.
+    pub(super) passed: Arc<AtomicI64>,
 }
 
 impl Bench {
@@ -402,6 +412,7 @@ impl Bench {
             after_import,
             ping_every: Duration::from_hours(1),
             stop: CancellationToken::new(),
+            passed: Arc::default(),
         }
     }
 
@@ -419,6 +430,13 @@ impl Bench {
             Arc::clone(&ledger),
             Arc::new(|| at(1_000_000)),
         ));
+        let passed = Arc::clone(&self.passed);
+        let pressure = Arc::new(Backpressure::new(
+            Arc::clone(&platform),
+            Arc::clone(&self.queue) as _,
+            500,
+            Arc::new(move || at(1_000_000 + passed.load(Ordering::Relaxed))),
+        ));
         let importers = [
             (&self.folder, StateKey::Directory),
             (&self.bucket, StateKey::S3),
@@ -435,7 +453,7 @@ impl Bench {
                 clock: Arc::new(|| at(1_000_000)),
                 stop: self.stop.clone(),
             };
-            Importer::new(parts, self.rules(), None)
+            Importer::new(parts, self.rules(), None).with_backpressure(Arc::clone(&pressure))
         });
         let schedule = Schedule {
             pass_every: Duration::from_millis(1),
@@ -451,6 +469,7 @@ impl Bench {
             schedule,
             stop,
         )
+        .with_backpressure(pressure)
     }
 
     pub(super) fn rules(&self) -> Rules {

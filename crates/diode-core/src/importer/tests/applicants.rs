@@ -1,0 +1,67 @@
+//! Files whose applicant no mapping names, where somebody or nobody stands in.
+
+use super::bench::{Bench, envelope, exists, identity};
+use crate::{History, Outcome, StandIn};
+
+/// Files of a connector by its applicants: unmapped, mapped, not named, and one of another connector.
+fn bench(stand_in: StandIn) -> Bench {
+    let mut bench = Bench::new();
+    bench.stand_in = stand_in;
+    let content = envelope("c", &[identity("a")]);
+    let other = envelope("d", &[identity("a")]);
+    bench.put("1.json", &content.replace("there", "nobody"), 60);
+    bench.put("2.json", &content, 50);
+    bench.put("3.json", &content.replace(r#""there""#, "null"), 40);
+    bench.put("4.json", &other.replace("there", "nobody"), 30);
+    bench
+}
+
+#[tokio::test]
+async fn the_default_applicant_stands_in_and_the_unmapped_are_named() {
+    let bench = bench(StandIn::User("somebody".into()));
+    let report = bench.pass().await;
+    assert_eq!(report.count(Outcome::Imported), 4);
+    let expect = [(String::new(), 1), ("nobody".to_owned(), 2)].into();
+    assert_eq!(report.unmapped, expect);
+    let messages = bench.queue.messages.lock().unwrap();
+    let applicants = messages.iter().map(|message| &message["applicant_id"]);
+    assert_eq!(
+        applicants.collect::<Vec<_>>(),
+        ["somebody", "here", "somebody", "somebody"]
+    );
+}
+
+#[tokio::test]
+async fn where_nobody_stands_in_files_wait_and_those_of_the_mapped_go_on() {
+    let mut bench = bench(StandIn::Nobody);
+    let mut importer = bench.importer();
+    let report = importer.pass(None).await;
+    assert_eq!(report.count(Outcome::Imported), 1);
+    assert_eq!(report.count(Outcome::Waiting), 3);
+    assert_eq!((report.undelivered, report.interruption), (0, None));
+    let diary = bench.diary();
+    assert!(diary.contains(&"publish c 1".to_owned()), "{diary:?}");
+    let of_the_other = |line: &String| line.ends_with(" d");
+    assert!(!diary.iter().any(of_the_other), "{diary:?}");
+    let expect = [(String::new(), 1), ("nobody".to_owned(), 2)].into();
+    assert_eq!(report.unmapped, expect);
+    assert_eq!(waiting(&bench), 3);
+
+    let report = importer.pass(None).await;
+    assert_eq!(report.count(Outcome::Waiting), 3);
+    assert_eq!(report.unmapped, [].into(), "it was said before");
+
+    bench.stand_in = StandIn::User("somebody".into());
+    let report = bench.pass().await;
+    assert_eq!(report.count(Outcome::Imported), 3);
+    assert!(!exists(&bench.folder.path().join("1.json")));
+    assert_eq!(waiting(&bench), 0);
+}
+
+/// How many files the ledger says wait for a mapping.
+fn waiting(bench: &Bench) -> usize {
+    let history = History::open(bench.state.path()).unwrap();
+    let entries = history.entries(100).unwrap();
+    let codes = entries.into_iter().filter_map(|entry| entry.code);
+    codes.filter(|code| code == "unmapped-applicant").count()
+}

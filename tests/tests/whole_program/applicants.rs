@@ -1,0 +1,136 @@
+//! Applicants without a mapping: in somebody's name, in nobody's, or not at all.
+
+use serde_json::{Value, json};
+use tests::envelope::{HARBOUR, Source, WEATHER, envelope, malware};
+use tests::platform::Config;
+use tests::program::{Program, Run};
+
+use crate::site::Site;
+
+/// A place with files of a mapped, an unmapped and no applicant, and one of another connector.
+async fn site(config: Config) -> Site {
+    let site = Site::with(config).await;
+    let put = |name: &str, source: Source, number: u32, applicant: Value| {
+        let mut envelope = envelope(source, number, &[malware(number)]);
+        envelope["applicant_id"] = applicant;
+        site.put(name, &envelope);
+    };
+    put("1.json", WEATHER, 1, json!("stranger"));
+    put("2.json", WEATHER, 2, json!("src-user-1"));
+    put("3.json", WEATHER, 3, Value::Null);
+    put("4.json", HARBOUR, 4, json!("stranger"));
+    site
+}
+
+fn requiring(site: &Site) -> Program {
+    let program = site.program().with("CONNECTOR_LOG_LEVEL", "info");
+    program.with("DIODE_IMPORT_REQUIRE_APPLICANT_MAPPING", "true")
+}
+
+async fn run(program: Program) -> Run {
+    let run = program.run().await.unwrap();
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    run
+}
+
+/// The lines of a log with all of these words, as JSON.
+fn lines(run: &Run, words: &[&str]) -> Vec<Value> {
+    let lines = run.stderr.lines();
+    let found = lines.filter(|line| words.iter().all(|word| line.contains(word)));
+    found
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+/// Who the messages in a connector's queue are of, in order.
+async fn applicants(site: &Site, source: Source) -> Vec<Value> {
+    let messages = site.drain(source.id).await;
+    let bodies = messages.iter().map(|message| message.json().unwrap());
+    bodies.map(|mut body| body["applicant_id"].take()).collect()
+}
+
+#[tokio::test]
+async fn files_wait_for_a_mapping_and_go_on_with_it() {
+    let site = site(Config::on_broker(crate::site::broker())).await;
+    let first = run(requiring(&site)).await;
+    let waiting = lines(&first, &["file waits", "unmapped-applicant"]);
+    assert_eq!(waiting.len(), 3, "{}", first.stderr);
+    let named = lines(&first, &["no mapping for this applicant: its files wait"]);
+    assert_eq!(named.len(), 1, "{}", first.stderr);
+    assert_eq!(named[0]["attributes"]["applicant_id"], "stranger");
+    assert_eq!(named[0]["attributes"]["files"], 2);
+    let left = ["1.json", "3.json", "4.json"].map(ToOwned::to_owned);
+    assert_eq!(site.left(), left.clone().into());
+    assert_eq!(applicants(&site, WEATHER).await, ["dst-user-1"]);
+    let registered = site.platform.registered();
+    assert!(registered.iter().all(|input| input["id"] != HARBOUR.id));
+    assert!(
+        site.platform
+            .works()
+            .iter()
+            .all(|work| work.connector_id == WEATHER.id)
+    );
+
+    let mappings = "src-user-1:dst-user-1,stranger:dst-user-2";
+    run(requiring(&site).with("DIODE_IMPORT_APPLICANT_MAPPINGS", mappings)).await;
+    assert_eq!(site.left(), ["3.json".to_owned()].into());
+    assert_eq!(applicants(&site, WEATHER).await, ["dst-user-2"]);
+    assert_eq!(applicants(&site, HARBOUR).await, ["dst-user-2"]);
+
+    run(requiring(&site).with("DIODE_IMPORT_DEFAULT_APPLICANT", "dst-user-1")).await;
+    assert!(site.left().is_empty());
+    assert_eq!(applicants(&site, WEATHER).await, ["dst-user-1"]);
+}
+
+#[tokio::test]
+async fn the_default_applicant_stands_in_for_the_unmapped_and_the_unnamed() {
+    let site = site(Config::on_broker(crate::site::broker())).await;
+    let program = site
+        .program()
+        .with("CONNECTOR_LOG_LEVEL", "info")
+        .with("DIODE_IMPORT_DEFAULT_APPLICANT", "dst-user-2");
+    let run = run(program).await;
+    assert!(site.left().is_empty());
+    assert_eq!(
+        applicants(&site, WEATHER).await,
+        ["dst-user-2", "dst-user-1", "dst-user-2"]
+    );
+    assert_eq!(applicants(&site, HARBOUR).await, ["dst-user-2"]);
+    let named = lines(&run, &["no mapping for this applicant", "stranger"]);
+    assert_eq!(named.len(), 1, "{}", run.stderr);
+    assert_eq!(named[0]["attributes"]["files"], 2);
+    assert_eq!(lines(&run, &["files without an applicant_id"]).len(), 1);
+    assert!(!run.stderr.contains("does not know this user"));
+}
+
+#[tokio::test]
+async fn a_default_applicant_that_is_nobody_is_told_at_the_start() {
+    for sending in ["true", "false"] {
+        let site = Site::with(Config::in_memory()).await;
+        let program = site
+            .program()
+            .with("CONNECTOR_SEND_TO_QUEUE", sending)
+            .with("DIODE_IMPORT_DEFAULT_APPLICANT", "nobody-here");
+        let run = run(program).await;
+        let warnings = lines(&run, &["does not know this user"]);
+        assert_eq!(warnings.len(), 1, "{}", run.stderr);
+        assert_eq!(warnings[0]["attributes"]["applicant_id"], "nobody-here");
+        let named = "correct DIODE_IMPORT_DEFAULT_APPLICANT";
+        assert!(run.stderr.contains(named), "{}", run.stderr);
+    }
+}
+
+#[tokio::test]
+async fn a_rehearsal_foretells_who_waits_and_who_is_stood_in_for() {
+    let site = site(Config::in_memory()).await;
+    let rehearsal = requiring(&site).with("CONNECTOR_SEND_TO_QUEUE", "false");
+    let waits = run(rehearsal.clone()).await;
+    let waiting = lines(&waits, &["file would wait", "unmapped-applicant"]);
+    assert_eq!(waiting.len(), 3, "{}", waits.stderr);
+    assert_eq!(lines(&waits, &["its files wait", "stranger"]).len(), 1);
+    let stood_in = run(rehearsal.with("DIODE_IMPORT_DEFAULT_APPLICANT", "dst-user-1")).await;
+    let imported = lines(&stood_in, &["file would be imported"]);
+    assert_eq!(imported.len(), 4, "{}", stood_in.stderr);
+    assert_eq!(site.left().len(), 4);
+    assert!(site.platform.registered().is_empty());
+}
