@@ -135,6 +135,22 @@ pub trait Source: Send + Sync + fmt::Debug {
     /// [`SourceError`]; the file is where it was.
     async fn remove(&self, entry: &Entry) -> Result<Removal, SourceError>;
 
+    /// Removes several files, each as [`remove`](Self::remove) does: what became of them, in their
+    /// order. After a file that may not be removed ([`SourceError::read_only`]) no other is tried,
+    /// and nothing is said of those.
+    async fn remove_all(&self, entries: &[Entry]) -> Vec<Result<Removal, SourceError>> {
+        let mut removals = Vec::with_capacity(entries.len());
+        for entry in entries {
+            let removal = self.remove(entry).await;
+            let is_refused = matches!(&removal, Err(error) if error.read_only);
+            removals.push(removal);
+            if is_refused {
+                break;
+            }
+        }
+        removals
+    }
+
     /// Moves a file, unchanged, to where rejected files are kept, with `reason` (a JSON text) beside it.
     ///
     /// The reason is there before the file leaves its place. Returns where the file is now: its own

@@ -53,6 +53,7 @@ where
     reads_up_to_the_limit(&fresh().await).await;
     reads_only_what_was_listed(&fresh().await).await;
     removes_only_what_was_listed(&fresh().await).await;
+    removes_several_as_it_removes_one(&fresh().await).await;
     sets_aside_with_the_reason(&fresh().await).await;
     sets_aside_only_what_was_listed(&fresh().await).await;
     sets_aside_without_overwriting(&fresh().await).await;
@@ -156,6 +157,31 @@ pub async fn reads_only_what_was_listed(harness: &dyn Harness) {
         Err(ReadError::Gone { location }) => assert_eq!(location, entry.location),
         other => panic!("a file that has gone: {other:?}"),
     }
+}
+
+/// What becomes of several files is told for each, in their order.
+pub async fn removes_several_as_it_removes_one(harness: &dyn Harness) {
+    let mut entries = Vec::new();
+    for name in ["a.json", "b.json", "c.json", "d.json"] {
+        entries.push(put(harness, name, b"old").await);
+    }
+    harness.put("b.json", b"new").await;
+    harness.delete("c.json").await;
+    let removals = harness.source().remove_all(&entries).await;
+    let removals: Vec<Removal> = removals
+        .into_iter()
+        .map(|removal| removal.expect("removing"))
+        .collect();
+    let expect = [
+        Removal::Removed,
+        Removal::Replaced,
+        Removal::AlreadyGone,
+        Removal::Removed,
+    ];
+    assert_eq!(removals, expect);
+    assert_eq!(names(&listed(harness).await), ["b.json"]);
+    assert_eq!(harness.waiting("b.json").await.expect("b.json"), b"new");
+    assert!(harness.source().remove_all(&[]).await.is_empty());
 }
 
 /// A file is removed if it was listed; one that replaced it is not.

@@ -156,7 +156,7 @@ pub struct SetAside {
 
 /// The ledger of one program.
 ///
-/// What [`record`](Ledger::record) writes, and [`left`](Ledger::left) of a deleted file, outlives a
+/// What [`record`](Ledger::record) and [`deleted`](Ledger::deleted) write outlives a
 /// killed process when the call returns, and a power failure after the next
 /// [`flush`](Ledger::flush): so thousands of small files do not cost thousands of waits for the
 /// disk. Every other write is on disk, with all that was written before it, when its call returns.
@@ -220,7 +220,26 @@ impl Ledger {
         record: &Record<'_>,
         now: DateTime<Utc>,
     ) -> Result<(), LedgerError> {
-        self.lightly(|connection| insert(connection, source, entry, outcome, record, now))?;
+        self.record_all(source, [(entry, outcome, record)], now)
+    }
+
+    /// Remembers the same of several files: of all, or of none.
+    ///
+    /// # Errors
+    /// [`LedgerError::Access`]; what was known before still is.
+    pub fn record_all<'r>(
+        &self,
+        source: &str,
+        files: impl IntoIterator<Item = (&'r Entry, Outcome, &'r Record<'r>)>,
+        now: DateTime<Utc>,
+    ) -> Result<(), LedgerError> {
+        self.lightly(|connection| {
+            let transaction = connection.transaction()?;
+            for (entry, outcome, record) in files {
+                insert(&transaction, source, entry, outcome, record, now)?;
+            }
+            transaction.commit()
+        })?;
         self.unflushed.store(true, Ordering::Relaxed);
         Ok(())
     }
@@ -354,27 +373,39 @@ impl Ledger {
         moved_to: Option<&str>,
         now: DateTime<Utc>,
     ) -> Result<(), LedgerError> {
-        let change = |connection: &mut Connection| {
-            let transaction = connection.transaction()?;
-            if moved_to.is_some() {
-                transaction.execute(
-                    "UPDATE files SET moved_to = NULL WHERE source = ?1 AND moved_to = ?2",
-                    (source, moved_to),
-                )?;
-            }
-            transaction.execute(
-                "UPDATE files SET gone_at_ms = ?3, moved_to = ?4, reason = NULL
-                 WHERE source = ?1 AND location = ?2 AND gone_at_ms IS NULL",
-                (source, location.as_str(), now.timestamp_millis(), moved_to),
-            )?;
-            transaction.commit()
-        };
-        match moved_to {
-            // That a file is gone, the next listing tells again.
-            None => self.lightly(change),
-            // Where it was moved to, nothing would.
-            Some(_) => change(&mut self.lock()).map_err(write),
+        if moved_to.is_none() {
+            return self.deleted(source, [location], now);
         }
+        let mut connection = self.lock();
+        let transaction = connection.transaction().map_err(write)?;
+        transaction
+            .execute(
+                "UPDATE files SET moved_to = NULL WHERE source = ?1 AND moved_to = ?2",
+                (source, moved_to),
+            )
+            .map_err(write)?;
+        mark_gone(&transaction, source, location, moved_to, now).map_err(write)?;
+        transaction.commit().map_err(write)
+    }
+
+    /// Notes that files have been deleted. That they are gone, the next listing tells again, so
+    /// nobody waits for the disk.
+    ///
+    /// # Errors
+    /// [`LedgerError::Access`]
+    pub fn deleted<'l>(
+        &self,
+        source: &str,
+        locations: impl IntoIterator<Item = &'l Location>,
+        now: DateTime<Utc>,
+    ) -> Result<(), LedgerError> {
+        self.lightly(|connection| {
+            let transaction = connection.transaction()?;
+            for location in locations {
+                mark_gone(&transaction, source, location, None, now)?;
+            }
+            transaction.commit()
+        })
     }
 
     /// The text of the reason file of a file that is to be set aside.
@@ -507,6 +538,22 @@ fn insert(
             ":not_sent": i64::try_from(record.not_sent).unwrap_or(i64::MAX),
             ":now": now.timestamp_millis(),
         })
+        .map(drop)
+}
+
+fn mark_gone(
+    connection: &Connection,
+    source: &str,
+    location: &Location,
+    moved_to: Option<&str>,
+    now: DateTime<Utc>,
+) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "UPDATE files SET gone_at_ms = ?3, moved_to = ?4, reason = NULL
+             WHERE source = ?1 AND location = ?2 AND gone_at_ms IS NULL",
+        )?
+        .execute((source, location.as_str(), now.timestamp_millis(), moved_to))
         .map(drop)
 }
 

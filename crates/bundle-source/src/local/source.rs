@@ -154,6 +154,30 @@ impl Source for LocalSource {
             .await
     }
 
+    /// All in one call that may block: for small files, waking a thread takes longer than removing.
+    async fn remove_all(&self, entries: &[Entry]) -> Vec<Result<Removal, SourceError>> {
+        let places: Vec<String> = entries.iter().map(|entry| self.place_of(entry)).collect();
+        let entries = entries.to_owned();
+        let work = move |inner: &Inner| {
+            let mut removals = Vec::with_capacity(entries.len());
+            for (entry, place) in entries.iter().zip(places) {
+                let removal = inner.remove(entry);
+                let removal = removal.map_err(|error| failed("remove", place, error));
+                let is_refused = matches!(&removal, Err(error) if error.read_only);
+                removals.push(removal);
+                if is_refused {
+                    break;
+                }
+            }
+            Ok(removals)
+        };
+        let place = self.inner.folder.display().to_string();
+        match self.blocking("remove files from", place, work).await {
+            Ok(removals) => removals,
+            Err(error) => vec![Err(error)],
+        }
+    }
+
     async fn set_aside(&self, entry: &Entry, reason: &[u8]) -> Result<Option<String>, SourceError> {
         let (place, entry, reason) = (self.place_of(entry), entry.clone(), reason.to_owned());
         self.blocking("set aside", place, move |inner| {

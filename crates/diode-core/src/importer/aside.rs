@@ -1,8 +1,9 @@
 //! Cleaning up: what leaves its place, and how that is remembered.
 
+use std::slice;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use bundle_source::{Entry, Removal, SourceError};
+use bundle_source::{Entry, Location, Removal, SourceError};
 use chrono::TimeDelta;
 
 use super::Importer;
@@ -53,35 +54,46 @@ impl Permission {
 impl Importer {
     /// Deletes a file whose import is recorded. Where that fails, the next pass tries again.
     pub(super) async fn remove(&self, entry: &Entry) -> Result<bool, Fatal> {
-        if self.removing.is_refused() {
-            return Ok(false);
+        Ok(self.remove_all(slice::from_ref(entry)).await? == 1)
+    }
+
+    /// Deletes several. Returns how many are gone.
+    pub(super) async fn remove_all(&self, files: &[Entry]) -> Result<usize, Fatal> {
+        if files.is_empty() || self.removing.is_refused() {
+            return Ok(0);
         }
-        match self.source.remove(entry).await {
+        let removals = self.source.remove_all(files).await;
+        let gone: Vec<&Location> = files
+            .iter()
+            .zip(removals)
+            .filter_map(|(file, removal)| self.is_gone(file, removal).then_some(&file.location))
+            .collect();
+        let count = gone.len();
+        if count > 0 {
+            self.ledger
+                .deleted(self.source.name(), gone, (self.clock)())?;
+        }
+        Ok(count)
+    }
+
+    fn is_gone(&self, entry: &Entry, removal: Result<Removal, SourceError>) -> bool {
+        match removal {
             Ok(Removal::Removed | Removal::AlreadyGone) => {
                 self.removing.granted();
-                self.left(entry, None)?;
-                Ok(true)
+                return true;
             }
-            Ok(Removal::Replaced) => {
-                tracing::info!(
-                    file = entry.location.as_str(),
-                    "another file has taken an imported one's name; it is imported next"
-                );
-                Ok(false)
-            }
-            Err(error) if error.read_only => {
-                self.removing.refused(self.source.name(), &error);
-                Ok(false)
-            }
-            Err(error) => {
-                tracing::error!(
-                    file = entry.location.as_str(),
-                    error = chain(&error),
-                    "an imported file cannot be deleted; it is not imported again"
-                );
-                Ok(false)
-            }
+            Ok(Removal::Replaced) => tracing::info!(
+                file = entry.location.as_str(),
+                "another file has taken an imported one's name; it is imported next"
+            ),
+            Err(error) if error.read_only => self.removing.refused(self.source.name(), &error),
+            Err(error) => tracing::error!(
+                file = entry.location.as_str(),
+                error = chain(&error),
+                "an imported file cannot be deleted; it is not imported again"
+            ),
         }
+        false
     }
 
     /// Moves a file away whose refusal is recorded. Where that fails, the next pass tries again.

@@ -2,7 +2,7 @@
 
 use opencti_client::Registration;
 
-use super::file::{Case, Details, behind, errors};
+use super::file::{Case, Decided, Details, behind, errors};
 use super::{Course, Importer};
 use crate::delivery::{Arrived, Consignment, Delivered, Undelivered};
 use crate::examine::Import;
@@ -88,13 +88,27 @@ impl Convoy<'_> {
     }
 }
 
-/// A delivered file, recorded.
+/// A delivered file.
 struct Noted<'a> {
     passenger: &'a Passenger<'a>,
     arrived: &'a Arrived,
     report: FileReport,
     /// Why objects of it were not sent.
     refusal: Option<Refusal>,
+}
+
+impl Noted<'_> {
+    fn decided(&self) -> Decided<'_> {
+        Decided {
+            case: &self.passenger.case,
+            file: &self.report,
+            refusal: self.refusal.as_ref(),
+            details: Details {
+                work: Some(&self.arrived.share.work.0),
+                ..self.passenger.details()
+            },
+        }
+    }
 }
 
 impl Importer {
@@ -132,28 +146,37 @@ impl Importer {
         files: &[Arrived],
         course: &mut Course,
     ) -> Result<(), Fatal> {
-        let mut noted = Vec::with_capacity(files.len());
-        for (passenger, arrived) in passengers.iter().zip(files) {
-            let (report, refusal) =
-                self.note_delivery(passenger, way, &arrived.share.work.0, &arrived.delivery)?;
-            noted.push(Noted {
-                passenger,
-                arrived,
-                report,
-                refusal,
-            });
-            course.failures = 0;
+        let noted: Vec<Noted<'_>> = passengers
+            .iter()
+            .zip(files)
+            .map(|(passenger, arrived)| {
+                let (report, refusal) = Self::delivered_file(passenger, way, &arrived.delivery);
+                Noted {
+                    passenger,
+                    arrived,
+                    report,
+                    refusal,
+                }
+            })
+            .collect();
+        if noted.is_empty() {
+            return Ok(());
         }
+        course.failures = 0;
+        // Every message is confirmed: from here on nothing may send them again.
+        let decided: Vec<Decided<'_>> = noted.iter().map(Noted::decided).collect();
+        self.record_all(&decided)?;
         for files in noted.chunk_by(|a, b| a.arrived.share == b.arrived.share) {
             self.account(files).await;
         }
-        for file in &noted {
-            let details = Details {
-                work: Some(&file.arrived.share.work.0),
-                ..file.passenger.details()
-            };
-            self.clean_up(&file.passenger.case, &file.report, details, course)
-                .await?;
+        for Decided {
+            case,
+            file,
+            details,
+            ..
+        } in decided
+        {
+            self.clean_up(case, file, details, course).await?;
         }
         Ok(())
     }

@@ -17,7 +17,7 @@ use crate::trouble::{Fatal, Trouble, chain};
 use crate::{Applicant, Code, Outcome, Way};
 
 /// What a log line has beyond the report.
-#[derive(Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Details<'a> {
     pub(crate) connector: Option<&'a str>,
     pub(crate) connector_id: Option<&'a str>,
@@ -150,15 +150,13 @@ impl Importer {
         }
     }
 
-    /// Every message is confirmed: from here on nothing may send them again. Returns why objects
-    /// of it were not sent that should have been.
-    pub(super) fn note_delivery(
-        &self,
+    /// What there is to tell of a file that was delivered, and why objects of it were not sent that
+    /// should have been.
+    pub(super) fn delivered_file(
         passenger: &Passenger<'_>,
         way: Way,
-        work: &str,
         delivery: &Delivery,
-    ) -> Result<(FileReport, Option<Refusal>), Fatal> {
+    ) -> (FileReport, Option<Refusal>) {
         let Passenger { case, import, .. } = passenger;
         let refusal = broken_objects(import, &delivery.refused);
         let outcome = if refusal.is_some() {
@@ -183,12 +181,7 @@ impl Importer {
         file.messages = delivery.confirmed;
         file.not_sent = not_sent;
         file.unmapped = unmapped(&passenger.applicant);
-        let details = Details {
-            work: Some(work),
-            ..passenger.details()
-        };
-        self.record(case, &file, refusal.as_ref(), &details)?;
-        Ok((file, refusal))
+        (file, refusal)
     }
 
     pub(super) async fn clean_up(
@@ -316,25 +309,62 @@ impl Importer {
         refusal: Option<&Refusal>,
         details: &Details<'_>,
     ) -> Result<(), Fatal> {
+        self.record_all(&[Decided {
+            case,
+            file,
+            refusal,
+            details: *details,
+        }])
+    }
+
+    /// Records what became of files: of all, or of none.
+    pub(super) fn record_all(&self, files: &[Decided<'_>]) -> Result<(), Fatal> {
         let now = (self.clock)();
-        let name = case.entry.location.as_str();
-        let reason = refusal.map(|refusal| {
-            Reason::new(name, case.entry.size, case.fingerprint, refusal, now).to_json()
-        });
-        let record = Record {
-            fingerprint: case.fingerprint,
-            code: file.code,
-            reason: reason.as_deref(),
-            connector_id: details.connector_id,
-            connector_name: details.connector,
-            applicant_id: details.applicant_id,
-            work_id: details.work,
-            messages: file.messages,
-            not_sent: file.not_sent.iter().map(|left| left.count).sum(),
-        };
-        Ok(self
-            .ledger
-            .record(self.source.name(), case.entry, file.outcome, &record, now)?)
+        let reasons: Vec<Option<Vec<u8>>> = files.iter().map(|file| file.reason(now)).collect();
+        let records: Vec<Record<'_>> = files
+            .iter()
+            .zip(&reasons)
+            .map(|(file, reason)| file.record(reason.as_deref()))
+            .collect();
+        let rows = files
+            .iter()
+            .zip(&records)
+            .map(|(file, record)| (file.case.entry, file.file.outcome, record));
+        Ok(self.ledger.record_all(self.source.name(), rows, now)?)
+    }
+}
+
+/// A file whose lot is decided, with what is to be remembered of it.
+pub(super) struct Decided<'a> {
+    pub(super) case: &'a Case<'a>,
+    pub(super) file: &'a FileReport,
+    pub(super) refusal: Option<&'a Refusal>,
+    pub(super) details: Details<'a>,
+}
+
+impl<'a> Decided<'a> {
+    fn reason(&self, now: DateTime<Utc>) -> Option<Vec<u8>> {
+        let Case {
+            entry, fingerprint, ..
+        } = self.case;
+        self.refusal.map(|refusal| {
+            let name = entry.location.as_str();
+            Reason::new(name, entry.size, *fingerprint, refusal, now).to_json()
+        })
+    }
+
+    fn record(&self, reason: Option<&'a [u8]>) -> Record<'a> {
+        Record {
+            fingerprint: self.case.fingerprint,
+            code: self.file.code,
+            reason,
+            connector_id: self.details.connector_id,
+            connector_name: self.details.connector,
+            applicant_id: self.details.applicant_id,
+            work_id: self.details.work,
+            messages: self.file.messages,
+            not_sent: self.file.not_sent.iter().map(|left| left.count).sum(),
+        }
     }
 }
 

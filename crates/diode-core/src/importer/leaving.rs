@@ -54,10 +54,7 @@ impl Importer {
     /// Makes sure that the ledger is on disk, and then deletes the files that it says are imported.
     pub(super) async fn let_leave(&self, course: &mut Course) -> Result<(), Fatal> {
         self.ledger.flush()?;
-        for file in course.leaving.take() {
-            self.remove(&file).await?;
-        }
-        Ok(())
+        self.remove_all(&course.leaving.take()).await.map(drop)
     }
 }
 
