@@ -5,6 +5,7 @@ pub mod certificates;
 pub mod envelope;
 pub mod front;
 pub mod json;
+pub mod measure;
 pub mod platform;
 pub mod program;
 pub mod proxy;

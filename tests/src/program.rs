@@ -218,6 +218,14 @@ pub struct Running {
 }
 
 impl Running {
+    /// Its process id.
+    ///
+    /// # Errors
+    /// If it has ended already.
+    pub fn id(&self) -> anyhow::Result<u32> {
+        self.child.id().context("the program has ended already")
+    }
+
     /// Asks it to stop, as a service manager does (SIGTERM).
     ///
     /// # Errors

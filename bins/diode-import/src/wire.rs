@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use bundle_source::{LocalSource, Source};
+use bundle_source::{LocalSource, Source, Watch};
 use chrono::Utc;
 use diode_core::{
     AfterImport, Applicants, Backpressure, Company, Connectors, Greeting, Importer, Ledger,
@@ -40,6 +40,8 @@ struct PreparedSource {
     state_key: StateKey,
     company: Company,
     retention_days: Option<u32>,
+    /// What tells when files arrive, where that is wanted.
+    watch: Option<Box<dyn Watch>>,
 }
 
 /// Opens what is on this machine, and readies the client.
@@ -111,6 +113,7 @@ pub(crate) fn rehearsals(
             state_key: StateKey::S3,
             company,
             retention_days: s3.retention_days,
+            watch: None,
         });
     }
     Ok(sources.into_iter().map(rehearsal).collect())
@@ -139,8 +142,10 @@ fn sources(settings: &Settings) -> anyhow::Result<Vec<PreparedSource>> {
     let mut sources = Vec::new();
     if let Some(directory) = &settings.diode_import.directory {
         let rejected = settings.diode_import.rejected_path.clone();
+        let source = LocalSource::new(&directory.path, rejected)?;
         sources.push(PreparedSource {
-            source: Arc::new(LocalSource::new(&directory.path, rejected)?),
+            watch: directory.watch.then(|| Box::new(source.watch()) as _),
+            source: Arc::new(source),
             state_key: StateKey::Directory,
             company: Company::Ours,
             retention_days: directory.retention_days,
@@ -176,6 +181,7 @@ impl Prepared {
             state_key: StateKey::S3,
             company,
             retention_days: s3.retention_days,
+            watch: None,
         });
         Ok(())
     }
@@ -188,8 +194,12 @@ impl Prepared {
         stop: CancellationToken,
     ) -> Service {
         let shared = Shared::new(&self, settings, greeting, &stop);
-        let importers = self
-            .sources
+        let mut sources = self.sources;
+        let watched = sources.iter_mut().find_map(|source| {
+            let watch = source.watch.take()?;
+            Some((source.source.name().to_owned(), watch))
+        });
+        let importers = sources
             .into_iter()
             .map(|source| shared.importer(source, settings))
             .collect();
@@ -199,7 +209,7 @@ impl Prepared {
         };
         let works = Arc::clone(&shared.works);
         let pressure = Arc::clone(&shared.pressure);
-        Service::new(
+        let service = Service::new(
             importers,
             self.platform,
             works,
@@ -208,7 +218,11 @@ impl Prepared {
             schedule,
             stop,
         )
-        .with_backpressure(pressure)
+        .with_backpressure(pressure);
+        match watched {
+            Some((name, watch)) => service.with_watch(&name, watch),
+            None => service,
+        }
     }
 }
 

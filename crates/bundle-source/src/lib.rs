@@ -6,8 +6,10 @@ mod s3;
 mod source;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+mod watch;
 
-pub use local::LocalSource;
+pub use local::{LocalSource, LocalWatch};
 pub use names::REASON_SUFFIX;
 pub use s3::{S3Config, S3Error, S3Keys, S3Patience, S3Permission, S3Setting, S3Source, S3Trust};
 pub use source::{Entry, Location, ReadError, Removal, Source, SourceError};
+pub use watch::Watch;

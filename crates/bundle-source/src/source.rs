@@ -57,11 +57,11 @@ pub enum Removal {
     Replaced,
 }
 
-/// Why a listing, a removal or a setting aside failed.
+/// Why a listing, a removal, a setting aside or a watch failed.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {action} {place}")]
 pub struct SourceError {
-    /// What was being done: `list`, `remove`, `set aside`.
+    /// What was being done: `list`, `remove`, `set aside`, `watch`.
     pub action: &'static str,
     /// The folder, bucket or file it was done to.
     pub place: String,

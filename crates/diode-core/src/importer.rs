@@ -19,6 +19,7 @@ use bundle_source::{Entry, Location, Source};
 use chrono::{DateTime, Utc};
 use opencti_client::{Platform, PlatformVersion, Queue};
 use stix_bundle::{Limits, Profile};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use self::aside::Permission;
@@ -191,6 +192,11 @@ impl Importer {
         (self.clock)()
     }
 
+    /// How long a file that does not parse must be unchanged to count as complete.
+    pub(crate) fn settle(&self) -> Duration {
+        self.rules.policy.settle
+    }
+
     /// The source's name, for logs and for the ledger.
     pub fn source(&self) -> &str {
         self.source.name()
@@ -269,6 +275,7 @@ impl Importer {
     }
 
     async fn walk(&mut self, watermark: Option<f64>, course: &mut Course) -> Result<(), Fatal> {
+        let began = Instant::now();
         let listing = match self.source.list().await {
             Ok(listing) => listing,
             Err(error) => {
@@ -289,6 +296,7 @@ impl Importer {
         self.note_missing(&listing, &known)?;
         course.report.done = kept(&listing, &known);
         let steps = plan(listing, &known, &self.rules.policy, (self.clock)());
+        course.report.looking = began.elapsed();
         let mut ahead = self.read_ahead(&steps);
         let mut steps = steps.into_iter().peekable();
         while course.report.interruption.is_none() {

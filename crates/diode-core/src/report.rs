@@ -1,6 +1,7 @@
 //! What is told of a file and of a pass.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use bundle_source::Entry;
 use chrono::{DateTime, Utc};
@@ -96,6 +97,12 @@ pub struct PassReport {
     pub untried: usize,
     /// Why it ended early, if it did.
     pub interruption: Option<Interruption>,
+    /// How long it took to find out what there is to do.
+    pub(crate) looking: Duration,
+    /// Files for which the platform or the broker would be asked in vain again.
+    pub(crate) unavailable: usize,
+    /// The first time of the files that may still be being copied.
+    pub(crate) unfinished: Option<DateTime<Utc>>,
     /// Times of the files that were imported or set aside, now or earlier.
     pub(crate) done: Vec<DateTime<Utc>>,
     /// Times of the files that wait.
@@ -124,11 +131,44 @@ impl PassReport {
                 self.waiting.push(file.modified);
                 self.undelivered +=
                     usize::from(matches!(file.code, Some(Code::Platform | Code::Queue)));
+                self.add_waiting(file);
             }
             Outcome::Ignored => {}
             Outcome::Imported | Outcome::Partial | Outcome::Rejected => {
                 self.done.push(file.modified);
             }
+        }
+    }
+
+    fn add_waiting(&mut self, file: &FileReport) {
+        match file.code {
+            Some(Code::Platform | Code::Queue | Code::QueueFull | Code::ValidationUnavailable) => {
+                self.unavailable += 1;
+            }
+            Some(code) if code.may_be_unfinished() => {
+                let first = self
+                    .unfinished
+                    .map_or(file.modified, |first| first.min(file.modified));
+                self.unfinished = Some(first);
+            }
+            _ => {}
+        }
+    }
+
+    /// Adds what another pass over the same source did. Files that wait are not counted: each pass
+    /// finds the same.
+    pub(crate) fn absorb(&mut self, other: Self) {
+        self.source = other.source;
+        for (outcome, files) in other.outcomes {
+            if outcome != Outcome::Waiting.as_str() {
+                *self.outcomes.entry(outcome).or_default() += files;
+            }
+        }
+        self.messages += other.messages;
+        self.not_sent += other.not_sent;
+        self.removed += other.removed;
+        for (applicant, files) in other.unmapped {
+            *self.unmapped.entry(applicant).or_default() += files;
         }
     }
 

@@ -1,6 +1,8 @@
 //! The program's life: greet the platform, go over the files again and again, stay alive, leave.
 
+mod arrivals;
 mod heart;
+mod pace;
 mod tell;
 #[cfg(test)]
 mod tests;
@@ -8,13 +10,15 @@ mod tests;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bundle_source::Watch;
 use chrono::TimeDelta;
 use opencti_client::{
     ApiError, ConnectorInfo, ErrorClass, Platform, PlatformVersion, Registered, Registration,
 };
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
+use self::arrivals::Lookout;
 use self::heart::Heart;
 use crate::Importer;
 use crate::pressure::Backpressure;
@@ -134,6 +138,8 @@ pub struct Schedule {
 /// Importers, one for each source, alive on a platform as one connector.
 pub struct Service {
     importers: Vec<Importer>,
+    /// The number of the importer whose source is watched, and what watches it.
+    lookout: Option<(usize, Lookout)>,
     heart: Heart,
     works: Arc<dyn Works>,
     schedule: Schedule,
@@ -159,6 +165,7 @@ impl Service {
         }
         Self {
             importers,
+            lookout: None,
             heart: Heart::new(platform, own, SharedState::new(state)),
             works,
             schedule,
@@ -171,6 +178,18 @@ impl Service {
     pub fn with_backpressure(mut self, pressure: Arc<Backpressure>) -> Self {
         self.heart.pressure = Some(pressure);
         self
+    }
+
+    /// The same, with a pass over `source` as soon as `watch` tells of it, besides those of every
+    /// period. It counts for [`run`](Self::run); what is told of a source that is not ours is nothing.
+    #[must_use]
+    pub fn with_watch(self, source: &str, watch: Box<dyn Watch>) -> Self {
+        let mut importers = self.importers.iter();
+        let number = importers.position(|importer| importer.source() == source);
+        Self {
+            lookout: number.map(|number| (number, Lookout::new(watch))),
+            ..self
+        }
     }
 
     /// One pass over each source.
@@ -198,11 +217,9 @@ impl Service {
                 let next = Instant::now() + self.schedule.pass_every;
                 self.tell_what_we_are_at(Some(self.schedule.pass_every));
                 self.round_and_ping().await;
-                tokio::select! {
-                    () = sleep_until(next) => {}
-                    () = self.stop.cancelled() => {}
-                }
+                self.watch_until(next).await;
             }
+            self.tell_untold();
             self.farewell().await;
         };
         tokio::select! {
@@ -239,12 +256,19 @@ impl Service {
         self.follow_reset().await;
         let mut reports = Vec::with_capacity(self.importers.len());
         let mut cut_short_by = None;
-        for importer in &mut self.importers {
+        self.tell_untold();
+        for (number, importer) in self.importers.iter_mut().enumerate() {
             if let Some(interruption) = cut_short_by {
                 tell::passed_over(importer.source(), interruption);
                 continue;
             }
-            let report = pass(importer, &self.heart.state).await;
+            let report = match &mut self.lookout {
+                Some((watched, lookout)) if *watched == number => {
+                    lookout.pass(importer, &self.heart.state).await
+                }
+                _ => pass(importer, &self.heart.state).await,
+            };
+            tell::pass(&report, importer.stand_in());
             cut_short_by = report.interruption.filter(|it| it.reaches_all_sources());
             reports.push(report);
         }
@@ -285,6 +309,14 @@ impl Service {
         self.heart.hand_in(&turn).await;
     }
 
+    fn tell_untold(&mut self) {
+        if let Some((number, lookout)) = &mut self.lookout
+            && let Some(importer) = self.importers.get(*number)
+        {
+            tell::pass(&lookout.untold(), importer.stand_in());
+        }
+    }
+
     async fn farewell(&self) {
         tokio::join!(self.say_farewell(), self.leave_works());
     }
@@ -320,6 +352,5 @@ async fn pass(importer: &mut Importer, state: &SharedState) -> PassReport {
         after.set_last_run(key, watermark);
         state.replace(&before, after);
     }
-    tell::pass(&report, importer.stand_in());
     report
 }

@@ -28,4 +28,5 @@ mod tls;
 mod transport;
 mod validation;
 mod versions;
+mod watch;
 mod works;

@@ -189,6 +189,7 @@ fn directory(reader: &mut Reader) -> Option<DirectorySettings> {
     let retention = reader.number(&table::DIODE_IMPORT_GET_FROM_DIRECTORY_RETENTION);
     let setting = &table::DIODE_IMPORT_GET_FROM_DIRECTORY_PATH;
     let path = reader.optional(setting, forms::path);
+    let watch = reader.required(&table::DIODE_IMPORT_WATCH, forms::boolean);
     if !enabled? {
         return None;
     }
@@ -200,6 +201,7 @@ fn directory(reader: &mut Reader) -> Option<DirectorySettings> {
     Some(DirectorySettings {
         path: path?,
         retention_days,
+        watch: watch?,
     })
 }
 

@@ -84,6 +84,7 @@ fn the_defaults_are_those_of_the_table() {
                     retention_days: Some(
                         7,
                     ),
+                    watch: true,
                 },
             ),
             s3: None,
@@ -163,6 +164,7 @@ diode_import:
     let directory = DirectorySettings {
         path: "./in".into(),
         retention_days: None,
+        watch: true,
     };
     assert_eq!(settings.diode_import.directory, Some(directory));
     let mappings = [("a", "b"), ("c", "d")].map(|(a, b)| (a.to_owned(), b.to_owned()));

@@ -162,4 +162,6 @@ pub(crate) struct DirectorySettings {
     pub(crate) path: PathBuf,
     /// After how many days kept and rejected files are deleted; `None`: never.
     pub(crate) retention_days: Option<u32>,
+    /// Files are imported as soon as they arrive.
+    pub(crate) watch: bool,
 }

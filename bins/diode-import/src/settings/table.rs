@@ -180,8 +180,7 @@ settings! {
         .help("The largest request that the platform, or a proxy before it, accepts; with queue_protocol `api`, no push of objects is larger.");
     DIODE_IMPORT_WATCH = Setting::own("diode_import.watch", Kind::Boolean)
         .default("true")
-        .planned()
-        .help("Reacts to new files at once, instead of at the next pass.");
+        .help("Imports a file as soon as it is closed after writing, or moved into the directory; where the system tells nothing of it, as of what others write to a network file system, with the next pass. `false`: always with the next pass.");
 
     MQ_HOST = mq("mq.host", Kind::Text).help("The broker's host.");
     MQ_PORT = mq("mq.port", PORT).help("The broker's port.");

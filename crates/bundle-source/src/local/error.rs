@@ -38,7 +38,7 @@ fn is_transient(error: &io::Error) -> bool {
 
 /// Whether it is a change that was not permitted.
 fn is_read_only(action: &str, error: &io::Error) -> bool {
-    !matches!(action, "use" | "list" | "read")
+    !matches!(action, "use" | "list" | "read" | "watch")
         && matches!(
             error.kind(),
             ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem

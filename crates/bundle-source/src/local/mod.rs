@@ -27,5 +27,7 @@ mod source;
 mod stamp;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 pub use source::LocalSource;
+pub use watch::LocalWatch;

@@ -18,6 +18,7 @@ use super::opening::Opener;
 use super::reading::{Unread, blocking, read};
 use super::removal::{remove, restore};
 use super::set_aside::{discard, set_aside};
+use super::watch::LocalWatch;
 use crate::{Entry, ReadError, Removal, Source, SourceError};
 
 /// The folder for rejected files where none is given, within the folder itself.
@@ -100,6 +101,11 @@ impl LocalSource {
         Ok(Self {
             inner: Arc::new(inner),
         })
+    }
+
+    /// What tells when files arrive in the folder.
+    pub fn watch(&self) -> LocalWatch {
+        LocalWatch::new(self.inner.folder.clone())
     }
 
     /// Runs `work` where blocking is allowed; `action` and `place` are for its errors.

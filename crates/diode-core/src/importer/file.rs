@@ -292,7 +292,8 @@ impl Importer {
             self.record(case, &file, None, details)?;
         }
         let is_news = self.waits.is_news(&case.entry.location, code);
-        if is_news || said.is_none() {
+        // One that grows is another file each time that we look.
+        if is_news || (said.is_none() && !code.may_be_unfinished()) {
             log(&file, details);
         }
         if is_news && code == Code::UnmappedApplicant {

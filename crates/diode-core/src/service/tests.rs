@@ -1,5 +1,6 @@
 //! Rounds over sources in memory, on a platform that keeps a connector's state as the real one does.
 
+mod arrivals;
 mod bench;
 
 use std::sync::Arc;

@@ -6,6 +6,7 @@ mod opening;
 mod reading;
 mod removal;
 mod set_aside;
+mod watch;
 
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;

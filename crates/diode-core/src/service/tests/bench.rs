@@ -1,7 +1,7 @@
 //! A platform that keeps a connector's state as the real one does, and sources in memory.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -260,6 +260,7 @@ pub(super) struct Shelf {
     pub(super) name: &'static str,
     pub(super) files: Mutex<Vec<(Entry, Bytes)>>,
     pub(super) is_closed: AtomicBool,
+    listings: AtomicUsize,
     /// The platform that is to reset the state, and tell us, while the next file is read.
     pub(super) resets_during_read: Mutex<Option<Arc<FakePlatform>>>,
 }
@@ -276,8 +277,14 @@ impl Shelf {
             name,
             files: Mutex::default(),
             is_closed: AtomicBool::new(false),
+            listings: AtomicUsize::new(0),
             resets_during_read: Mutex::default(),
         })
+    }
+
+    /// How often it was listed.
+    pub(super) fn listings(&self) -> usize {
+        self.listings.load(Ordering::Relaxed)
     }
 
     /// Puts a file there that was modified at `seconds` and comes from `connector`.
@@ -314,6 +321,7 @@ impl Source for Shelf {
     }
 
     async fn list(&self) -> Result<Vec<Entry>, SourceError> {
+        self.listings.fetch_add(1, Ordering::Relaxed);
         if self.is_closed.load(Ordering::Relaxed) {
             return Err(SourceError {
                 action: "list",
@@ -395,6 +403,7 @@ pub(super) struct Bench {
     pub(super) folder: Arc<Shelf>,
     pub(super) bucket: Arc<Shelf>,
     pub(super) after_import: AfterImport,
+    pub(super) pass_every: Duration,
     pub(super) ping_every: Duration,
     pub(super) stop: CancellationToken,
     /// The seconds that have passed, by the clock of the queues.
@@ -410,7 +419,8 @@ impl Bench {
             folder: Shelf::new("directory:/in"),
             bucket: Shelf::new("s3:in"),
             after_import,
-            ping_every: Duration::from_hours(1),
+            pass_every: Duration::from_millis(1),
+            ping_every: Duration::from_hours(2),
             stop: CancellationToken::new(),
             passed: Arc::default(),
         }
@@ -456,7 +466,7 @@ impl Bench {
             Importer::new(parts, self.rules(), None).with_backpressure(Arc::clone(&pressure))
         });
         let schedule = Schedule {
-            pass_every: Duration::from_millis(1),
+            pass_every: self.pass_every,
             ping_every: self.ping_every,
         };
         let stop = self.stop.clone();
