@@ -3,13 +3,13 @@
 //! `cargo xtask test` starts broker and store, builds the program, and runs these.
 
 mod api;
-mod bucket;
 mod conformance;
 mod demo;
 mod failures;
 mod faults_broker;
 mod faults_crash;
 mod faults_files;
+mod faults_many;
 mod faults_platform;
 mod history;
 mod lifecycle;
@@ -18,6 +18,7 @@ mod lifecycle;
 mod proxy;
 mod rehearsal;
 mod s3;
+mod scene;
 mod settings;
 mod site;
 mod soak;
