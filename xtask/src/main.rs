@@ -13,6 +13,7 @@ mod docs;
 mod install;
 mod keeper;
 mod shell;
+mod shown;
 mod soak;
 mod store;
 mod tidy;

@@ -342,6 +342,34 @@ async fn unfinished_files_wait_and_are_imported_once_complete() {
 }
 
 #[tokio::test]
+async fn what_goes_beyond_a_limit_is_set_aside_with_its_code() {
+    let objects = [identity("a"), identity("b")];
+    let content = envelope("c", &objects);
+    for (code, bytes, depth, objects) in [
+        ("too-large", content.len() as u64 - 1, 9, 9),
+        ("too-deep", 1000, 3, 9),
+        ("too-many-objects", 1000, 9, 1),
+    ] {
+        let bench = Bench::new();
+        let path = bench.put("a.json", &content, 60);
+        let mut importer = bench.importer();
+        importer.rules.limits = stix_bundle::Limits {
+            max_bytes: bytes,
+            max_depth: depth,
+            max_objects: objects,
+            ..stix_bundle::Limits::default()
+        };
+        assert_eq!(
+            importer.pass(None).await.count(Outcome::Rejected),
+            1,
+            "{code}"
+        );
+        assert_eq!(bench.reason("a.json.reason.json")["code"], code);
+        assert!(!exists(&path) && bench.published().is_empty(), "{code}");
+    }
+}
+
+#[tokio::test]
 async fn a_clock_that_jumps_repeats_nothing_and_holds_up_nothing() {
     let mut bench = Bench::new();
     bench.after_import = AfterImport::Keep;
