@@ -258,6 +258,19 @@ impl Running {
         ended.context("cannot tell whether the program runs")
     }
 
+    /// The most memory that it has had so far, in KiB.
+    ///
+    /// # Errors
+    /// If it has ended already, or the system does not tell.
+    pub fn peak_memory_kib(&self) -> anyhow::Result<u64> {
+        let id = self.child.id().context("the program has ended already")?;
+        let status = fs::read_to_string(format!("/proc/{id}/status"))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let number = line.and_then(|line| line.split_whitespace().next());
+        let number = number.context("the system does not tell how much memory it has had")?;
+        Ok(number.parse()?)
+    }
+
     /// Waits for its end.
     ///
     /// # Errors

@@ -13,6 +13,7 @@ mod docs;
 mod install;
 mod keeper;
 mod shell;
+mod shown;
 mod soak;
 mod store;
 mod tidy;
@@ -33,9 +34,10 @@ commands:
   demo         run the program once against a platform in memory; needs no services
   test [ARGS]  every test there is, with a private RabbitMQ and a private S3 server (Ceph) that
                are started for them; ARGS go to `cargo test --workspace`
-  soak [--minutes N] [--seed S] [--kills K]
-               files and faults at random against the program and a RabbitMQ of its own, then a
-               count: 2 minutes and at least 40 kills where nothing else is said
+  soak [--minutes N] [--seed S] [--kills K] [--source directory|s3|both]
+               files and faults at random against the program, a RabbitMQ of its own and a store,
+               then a count: 2 minutes, at least 40 kills and both sources where nothing else is
+               said
   ci           what the CI runs: format, tidiness, clippy, docs, cargo-deny, tests
   docs         write docs/CONFIGURATION.md anew from the program
   services     start the tests' RabbitMQ and S3 server, and keep them until Enter is pressed

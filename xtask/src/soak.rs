@@ -1,4 +1,4 @@
-//! The soak: builds the program, starts a broker of its own, and lets faults loose.
+//! The soak: builds the program, starts a broker and a store, and lets faults loose.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -6,9 +6,13 @@ use anyhow::Context as _;
 
 use crate::broker::{self, Server};
 use crate::shell::{self, Cargo};
+use crate::store::{self, Store};
 
 /// The variable that holds the path of the broker's `rabbitmqctl`.
 const CONTROL_VARIABLE: &str = "DIODE_TEST_RABBITMQCTL";
+
+/// Where files may come from.
+const SOURCES: [&str; 3] = ["directory", "s3", "both"];
 
 /// What was asked for.
 #[derive(Debug, PartialEq)]
@@ -16,6 +20,7 @@ struct Wanted {
     minutes: f64,
     seed: u64,
     kills: u32,
+    source: String,
 }
 
 impl Wanted {
@@ -25,6 +30,7 @@ impl Wanted {
             minutes: 2.0,
             seed,
             kills: 40,
+            source: "both".to_owned(),
         };
         for pair in arguments.chunks(2) {
             let [name, value] = pair else {
@@ -35,6 +41,10 @@ impl Wanted {
                 "--minutes" => wanted.minutes = value.parse().with_context(wrong)?,
                 "--seed" => wanted.seed = value.parse().with_context(wrong)?,
                 "--kills" => wanted.kills = value.parse().with_context(wrong)?,
+                "--source" => {
+                    anyhow::ensure!(SOURCES.contains(value), "no such source: {value}");
+                    wanted.source = (*value).to_owned();
+                }
                 other => anyhow::bail!("no such option: {other}"),
             }
         }
@@ -49,11 +59,17 @@ pub(crate) fn run(arguments: &[&str]) -> anyhow::Result<()> {
         minutes,
         seed,
         kills,
+        source,
     } = Wanted::read(arguments, seed)?;
     let program = shell::build_program()?;
     let server = Server::start()?;
+    let store = match source.as_str() {
+        "directory" => None,
+        _ => Some(Store::of_environment_or_started()?),
+    };
     println!(
-        "xtask: again with: cargo xtask soak --minutes {minutes} --seed {seed} --kills {kills}"
+        "xtask: again with: cargo xtask soak --minutes {minutes} --seed {seed} --kills {kills} \
+         --source {source}"
     );
     Cargo::new([
         "run",
@@ -64,12 +80,21 @@ pub(crate) fn run(arguments: &[&str]) -> anyhow::Result<()> {
         "soak",
         "--",
     ])
-    .args(&[&minutes.to_string(), &seed.to_string(), &kills.to_string()])
+    .args(&[
+        &minutes.to_string(),
+        &seed.to_string(),
+        &kills.to_string(),
+        &source,
+    ])
     .env(shell::BIN_VARIABLE, program)
     .env(broker::VARIABLE, server.address())
     .env(CONTROL_VARIABLE, server.control())
+    .envs(store.iter().map(|store| (store::VARIABLE, store.address())))
     .run()?;
     server.discard();
+    if let Some(store) = store {
+        store.discard();
+    }
     Ok(())
 }
 
@@ -87,6 +112,8 @@ mod tests {
         check(&[], Some((2.0, 9, 40)));
         check(&["--seed", "3", "--minutes", "0.5"], Some((0.5, 3, 40)));
         check(&["--kills", "200"], Some((2.0, 9, 200)));
+        check(&["--source", "s3"], Some((2.0, 9, 40)));
+        check(&["--source", "elsewhere"], None);
         check(&["--kills"], None);
         check(&["--kills", "-1"], None);
         check(&["--hours", "1"], None);

@@ -1,4 +1,5 @@
-//! What no compiler checks: that ARCHITECTURE.md speaks of what is there.
+//! What no compiler checks: that ARCHITECTURE.md speaks of what is there, and docs/SEMANTICS.md of
+//! tests that there are.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -7,25 +8,26 @@ use std::process::Command;
 
 use anyhow::Context as _;
 
-use crate::shell;
+use crate::{shell, shown};
 
 const PAGE: &str = "ARCHITECTURE.md";
 
 /// Endings that make a word without a slash a path.
 const ENDINGS: [&str; 5] = [".rs", ".md", ".toml", ".graphql", ".yml"];
 
-/// Fails where ARCHITECTURE.md names a path that does not exist.
+/// Fails where ARCHITECTURE.md names a path that does not exist, or docs/SEMANTICS.md no test.
 pub(crate) fn check() -> anyhow::Result<()> {
     let root = shell::root();
     let text =
         fs::read_to_string(root.join(PAGE)).with_context(|| format!("cannot read {PAGE}"))?;
-    let missing = missing_paths(&text, &Repository::read(root)?);
+    let repository = Repository::read(root)?;
+    let missing = missing_paths(&text, &repository);
     anyhow::ensure!(
         missing.is_empty(),
         "{PAGE} names what does not exist: {}",
         missing.join(", ")
     );
-    Ok(())
+    shown::check(root, repository.0.iter().map(String::as_str))
 }
 
 /// What is in the repository: every file and folder that git does not ignore.

@@ -6,6 +6,7 @@ mod convoy;
 pub(crate) mod file;
 mod inherit;
 mod leaving;
+mod steady;
 #[cfg(test)]
 mod tests;
 mod waits;
@@ -24,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::aside::Permission;
 use self::leaving::Leaving;
+use self::steady::Steady;
 use self::waits::Waits;
 use crate::connectors::Connectors;
 use crate::delivery::Courier;
@@ -109,6 +111,7 @@ pub struct Importer {
     removing: Permission,
     setting_aside: Permission,
     waits: Waits,
+    steady: Steady,
 }
 
 impl fmt::Debug for Importer {
@@ -161,6 +164,7 @@ impl Importer {
             removing: Permission::default(),
             setting_aside: Permission::default(),
             waits: Waits::default(),
+            steady: Steady::default(),
         }
     }
 
@@ -289,13 +293,15 @@ impl Importer {
             }
         };
         self.waits.keep(&listing);
+        self.steady.listed(&listing, (self.clock)());
         // What an earlier pass or process wrote must be on disk before a file leaves because of it.
         self.ledger.flush()?;
         self.inherit(&listing, watermark).await?;
         let known = self.ledger.known(self.source.name())?;
         self.note_missing(&listing, &known)?;
         course.report.done = kept(&listing, &known);
-        let steps = plan(listing, &known, &self.rules.policy, (self.clock)());
+        let policy = self.steady.policy(&self.rules.policy);
+        let steps = plan(listing, &known, &policy, (self.clock)());
         course.report.looking = began.elapsed();
         let mut ahead = self.read_ahead(&steps);
         let mut steps = steps.into_iter().peekable();
@@ -326,8 +332,11 @@ impl Importer {
         let untried: Vec<Step> = steps.collect();
         let to_read = untried.iter().filter_map(Step::to_read);
         course.report.leave_untried(to_read);
-        self.discard_expired(&mut course.report).await?;
-        self.forget_old()
+        if self.steady.may_expire() {
+            self.discard_expired(&mut course.report).await?;
+            self.forget_old()?;
+        }
+        Ok(())
     }
 
     fn read_ahead(&self, steps: &[Step]) -> ReadAhead {

@@ -8,8 +8,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use tests::soak::{AfterImport, Goal, Options, soak};
 
-const USAGE: &str = "usage: soak MINUTES SEED KILLS, with DIODE_TEST_AMQP set to a broker's address \
-                     and, where it is the soak's own, DIODE_TEST_RABBITMQCTL to its rabbitmqctl";
+const USAGE: &str = "usage: soak MINUTES SEED KILLS SOURCE, with DIODE_TEST_AMQP set to a broker's \
+                     address, DIODE_TEST_S3 to a store's where SOURCE is s3 or both, and, where it is the soak's own, DIODE_TEST_RABBITMQCTL to its rabbitmqctl";
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -24,7 +24,7 @@ async fn main() -> ExitCode {
 
 async fn run() -> anyhow::Result<ExitCode> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [minutes, seed, kills] = arguments.as_slice() else {
+    let [minutes, seed, kills, sources] = arguments.as_slice() else {
         anyhow::bail!(USAGE);
     };
     let minutes: f64 = minutes.parse().context(USAGE)?;
@@ -36,6 +36,7 @@ async fn run() -> anyhow::Result<ExitCode> {
             kills: kills.div_ceil(2),
         },
         after_import: AfterImport::Delete,
+        sources: sources.parse().context(USAGE)?,
         broker: std::env::var("DIODE_TEST_AMQP").context(USAGE)?,
         rabbitmqctl: std::env::var_os("DIODE_TEST_RABBITMQCTL").map(PathBuf::from),
     };

@@ -1,14 +1,13 @@
 //! What was written, what has arrived of it, and what is wrong in the end.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use sha2::{Digest as _, Sha256};
 
-use super::feed::{Content, Sheet, origin_of};
+use super::feed::{Content, Place, Sheet, origin_of};
 use super::options::AfterImport;
+use super::shelves::Shelves;
 
 /// Every file of a soak.
 #[derive(Debug, Default)]
@@ -27,6 +26,7 @@ struct Pages {
 struct Page {
     name: String,
     content: Content,
+    place: Place,
     /// Whether another file took its name, so that it may have arrived or not.
     replaced: bool,
     digest: [u8; 32],
@@ -71,6 +71,7 @@ impl Book {
         let page = Page {
             name: sheet.name(),
             content: sheet.content,
+            place: sheet.place,
             replaced,
             digest: Sha256::digest(text).into(),
             counts: vec![0; objects],
@@ -137,14 +138,14 @@ impl Book {
     }
 
     /// What is not as it has to be when everything is over, file by file.
-    pub(super) fn problems(&self, inbox: &Path, after_import: AfterImport) -> Vec<String> {
+    pub(super) fn problems(&self, shelves: &Shelves, after_import: AfterImport) -> Vec<String> {
         let pages = self.lock();
         let mut problems: Vec<String> = pages
             .by_number
             .values()
             .filter(|page| !page.replaced)
             .filter_map(|page| {
-                let problem = page.problem(inbox, after_import)?;
+                let problem = page.problem(shelves, after_import)?;
                 Some(format!("{} ({:?}): {problem}", page.name, page.content))
             })
             .collect();
@@ -164,7 +165,7 @@ impl Page {
         self.missing > 0 && !self.replaced
     }
 
-    fn problem(&self, inbox: &Path, after_import: AfterImport) -> Option<String> {
+    fn problem(&self, shelves: &Shelves, after_import: AfterImport) -> Option<String> {
         if self.missing > 0 {
             return Some(format!(
                 "{} of {} objects are lost",
@@ -172,7 +173,7 @@ impl Page {
                 self.counts.len()
             ));
         }
-        let here = self.look(&inbox.join(&self.name));
+        let here = self.look(shelves, &self.name);
         match (self.content, after_import) {
             (Content::Good, AfterImport::Delete) => {
                 (here != Look::Absent).then(|| "it was not deleted".to_owned())
@@ -180,32 +181,28 @@ impl Page {
             (Content::Good, AfterImport::Keep) | (Content::Foreign, _) => {
                 (here != Look::Same).then(|| format!("it has to be there unchanged, but: {here:?}"))
             }
-            (Content::Partial | Content::CutOff | Content::Empty, _) => self.not_set_aside(inbox),
+            (Content::Partial | Content::CutOff | Content::Empty, _) => self.not_set_aside(shelves),
         }
     }
 
-    fn not_set_aside(&self, inbox: &Path) -> Option<String> {
-        let rejected = inbox.join("rejected");
-        if self.look(&inbox.join(&self.name)) != Look::Absent {
+    fn not_set_aside(&self, shelves: &Shelves) -> Option<String> {
+        let rejected = format!("rejected/{}", self.name);
+        if self.look(shelves, &self.name) != Look::Absent {
             return Some("it was not moved away".to_owned());
         }
-        if self.look(&rejected.join(&self.name)) != Look::Same {
+        if self.look(shelves, &rejected) != Look::Same {
             return Some("it is not in the folder for rejected files as it was".to_owned());
         }
-        let reason = rejected.join(format!("{}.reason.json", self.name));
-        let told = fs::read(reason).is_ok_and(|text| {
-            serde_json::from_slice(&text).is_ok_and(|reason: serde_json::Value| {
-                reason["code"].as_str().is_some_and(|code| !code.is_empty())
-            })
-        });
+        let reason = shelves.look(self.place, &format!("{rejected}.reason.json"));
+        let told = reason.is_some_and(|reason| reason.has_code);
         (!told).then(|| "no reason is beside it".to_owned())
     }
 
-    fn look(&self, path: &Path) -> Look {
-        match fs::read(path) {
-            Ok(bytes) if <[u8; 32]>::from(Sha256::digest(&bytes)) == self.digest => Look::Same,
-            Ok(_) => Look::Changed,
-            Err(_) => Look::Absent,
+    fn look(&self, shelves: &Shelves, name: &str) -> Look {
+        match shelves.look(self.place, name) {
+            Some(file) if file.digest == self.digest => Look::Same,
+            Some(_) => Look::Changed,
+            None => Look::Absent,
         }
     }
 }
@@ -220,6 +217,8 @@ enum Look {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::super::feed::{SOURCES, Way};
     use super::*;
 
@@ -228,6 +227,7 @@ mod tests {
             number,
             source: SOURCES[0],
             content,
+            place: Place::Directory,
             way: Way::Rename,
             objects,
         }
@@ -258,7 +258,7 @@ mod tests {
         let check = |content, after_import, expect: &[&str]| {
             let book = Book::default();
             book.open(&sheet(1, content, 0), "one");
-            let problems = book.problems(folder.path(), after_import);
+            let problems = book.problems(&Shelves::of_folder(folder.path()), after_import);
             assert_eq!(problems.len(), expect.len(), "{problems:?}");
             for (problem, expect) in problems.iter().zip(expect) {
                 assert!(problem.contains(expect), "{problems:?}");
@@ -286,7 +286,7 @@ mod tests {
         book.open(&sheet(1, Content::Good, 1), "one");
         book.open_replaced(&sheet(2, Content::Good, 1), "x.json".to_owned(), "two");
         book.arrived("malware--nonsense", false);
-        let problems = book.problems(folder.path(), AfterImport::Delete);
+        let problems = book.problems(&Shelves::of_folder(folder.path()), AfterImport::Delete);
         assert!(problems[0].contains("1 of 1 objects are lost"));
         assert!(problems[1].contains("1 objects that no file has"));
         assert_eq!((problems.len(), book.counts().lost), (2, 1));

@@ -13,6 +13,7 @@ use super::feed::SOURCES;
 use super::options::Goal;
 use super::random::Random;
 use super::stand::Stand;
+use super::store::Fault as StoreFault;
 use crate::platform::Fault as PlatformFault;
 
 /// How much time the program has between two faults, in milliseconds.
@@ -44,8 +45,19 @@ pub(super) enum Disturbance {
     PermissionsLost,
     /// A connector's queue is deleted.
     QueueDeleted,
+    /// The store refuses, cuts off, loses or delays its answers for a while.
+    Store(StoreTrouble),
     /// The platform answers with errors, or not at all, for a while.
     Platform(PlatformTrouble),
+}
+
+/// What is wrong with the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum StoreTrouble {
+    Refuses,
+    CutsBodies,
+    LosesAnswers,
+    Slow,
 }
 
 /// What is wrong with the platform.
@@ -74,6 +86,12 @@ impl Disturbance {
             Self::MemoryAlarm => "memory alarm",
             Self::PermissionsLost => "permissions lost",
             Self::QueueDeleted => "queue deleted",
+            Self::Store(trouble) => match trouble {
+                StoreTrouble::Refuses => "store 503",
+                StoreTrouble::CutsBodies => "store cuts bodies",
+                StoreTrouble::LosesAnswers => "store loses answers",
+                StoreTrouble::Slow => "store slow",
+            },
             Self::Platform(trouble) => match trouble {
                 PlatformTrouble::Database => "platform database error",
                 PlatformTrouble::BadGateway => "platform 502",
@@ -95,7 +113,18 @@ impl Disturbance {
             | Self::BrokerRestarted
             | Self::PermissionsLost
             | Self::QueueDeleted => 2,
-            Self::BrokerBlocked | Self::MemoryAlarm | Self::Platform(_) => 0,
+            Self::BrokerBlocked | Self::MemoryAlarm | Self::Store(_) | Self::Platform(_) => 0,
+        }
+    }
+}
+
+impl StoreTrouble {
+    fn fault(self) -> StoreFault {
+        match self {
+            Self::Refuses => StoreFault::Refused(503, "SlowDown"),
+            Self::CutsBodies => StoreFault::CutAfter(100),
+            Self::LosesAnswers => StoreFault::AnswerLost,
+            Self::Slow => StoreFault::Delayed(Duration::from_millis(400)),
         }
     }
 }
@@ -149,6 +178,8 @@ impl Disturber<'_> {
     fn choose(&mut self) -> Disturbance {
         use Disturbance as D;
         use PlatformTrouble as P;
+        use StoreTrouble as S;
+        let stored = u32::from(self.stand.has_bucket());
         let own = u32::from(self.rabbitmqctl.is_some());
         let choices = [
             (60, D::Kill),
@@ -161,6 +192,10 @@ impl Disturber<'_> {
             (own, D::MemoryAlarm),
             (own, D::PermissionsLost),
             (6, D::QueueDeleted),
+            (3 * stored, D::Store(S::Refuses)),
+            (3 * stored, D::Store(S::CutsBodies)),
+            (3 * stored, D::Store(S::LosesAnswers)),
+            (3 * stored, D::Store(S::Slow)),
             (2, D::Platform(P::Database)),
             (2, D::Platform(P::BadGateway)),
             (2, D::Platform(P::TooMany)),
@@ -215,6 +250,11 @@ impl Disturber<'_> {
             Disturbance::QueueDeleted => {
                 let index = self.random.number(0..SOURCES.len() as u32);
                 return Ok(self.collector.delete_queue(index as usize).await);
+            }
+            Disturbance::Store(trouble) => {
+                self.stand.treat_requests(trouble.fault());
+                sleep(lasting).await;
+                self.stand.treat_requests(StoreFault::None);
             }
             Disturbance::Platform(trouble) => {
                 self.stand.platform.break_down(trouble.fault());

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::options::Sources;
 use super::random::Random;
 use crate::envelope::{HARBOUR, Source, WEATHER, envelope};
 
@@ -47,12 +48,20 @@ pub(super) enum Way {
     Replace(u32),
 }
 
+/// Where a file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    Directory,
+    Bucket,
+}
+
 /// A file to come.
 #[derive(Clone, Debug)]
 pub(super) struct Sheet {
     pub(super) number: u32,
     pub(super) source: Source,
     pub(super) content: Content,
+    pub(super) place: Place,
     pub(super) way: Way,
     /// How many objects it has that can be sent.
     pub(super) objects: u32,
@@ -119,12 +128,17 @@ pub(super) fn origin_of(id: &str) -> Option<(u32, usize)> {
 #[derive(Debug)]
 pub(super) struct Feed {
     random: Random,
+    sources: Sources,
     next: u32,
 }
 
 impl Feed {
-    pub(super) fn new(random: Random) -> Self {
-        Self { random, next: 1 }
+    pub(super) fn new(random: Random, sources: Sources) -> Self {
+        Self {
+            random,
+            sources,
+            next: 1,
+        }
     }
 
     pub(super) fn next(&mut self) -> Sheet {
@@ -138,14 +152,23 @@ impl Feed {
         let content = self.random.weighted(&contents).unwrap_or(Content::Good);
         let source = SOURCES[self.random.number(0..SOURCES.len() as u32) as usize];
         let objects = self.objects(content);
-        let way = self.way(content);
+        let place = self.place();
+        let way = self.way(content, place);
         Sheet {
             number: self.number(),
             source,
             content,
+            place,
             way,
             objects,
         }
+    }
+
+    fn place(&mut self) -> Place {
+        let directory = u32::from(self.sources.has_directory());
+        let bucket = u32::from(self.sources.has_bucket());
+        let places = [(directory, Place::Directory), (bucket, Place::Bucket)];
+        self.random.weighted(&places).unwrap_or(Place::Directory)
     }
 
     fn objects(&mut self, content: Content) -> u32 {
@@ -161,7 +184,13 @@ impl Feed {
     }
 
     /// Only what is good in the end can be looked at too early without being wrong for ever.
-    fn way(&mut self, content: Content) -> Way {
+    ///
+    /// An object is put at once, under a key of its own: most stores delete without conditions, so
+    /// that one which takes another's key in the moment of its deletion may be lost with it.
+    fn way(&mut self, content: Content, place: Place) -> Way {
+        if place == Place::Bucket {
+            return Way::Rename;
+        }
         let slow = u32::from(matches!(content, Content::Good | Content::Partial));
         let replace = u32::from(content == Content::Good);
         let ways = [(7, 0), (slow, 1), (slow, 2), (replace, 3)];
@@ -187,7 +216,7 @@ mod tests {
     #[test]
     fn the_same_seed_makes_the_same_files() {
         let texts = |seed| -> Vec<String> {
-            let mut feed = Feed::new(Random::new(seed, 1));
+            let mut feed = Feed::new(Random::new(seed, 1), Sources::Both);
             (0..20).map(|_| feed.next().text()).collect()
         };
         assert_eq!(texts(1), texts(1));
@@ -203,7 +232,7 @@ mod tests {
 
     #[test]
     fn every_kind_of_file_comes_in_every_way() {
-        let mut feed = Feed::new(Random::new(1, 1));
+        let mut feed = Feed::new(Random::new(1, 1), Sources::Both);
         let sheets: Vec<Sheet> = (0..500).map(|_| feed.next()).collect();
         for content in [
             Content::Good,
@@ -216,6 +245,9 @@ mod tests {
         }
         for way in [Way::Rename, Way::Append, Way::InPlace] {
             assert!(sheets.iter().any(|sheet| sheet.way == way));
+        }
+        for place in [Place::Directory, Place::Bucket] {
+            assert!(sheets.iter().any(|sheet| sheet.place == place));
         }
         let replacing = sheets.iter().find_map(Sheet::earlier).unwrap();
         assert_eq!(replacing.content, Content::Good);

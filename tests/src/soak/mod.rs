@@ -1,9 +1,9 @@
 //! The soak: a stream of files, the real program, and faults at random; then everything is counted.
 //!
 //! Files of several source connectors are written into a folder, in the ways in which files
-//! arrive: renamed into place, appended to, filled in place, replaced. Some are broken, some are
-//! somebody else's. Meanwhile the program is killed and started again, the broker and the platform
-//! fail in all the ways that can be made here, and what arrives at the queues is counted: each
+//! arrive: renamed into place, appended to, filled in place, replaced; or put into a bucket. Some
+//! are broken, some are somebody else's. Meanwhile the program is killed and started again, the broker, the platform and
+//! the store fail in all the ways that can be made here, and what arrives at the queues is counted: each
 //! object's id tells its file and its number in it. In the end nothing may be missing, and no more
 //! may have come twice than the faults excuse.
 //!
@@ -18,9 +18,13 @@ mod options;
 mod random;
 mod report;
 mod run;
+mod shelves;
 mod stand;
+#[expect(dead_code, reason = "the tests of the bucket itself use more of it")]
+#[path = "../../../crates/bundle-source/tests/s3/proxy.rs"]
+mod store;
 mod writer;
 
-pub use options::{AfterImport, Goal, Options};
+pub use options::{AfterImport, Goal, Options, Sources};
 pub use report::Report;
 pub use run::soak;

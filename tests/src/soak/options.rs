@@ -1,7 +1,10 @@
 //! What a soak is to be.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
+
+use anyhow::Context as _;
 
 /// What the program is told to do with imported files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +21,47 @@ impl AfterImport {
             Self::Delete => "true",
             Self::Keep => "false",
         }
+    }
+}
+
+/// Where the program takes its files from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sources {
+    /// A folder.
+    Directory,
+    /// A bucket.
+    Bucket,
+    /// One file here, one there.
+    Both,
+}
+
+impl Sources {
+    pub(super) fn has_bucket(self) -> bool {
+        self != Self::Directory
+    }
+
+    pub(super) fn has_directory(self) -> bool {
+        self != Self::Bucket
+    }
+
+    /// The name, as the command line has it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Directory => "directory",
+            Self::Bucket => "s3",
+            Self::Both => "both",
+        }
+    }
+}
+
+impl FromStr for Sources {
+    type Err = anyhow::Error;
+
+    fn from_str(name: &str) -> anyhow::Result<Self> {
+        [Self::Directory, Self::Bucket, Self::Both]
+            .into_iter()
+            .find(|sources| sources.as_str() == name)
+            .with_context(|| format!("no such source: {name}"))
     }
 }
 
@@ -39,6 +83,8 @@ pub struct Options {
     pub goal: Goal,
     /// What becomes of imported files.
     pub after_import: AfterImport,
+    /// Where files come from. A bucket is made at the store that `DIODE_TEST_S3` names.
+    pub sources: Sources,
     /// The broker's AMQP URI.
     pub broker: String,
     /// The command `rabbitmqctl` for a broker of the soak's own, which is then stopped and started

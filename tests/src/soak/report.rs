@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::book::Counts;
 use super::disturb::{Disturbance, Tally};
-use super::options::{AfterImport, Options};
+use super::options::{AfterImport, Options, Sources};
 
 /// So many problems are told one by one.
 const TOLD: usize = 20;
@@ -16,6 +16,7 @@ const TOLD: usize = 20;
 pub struct Report {
     pub(super) seed: u64,
     pub(super) after_import: AfterImport,
+    pub(super) sources: Sources,
     pub(super) took: Duration,
     pub(super) counts: Counts,
     pub(super) tally: Tally,
@@ -41,6 +42,7 @@ impl Report {
         Self {
             seed: options.seed,
             after_import: options.after_import,
+            sources: options.sources,
             took,
             counts,
             tally,
@@ -94,10 +96,11 @@ impl fmt::Display for Report {
             .collect();
         write!(
             f,
-            "soak: seed {}, delete_after_import={}, {:.1} min: {files} files, {objects} objects, \
-             {arrivals} messages; {}; lost {lost}, sent more than once {repeated} objects in \
+            "soak: seed {}, source {}, delete_after_import={}, {:.1} min: {files} files, {objects} \
+             objects, {arrivals} messages; {}; lost {lost}, sent more than once {repeated} objects in \
              {resent} repetitions of a file (excused: {})",
             self.seed,
+            self.sources.as_str(),
             self.after_import.setting(),
             self.took.as_secs_f64() / 60.0,
             faults.join(", "),
@@ -129,6 +132,7 @@ mod tests {
                 kills: 0,
             },
             after_import: AfterImport::Keep,
+            sources: Sources::Both,
             broker: String::new(),
             rabbitmqctl: None,
         };

@@ -1,6 +1,5 @@
 //! A soak from its beginning to its count.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,7 +14,8 @@ use super::feed::Feed;
 use super::options::Options;
 use super::random::Random;
 use super::report::Report;
-use super::stand::{Stand, count_names};
+use super::shelves::Shelves;
+use super::stand::Stand;
 use super::writer::write;
 
 /// What random numbers are for.
@@ -50,7 +50,8 @@ pub async fn soak(options: &Options) -> anyhow::Result<Report> {
             return Err(error.context(told));
         }
     };
-    let problems = book.problems(&stand.inbox(), options.after_import);
+    let shelves = stand.shelves().await;
+    let problems = book.problems(&shelves, options.after_import);
     let mut report = Report::new(options, began.elapsed(), book.counts(), tally, problems);
     if !report.is_good() {
         report.kept = Some(stand.keep());
@@ -67,9 +68,9 @@ async fn expose(
 ) -> anyhow::Result<Tally> {
     let stop = CancellationToken::new();
     let writing = tokio::spawn(write(
-        Feed::new(Random::new(options.seed, FILES)),
+        Feed::new(Random::new(options.seed, FILES), options.sources),
         Random::new(options.seed, WRITING),
-        stand.inbox(),
+        stand.goal(),
         Arc::clone(book),
         stop.clone(),
     ));
@@ -93,12 +94,13 @@ async fn expose(
 
 /// Waits until all is as it has to be, or nothing moves any more.
 async fn until_done(options: &Options, stand: &mut Stand, book: &Book) -> anyhow::Result<()> {
-    let inbox = stand.inbox();
+    let mut shelves = stand.shelves().await;
     let mut moved = Instant::now();
-    let mut before = progress(&inbox, book);
-    while book.open_files() > 0 || !book.problems(&inbox, options.after_import).is_empty() {
+    let mut before = progress(&shelves, book);
+    while book.open_files() > 0 || !book.problems(&shelves, options.after_import).is_empty() {
         stand.check_alive()?;
-        let now = progress(&inbox, book);
+        stand.list(&mut shelves).await;
+        let now = progress(&shelves, book);
         if now != before {
             (before, moved) = (now, Instant::now());
         }
@@ -110,10 +112,6 @@ async fn until_done(options: &Options, stand: &mut Stand, book: &Book) -> anyhow
     Ok(())
 }
 
-fn progress(inbox: &Path, book: &Book) -> (usize, usize, usize) {
-    (
-        book.arrivals(),
-        count_names(inbox),
-        count_names(&inbox.join("rejected")),
-    )
+fn progress(shelves: &Shelves, book: &Book) -> (usize, usize) {
+    (book.arrivals(), shelves.count())
 }

@@ -1,6 +1,7 @@
 //! What a soak runs on: platform, proxy, folders, and the program.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context as _;
 use lapin::uri::AMQPUri;
@@ -8,6 +9,9 @@ use tempfile::TempDir;
 
 use super::feed::SOURCES;
 use super::options::Options;
+use super::shelves::Shelves;
+use super::store::{Fault, Proxy as StoreProxy};
+use crate::bucket::Bucket;
 use crate::platform::{Config, Platform};
 use crate::program::{Program, Running};
 use crate::proxy::Proxy;
@@ -17,6 +21,9 @@ pub(super) struct Stand {
     pub(super) platform: Platform,
     /// Between the program and the broker.
     pub(super) proxy: Proxy,
+    bucket: Option<Arc<Bucket>>,
+    /// What is wrong with the store.
+    store: Arc<Mutex<Fault>>,
     folder: TempDir,
     program: Program,
     running: Option<Running>,
@@ -49,10 +56,31 @@ impl Stand {
             "DIODE_IMPORT_DELETE_AFTER_IMPORT",
             options.after_import.setting(),
         );
+        let program = if options.sources.has_directory() {
+            program
+        } else {
+            without_directory(program)
+        };
+        let store = Arc::new(Mutex::new(Fault::None));
+        let mut bucket = None;
+        let mut through_proxy = program;
+        if options.sources.has_bucket() {
+            let made = Bucket::new().await;
+            let now = Arc::clone(&store);
+            let store = StoreProxy::start(made.store_address(), move |_, _| lock(&now)).await;
+            through_proxy = made.added_to(through_proxy).with(
+                "DIODE_IMPORT_S3_ENDPOINT",
+                format!("http://{}", store.address),
+            );
+            bucket = Some(Arc::new(made));
+        }
+        let program = through_proxy;
         let running = Some(program.start()?);
         Ok(Self {
             platform,
             proxy,
+            bucket,
+            store,
             folder,
             program,
             running,
@@ -62,6 +90,38 @@ impl Stand {
     /// Where the files go.
     pub(super) fn inbox(&self) -> PathBuf {
         self.folder.path().join("inbox")
+    }
+
+    /// Where files are written to.
+    pub(super) fn goal(&self) -> Inbox {
+        Inbox {
+            folder: self.inbox(),
+            bucket: self.bucket.clone(),
+        }
+    }
+
+    /// What lies where files arrive.
+    pub(super) async fn shelves(&self) -> Shelves {
+        let mut shelves = Shelves::of_folder(&self.inbox());
+        self.list(&mut shelves).await;
+        shelves
+    }
+
+    /// Looks again at what is in the bucket, if there is one.
+    pub(super) async fn list(&self, shelves: &mut Shelves) {
+        if let Some(bucket) = &self.bucket {
+            shelves.list(bucket).await;
+        }
+    }
+
+    /// Whether there is a bucket.
+    pub(super) fn has_bucket(&self) -> bool {
+        self.bucket.is_some()
+    }
+
+    /// Lets the store treat every request like this from now on.
+    pub(super) fn treat_requests(&self, fault: Fault) {
+        *self.store.lock().unwrap_or_else(PoisonError::into_inner) = fault;
     }
 
     /// The push queues of the source connectors.
@@ -139,9 +199,21 @@ impl Stand {
     }
 }
 
-/// The names in a folder, as far as it can be read.
-pub(super) fn count_names(folder: &Path) -> usize {
-    std::fs::read_dir(folder).map_or(0, Iterator::count)
+/// Where files are written to.
+#[derive(Clone)]
+pub(super) struct Inbox {
+    pub(super) folder: PathBuf,
+    pub(super) bucket: Option<Arc<Bucket>>,
+}
+
+fn without_directory(program: Program) -> Program {
+    program
+        .with("DIODE_IMPORT_GET_FROM_DIRECTORY", "false")
+        .without("DIODE_IMPORT_GET_FROM_DIRECTORY_PATH")
+}
+
+fn lock(fault: &Mutex<Fault>) -> Fault {
+    *fault.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn address_of(broker: &str) -> anyhow::Result<String> {

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{Seek as _, SeekFrom, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,8 +12,10 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::book::Book;
-use super::feed::{Feed, Sheet, Way};
+use super::feed::{Feed, Place, Sheet, Way};
 use super::random::Random;
+use super::shelves::PREFIX;
+use super::stand::Inbox;
 
 /// So many files wait for the program at most: it always has something to do, and is not buried.
 const BACKLOG: usize = 40;
@@ -28,7 +30,7 @@ const PAUSE: std::ops::Range<u32> = 5..200;
 pub(super) async fn write(
     mut feed: Feed,
     mut random: Random,
-    inbox: PathBuf,
+    inbox: Inbox,
     book: Arc<Book>,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
@@ -54,12 +56,17 @@ pub(super) async fn write(
 async fn put(
     sheet: Sheet,
     pauses: [Duration; 3],
-    inbox: PathBuf,
+    inbox: Inbox,
     book: Arc<Book>,
 ) -> anyhow::Result<()> {
     let name = sheet.name();
-    let path = inbox.join(&name);
+    let path = inbox.folder.join(&name);
     let text = sheet.text();
+    if let (Place::Bucket, Some(bucket)) = (sheet.place, &inbox.bucket) {
+        book.open(&sheet, &text);
+        bucket.put(&format!("{PREFIX}{name}"), text).await;
+        return Ok(());
+    }
     if let Some(earlier) = sheet.earlier() {
         let text = earlier.text();
         book.open_replaced(&earlier, name.clone(), &text);
@@ -117,11 +124,15 @@ mod tests {
                 number,
                 source: SOURCES[0],
                 content: Content::Good,
+                place: Place::Directory,
                 way,
                 objects: 3,
             };
             let book = Arc::new(Book::default());
-            let inbox = folder.path().to_owned();
+            let inbox = Inbox {
+                folder: folder.path().to_owned(),
+                bucket: None,
+            };
             put(sheet.clone(), [Duration::ZERO; 3], inbox, book)
                 .await
                 .unwrap();

@@ -13,11 +13,11 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
+use tests::bucket::Bucket;
 use tests::json::{Json, difference};
 use tests::platform::Message;
 use tests::program::CONNECTOR_ID;
 
-use crate::bucket::Bucket;
 use crate::site::{Site, work_of};
 
 /// How many cases there are.

@@ -3,6 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
+use futures::{StreamExt as _, stream};
 use tests::envelope::{WEATHER, envelope, identity, malware};
 use tests::platform::{Config, Fault};
 use tests::program::Program;
@@ -143,34 +144,47 @@ async fn work_that_cannot_be_opened_leaves_the_file_for_the_next_run() {
 
 #[tokio::test]
 async fn transient_faults_anywhere_lose_nothing() {
-    for operation in [
+    let operations = [
+        "about",
         "registerConnector",
+        "pingConnector",
         "workAdd",
+        "work",
         "addExpectations",
+        "reportExpectation",
         "toProcessed",
-    ] {
-        for fault in [
-            Fault::error("DATABASE_ERROR"),
-            Fault::http(502),
-            Fault::Cut,
-            Fault::CutAfterwards,
-        ] {
-            let site = Site::new().await;
-            site.put("a.json", &envelope(WEATHER, 1, &[malware(1), identity(1)]));
-            site.platform.fail(operation, 1..=2, fault.clone());
-            for _ in 0..4 {
-                site.program().run().await.unwrap();
-            }
-            let sent = objects_of(&site.drain(WEATHER.id).await);
-            assert!(site.left().is_empty(), "{operation} {fault:?}");
-            for object in [malware(1), identity(1)] {
-                let id = object["id"].as_str().unwrap();
-                assert!(
-                    sent.iter().any(|sent| sent == id),
-                    "{operation} {fault:?}: {sent:?}"
-                );
-            }
-        }
+    ];
+    let faults = [
+        Fault::error("DATABASE_ERROR"),
+        Fault::http(429),
+        Fault::http(502),
+        Fault::http(503),
+        Fault::Cut,
+        Fault::CutAfterwards,
+    ];
+    let cases = operations
+        .iter()
+        .flat_map(|operation| faults.iter().map(move |fault| (*operation, fault)));
+    stream::iter(cases)
+        .for_each_concurrent(8, |(operation, fault)| lose_nothing(operation, fault))
+        .await;
+}
+
+async fn lose_nothing(operation: &str, fault: &Fault) {
+    let site = Site::new().await;
+    site.put("a.json", &envelope(WEATHER, 1, &[malware(1), identity(1)]));
+    site.platform.fail(operation, 1..=2, fault.clone());
+    for _ in 0..4 {
+        site.program().run().await.unwrap();
+    }
+    let sent = objects_of(&site.drain(WEATHER.id).await);
+    assert!(site.left().is_empty(), "{operation} {fault:?}");
+    for object in [malware(1), identity(1)] {
+        let id = object["id"].as_str().unwrap();
+        assert!(
+            sent.iter().any(|sent| sent == id),
+            "{operation} {fault:?}: {sent:?}"
+        );
     }
 }
 

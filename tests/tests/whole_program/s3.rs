@@ -5,13 +5,13 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use futures::{StreamExt as _, stream};
+use tests::bucket::Bucket;
 use tests::certificates::Authority;
 use tests::envelope::{HARBOUR, WEATHER, envelope, malware};
 use tests::front::TlsFront;
 use tests::platform::Config;
 use tests::program::{Program, Run};
 
-use crate::bucket::Bucket;
 use crate::proxy::{Fault, Proxy};
 use crate::site::{Site, broker, objects_of};
 

@@ -1,9 +1,9 @@
-//! A short soak: twenty kills at random instants, and faults of the other kinds between them.
+//! A short soak of a folder and a bucket: twenty kills at random instants, and faults of the other kinds between them.
 //! `cargo xtask soak` does it for as long as one likes.
 
 use std::time::{Duration, SystemTime};
 
-use tests::soak::{AfterImport, Goal, Options, soak};
+use tests::soak::{AfterImport, Goal, Options, Sources, soak};
 
 use crate::site::broker;
 
@@ -25,6 +25,7 @@ async fn check(after_import: AfterImport) {
             kills: 10,
         },
         after_import,
+        sources: Sources::Both,
         broker: broker(),
         rabbitmqctl: None,
     };

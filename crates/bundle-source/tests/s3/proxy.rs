@@ -16,6 +16,8 @@ pub(crate) enum Fault {
     CutAfter(usize),
     /// The store does it, but its answer is lost.
     AnswerLost,
+    /// The store does it, and never answers.
+    AnswerHeld,
     /// It is answered with this status and code, and never gets to the store.
     Refused(u16, &'static str),
     /// It is answered with just this, and never gets to the store.
@@ -111,6 +113,11 @@ async fn serve(
         Fault::AnswerLost => {
             forward_body(&mut client, &mut upstream, &head, rest.len()).await?;
             tokio::io::copy(&mut upstream, &mut tokio::io::sink()).await?;
+        }
+        Fault::AnswerHeld => {
+            forward_body(&mut client, &mut upstream, &head, rest.len()).await?;
+            tokio::io::copy(&mut upstream, &mut tokio::io::sink()).await?;
+            std::future::pending::<()>().await;
         }
         Fault::CutAfter(bytes) => {
             let (head, rest) = read_head(&mut upstream).await?;

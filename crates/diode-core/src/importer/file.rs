@@ -223,20 +223,8 @@ impl Importer {
         details: &Details<'_>,
         course: &mut Course,
     ) -> Result<(), Fatal> {
-        // It may have been read long ago, and have been written to since.
-        let read_at = case.read_at;
-        let seen_since = case
-            .row
-            .filter(|row| row.is(case.entry))
-            .map_or(read_at, |row| row.seen_since);
-        let modified = case.entry.modified;
-        if must_wait(
-            refusal.code,
-            modified,
-            seen_since,
-            &self.rules.policy,
-            read_at,
-        ) {
+        if self.may_be_unfinished(case, refusal.code) {
+            self.steady.looks_unfinished(case.entry);
             let message = format!("it may still be being copied: {}", refusal.message);
             return self.wait(case, refusal.code, message, details, course);
         }
@@ -254,6 +242,20 @@ impl Importer {
         self.move_away(case, &file, details).await?;
         course.report.add(&file);
         Ok(())
+    }
+
+    /// Whether a file refused with `code` is to be waited for. It may have been read long ago, and
+    /// have been written to since.
+    fn may_be_unfinished(&self, case: &Case<'_>, code: Code) -> bool {
+        let (entry, policy) = (case.entry, &self.rules.policy);
+        if let Some(settled) = self.steady.is_settled(entry, policy.settle) {
+            return code.may_be_unfinished() && !settled;
+        }
+        let seen_since = case
+            .row
+            .filter(|row| row.is(entry))
+            .map_or(case.read_at, |row| row.seen_since);
+        must_wait(code, entry.modified, seen_since, policy, case.read_at)
     }
 
     fn ignore(&self, case: &Case<'_>, what: &str, course: &mut Course) -> Result<(), Fatal> {

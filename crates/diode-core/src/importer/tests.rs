@@ -5,6 +5,9 @@ mod bench;
 mod convoys;
 mod pressure;
 
+use std::io::Write as _;
+use std::time::Duration;
+
 use chrono::TimeDelta;
 use opencti_client::{DeliveryErrorKind, ErrorClass, PlatformVersion};
 use serde_json::{Value, json};
@@ -342,6 +345,34 @@ async fn unfinished_files_wait_and_are_imported_once_complete() {
 }
 
 #[tokio::test]
+async fn what_goes_beyond_a_limit_is_set_aside_with_its_code() {
+    let objects = [identity("a"), identity("b")];
+    let content = envelope("c", &objects);
+    for (code, bytes, depth, objects) in [
+        ("too-large", content.len() as u64 - 1, 9, 9),
+        ("too-deep", 1000, 3, 9),
+        ("too-many-objects", 1000, 9, 1),
+    ] {
+        let bench = Bench::new();
+        let path = bench.put("a.json", &content, 60);
+        let mut importer = bench.importer();
+        importer.rules.limits = stix_bundle::Limits {
+            max_bytes: bytes,
+            max_depth: depth,
+            max_objects: objects,
+            ..stix_bundle::Limits::default()
+        };
+        assert_eq!(
+            importer.pass(None).await.count(Outcome::Rejected),
+            1,
+            "{code}"
+        );
+        assert_eq!(bench.reason("a.json.reason.json")["code"], code);
+        assert!(!exists(&path) && bench.published().is_empty(), "{code}");
+    }
+}
+
+#[tokio::test]
 async fn a_clock_that_jumps_repeats_nothing_and_holds_up_nothing() {
     let mut bench = Bench::new();
     bench.after_import = AfterImport::Keep;
@@ -358,6 +389,86 @@ async fn a_clock_that_jumps_repeats_nothing_and_holds_up_nothing() {
     assert_eq!(bench.pass().await.count(Outcome::Rejected), 1);
     bench.later(TimeDelta::days(1));
     assert!(!bench.pass().await.is_eventful());
+}
+
+#[tokio::test]
+async fn a_clock_that_jumps_ahead_judges_no_unfinished_file_too_early() {
+    let bench = Bench::new();
+    let content = envelope("c", &[identity("a")]);
+    bench.put("a.json", &content[..40], 1);
+    bench.put("b.json", &content[..40], 1);
+    let mut importer = bench.importer();
+    assert_eq!(importer.pass(None).await.count(Outcome::Waiting), 2);
+    for _ in 0..2 {
+        bench.later(TimeDelta::days(3650));
+        bench.elapse(Duration::from_secs(2));
+        assert_eq!(importer.pass(None).await.count(Outcome::Waiting), 2);
+    }
+    bench.put("a.json", &content, 0);
+    bench.later(TimeDelta::days(-9999));
+    bench.elapse(Duration::from_secs(1));
+    let report = importer.pass(None).await;
+    assert_eq!(report.count(Outcome::Imported), 1);
+    assert_eq!(report.count(Outcome::Rejected), 1);
+    assert_eq!(bench.reason("b.json.reason.json")["code"], "invalid-json");
+}
+
+#[tokio::test]
+async fn a_clock_that_jumps_ahead_lets_nothing_expire_for_a_day() {
+    let mut bench = Bench::new();
+    bench.after_import = AfterImport::Keep;
+    let imported = bench.put("a.json", &envelope("c", &[identity("a")]), 60);
+    bench.put("b.json", "{", 60);
+    let rejected = bench.folder.path().join("rejected/b.json");
+    let mut importer = bench.importer();
+    importer.pass(None).await;
+    bench.later(TimeDelta::days(3650));
+    for _ in 0..2 {
+        bench.elapse(Duration::from_mins(1));
+        importer.pass(None).await;
+        assert!(exists(&imported) && exists(&rejected));
+    }
+    bench.elapse(Duration::from_hours(24));
+    assert_eq!(importer.pass(None).await.removed, 2);
+    assert!(!exists(&imported) && !exists(&rejected));
+}
+
+#[tokio::test]
+async fn a_ledger_that_is_damaged_while_it_is_used_is_replaced_and_the_next_pass_goes_on() {
+    let mut bench = Bench::new();
+    bench.after_import = AfterImport::Keep;
+    let files = 20;
+    for number in 0..files {
+        let name = format!("{number:0>200}.json");
+        bench.put(&name, &envelope("c", &[identity("a")]), 60);
+    }
+    bench.pass().await;
+    assert_eq!(bench.published().len(), files);
+    // What is still in SQLite's log is written into its file when nobody has it open any more.
+    *bench.source.ledger.lock().unwrap() = None;
+    let mut importer = bench.importer();
+    let path = bench.state.path().join(crate::FILE_NAME);
+    let mut damaged = std::fs::read(&path).unwrap();
+    damaged[4096..].fill(0xff);
+    std::fs::File::options()
+        .write(true)
+        .open(&path)
+        .unwrap()
+        .write_all(&damaged)
+        .unwrap();
+
+    let report = importer.pass(None).await;
+    assert_eq!(report.interruption, Some(Interruption::Ledger));
+    assert_eq!(bench.published(), Vec::<String>::new());
+    let names = std::fs::read_dir(bench.state.path()).unwrap();
+    let kept = names
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.contains(".broken-") && name.ends_with('Z'));
+    assert_eq!(kept.count(), 1, "the damaged one is kept");
+    // Nothing is known any more: what is there is imported once more, and then known.
+    let report = importer.pass(None).await;
+    assert_eq!(report.count(Outcome::Imported), files);
+    assert!(!importer.pass(None).await.is_eventful());
 }
 
 #[tokio::test]

@@ -135,6 +135,18 @@ async fn a_state_set_while_an_older_one_was_handed_in_is_kept() {
 }
 
 #[tokio::test]
+async fn another_state_than_the_one_handed_in_is_taken_over() {
+    let bench = with_kept_files().await;
+    let service = bench.service().await;
+    bench
+        .platform
+        .answer_next_with(r#"{"last_run_directory":77.0}"#);
+    service.heart.ping().await;
+    let state = service.heart.state.get();
+    assert_eq!(state.last_run(StateKey::Directory), Some(77.0));
+}
+
+#[tokio::test]
 async fn killed_after_a_reset_was_told_the_next_run_follows_it() {
     let mut bench = with_kept_files().await;
     bench.ping_every = Duration::from_millis(1);

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use async_trait::async_trait;
 use bundle_source::{Entry, LocalSource, ReadError, Removal, Source, SourceError};
@@ -18,6 +18,7 @@ use opencti_client::{
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
+use super::super::steady::Steady;
 use super::super::{Clock, Importer, Parts, Rules};
 use crate::doubles::{in_progress, one_for_each, registered, route};
 use crate::report::PassReport;
@@ -328,6 +329,8 @@ pub(super) struct Bench {
     pub(super) queue: Arc<FakeQueue>,
     pub(super) source: Arc<StubbornSource>,
     pub(super) now: Arc<Mutex<DateTime<Utc>>>,
+    /// The time that only goes on.
+    pub(super) own_time: Arc<Mutex<Instant>>,
     pub(super) stop: CancellationToken,
     pub(super) after_import: AfterImport,
     pub(super) version: Option<PlatformVersion>,
@@ -358,6 +361,7 @@ impl Bench {
             folder,
             diary,
             now: Arc::new(Mutex::new(Utc::now())),
+            own_time: Arc::new(Mutex::new(Instant::now())),
             stop: CancellationToken::new(),
             after_import: AfterImport::Delete,
             version: None,
@@ -413,9 +417,11 @@ impl Bench {
             self.version,
         )
         .with_backpressure(Arc::new(pressure));
+        let own_time = Arc::clone(&self.own_time);
         // However slow the machine is, small files go together.
         Importer {
             gathering: Duration::from_mins(1),
+            steady: Steady::new(Arc::new(move || *own_time.lock().unwrap())),
             ..importer
         }
     }
@@ -468,6 +474,12 @@ impl Bench {
         serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
     }
 
+    /// Lets our own time go on, and the clock stand still.
+    pub(super) fn elapse(&self, time: Duration) {
+        *self.own_time.lock().unwrap() += time;
+    }
+
+    /// Sets the clock on or back.
     pub(super) fn later(&self, time: TimeDelta) {
         *self.now.lock().unwrap() += time;
     }

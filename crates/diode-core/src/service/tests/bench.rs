@@ -64,6 +64,14 @@ impl FakePlatform {
         });
     }
 
+    /// Answers the next sign of life with that state, whatever it hands in.
+    pub(super) fn answer_next_with(&self, state: &str) {
+        *self.own.lock().unwrap() = Some(Held {
+            state: Some(state.to_owned()),
+            was_reset: true,
+        });
+    }
+
     pub(super) fn delete(&self) {
         *self.own.lock().unwrap() = None;
     }

@@ -1,7 +1,9 @@
-//! A bucket of a test's own, at the store that the environment names.
+//! A bucket of a test's own, at the store that the environment names. What fails here panics: without
+//! its store a test can do nothing.
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::SystemTime;
@@ -13,20 +15,22 @@ use object_store::client::{HttpConnector as _, ReqwestConnector};
 use object_store::path::Path as Key;
 use object_store::{ClientOptions, ObjectStore as _, ObjectStoreExt as _};
 use serde_json::{Value, json};
-use tests::program::Program;
 use url::Url;
 
+use crate::program::Program;
+
 /// A bucket. It is left behind.
-pub(crate) struct Bucket {
-    pub(crate) name: String,
+pub struct Bucket {
+    /// Its name.
+    pub name: String,
     /// The store's address, with the keys as user and password.
-    pub(crate) store: Url,
+    pub store: Url,
     objects: AmazonS3,
 }
 
 impl Bucket {
     /// Makes a bucket.
-    pub(crate) async fn new() -> Self {
+    pub async fn new() -> Self {
         static MADE: AtomicU32 = AtomicU32::new(0);
         let store = store();
         let name = format!(
@@ -57,14 +61,14 @@ impl Bucket {
     }
 
     /// The program that imports from this bucket and not from a directory.
-    pub(crate) fn program(&self, program: Program) -> Program {
+    pub fn program(&self, program: Program) -> Program {
         self.added_to(program)
             .with("DIODE_IMPORT_GET_FROM_DIRECTORY", "false")
             .without("DIODE_IMPORT_GET_FROM_DIRECTORY_PATH")
     }
 
     /// The program that imports from this bucket as well.
-    pub(crate) fn added_to(&self, program: Program) -> Program {
+    pub fn added_to(&self, program: Program) -> Program {
         program
             .with("DIODE_IMPORT_GET_FROM_S3", "true")
             .with("DIODE_IMPORT_GET_FROM_S3_BUCKET", &self.name)
@@ -75,7 +79,7 @@ impl Bucket {
     }
 
     /// What a platform whose storage this is tells of it.
-    pub(crate) fn told(&self) -> Value {
+    pub fn told(&self) -> Value {
         json!({
             "endpoint": self.store.host_str(),
             "port": self.store.port(),
@@ -87,20 +91,31 @@ impl Bucket {
         })
     }
 
-    pub(crate) async fn put(&self, key: &str, content: impl AsRef<[u8]>) {
+    /// Puts an object.
+    pub async fn put(&self, key: &str, content: impl AsRef<[u8]>) {
         let content = content.as_ref().to_vec();
         let put = self.objects.put(&Key::from(key), content.into()).await;
         put.unwrap_or_else(|error| panic!("{key}: {error}"));
     }
 
-    pub(crate) async fn get(&self, key: &str) -> Vec<u8> {
+    /// An object's content.
+    pub async fn get(&self, key: &str) -> Vec<u8> {
         let got = self.objects.get(&Key::from(key)).await;
         let got = got.unwrap_or_else(|error| panic!("{key}: {error}"));
         got.bytes().await.unwrap().to_vec()
     }
 
+    /// An object's content, if it is there.
+    pub async fn find(&self, key: &str) -> Option<Vec<u8>> {
+        match self.objects.get(&Key::from(key)).await {
+            Ok(got) => Some(got.bytes().await.unwrap().to_vec()),
+            Err(object_store::Error::NotFound { .. }) => None,
+            Err(error) => panic!("{key}: {error}"),
+        }
+    }
+
     /// When an object was put, as a header tells it: to the second.
-    pub(crate) async fn modified(&self, key: &str) -> DateTime<Utc> {
+    pub async fn modified(&self, key: &str) -> DateTime<Utc> {
         self.objects
             .head(&Key::from(key))
             .await
@@ -109,16 +124,21 @@ impl Bucket {
     }
 
     /// The keys of all objects.
-    pub(crate) async fn keys(&self) -> Vec<String> {
+    pub async fn keys(&self) -> Vec<String> {
+        self.etags().await.into_keys().collect()
+    }
+
+    /// The etags of all objects, by their keys.
+    pub async fn etags(&self) -> BTreeMap<String, Option<String>> {
         let objects: Vec<_> = self.objects.list(None).try_collect().await.unwrap();
-        let keys = objects.iter().map(|object| object.location.to_string());
-        let mut keys: Vec<String> = keys.collect();
-        keys.sort();
-        keys
+        let etags = objects
+            .into_iter()
+            .map(|object| (object.location.to_string(), object.e_tag));
+        etags.collect()
     }
 
     /// All objects.
-    pub(crate) async fn contents(&self) -> BTreeMap<String, Vec<u8>> {
+    pub async fn contents(&self) -> BTreeMap<String, Vec<u8>> {
         let mut contents = BTreeMap::new();
         for key in self.keys().await {
             let content = self.get(&key).await;
@@ -128,7 +148,7 @@ impl Bucket {
     }
 
     /// Writes all objects below a prefix into a folder, as files.
-    pub(crate) async fn mirror(&self, prefix: &str, folder: &Path) {
+    pub async fn mirror(&self, prefix: &str, folder: &Path) {
         for (key, content) in self.contents().await {
             let Some(name) = key.strip_prefix(prefix) else {
                 continue;
@@ -139,8 +159,13 @@ impl Bucket {
         }
     }
 
+    /// Where the store listens.
+    pub fn store_address(&self) -> SocketAddr {
+        self.store.socket_addrs(|| None).unwrap()[0]
+    }
+
     /// Forbids everybody, ourselves included, to put and to delete objects.
-    pub(crate) async fn make_read_only(&self) {
+    pub async fn make_read_only(&self) {
         let policy = json!({
             "Version": "2012-10-17",
             "Statement": [{

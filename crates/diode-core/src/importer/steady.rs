@@ -1,0 +1,206 @@
+//! What must not follow a clock that jumps: the program's own time, which only goes on, is held
+//! against it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use bundle_source::{Entry, Location};
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::plan::Policy;
+
+/// A clock that is ahead of our own time by more than this since the last pass has jumped.
+const JUMP: TimeDelta = TimeDelta::days(1);
+
+/// After a jump nothing expires for so long, by our own time: somebody may set the clock right.
+const DISTRUST: Duration = Duration::from_hours(24);
+
+/// Tells a time that only goes on.
+pub(super) type OwnTime = Arc<dyn Fn() -> Instant + Send + Sync>;
+
+/// What our own time says of files and of the clock.
+pub(super) struct Steady {
+    own_time: OwnTime,
+    /// When the files were listed for this pass.
+    listed_at: Instant,
+    /// Files that looked unfinished, with when they were first listed so in this run.
+    unfinished: Mutex<HashMap<Location, (Entry, Instant)>>,
+    trust: Trust,
+}
+
+impl Default for Steady {
+    fn default() -> Self {
+        Self::new(Arc::new(Instant::now))
+    }
+}
+
+impl Steady {
+    pub(super) fn new(own_time: OwnTime) -> Self {
+        Self {
+            listed_at: own_time(),
+            own_time,
+            unfinished: Mutex::default(),
+            trust: Trust::default(),
+        }
+    }
+
+    /// A pass begins with this listing, at `now` by the clock. Files that are not as they were are
+    /// forgotten.
+    pub(super) fn listed(&mut self, listing: &[Entry], now: DateTime<Utc>) {
+        self.listed_at = (self.own_time)();
+        self.trust.pass_begins(now, self.listed_at);
+        let mut unfinished = self.lock();
+        if unfinished.is_empty() {
+            return;
+        }
+        let listed: HashMap<&Location, &Entry> = listing
+            .iter()
+            .map(|entry| (&entry.location, entry))
+            .collect();
+        unfinished.retain(|location, (known, _)| listed.get(location) == Some(&&*known));
+    }
+
+    /// Takes note of a file that looks unfinished.
+    pub(super) fn looks_unfinished(&self, entry: &Entry) {
+        let since = (entry.clone(), self.listed_at);
+        self.lock().entry(entry.location.clone()).or_insert(since);
+    }
+
+    /// Whether a file that looks unfinished has been as it is for `settle`; nothing where this run
+    /// sees it so for the first time.
+    pub(super) fn is_settled(&self, entry: &Entry, settle: Duration) -> Option<bool> {
+        let unfinished = self.lock();
+        let (_, since) = unfinished.get(&entry.location)?;
+        Some(self.listed_at.saturating_duration_since(*since) >= settle)
+    }
+
+    /// Whether something may expire in this pass.
+    pub(super) fn may_expire(&self) -> bool {
+        self.trust.distrusted_since.is_none()
+    }
+
+    /// The policy for this pass.
+    pub(super) fn policy(&self, policy: &Policy) -> Policy {
+        let retention = policy.retention.filter(|_| self.may_expire());
+        Policy {
+            retention,
+            ..policy.clone()
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Location, (Entry, Instant)>> {
+        self.unfinished
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether the clock can be trusted with what expires.
+#[derive(Debug, Default)]
+struct Trust {
+    last: Option<(DateTime<Utc>, Instant)>,
+    distrusted_since: Option<Instant>,
+}
+
+impl Trust {
+    /// Takes note of the time at which a pass begins.
+    fn pass_begins(&mut self, now: DateTime<Utc>, instant: Instant) {
+        let last = self.last.replace((now, instant));
+        if self
+            .distrusted_since
+            .is_some_and(|since| instant - since >= DISTRUST)
+        {
+            self.distrusted_since = None;
+        }
+        if last.is_some_and(|(before, since)| has_jumped(now - before, instant - since)) {
+            tracing::warn!(
+                "the clock has jumped ahead by more than a day; no file's retention passes within \
+                 the next 24 hours"
+            );
+            self.distrusted_since = Some(instant);
+        }
+    }
+}
+
+/// Whether a clock went that much further ahead than our own time.
+fn has_jumped(clock: TimeDelta, own: Duration) -> bool {
+    TimeDelta::from_std(own).is_ok_and(|own| clock - own > JUMP)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_jumps_when_it_is_a_day_further_ahead_than_we_are() {
+        let day = 86_400_i64;
+        for (clock, own, expect) in [
+            (60, 60, false),
+            (day, 60, false),
+            (day + 60, 60, false),
+            (day + 61, 60, true),
+            (-3650 * day, 60, false),
+            (9 * day, 9 * 86_400, false),
+        ] {
+            let got = has_jumped(TimeDelta::seconds(clock), Duration::from_secs(own));
+            assert_eq!(got, expect, "{clock} {own}");
+        }
+    }
+
+    #[test]
+    fn nothing_expires_for_a_day_after_a_jump() {
+        let (mut trust, began) = (Trust::default(), Instant::now());
+        let hours = |hours: u64| Duration::from_hours(hours);
+        let at = |hours| DateTime::UNIX_EPOCH + TimeDelta::hours(hours);
+        for (clock, own, expect) in [
+            (0, 0, true),
+            (1, 1, true),
+            (100, 2, false),
+            (101, 3, false),
+            (124, 26, true),
+            (1, 27, true),
+            (300, 28, false),
+        ] {
+            trust.pass_begins(at(clock), began + hours(own));
+            let may_expire = trust.distrusted_since.is_none();
+            assert_eq!(may_expire, expect, "{clock} {own}");
+        }
+    }
+
+    #[test]
+    fn a_file_settles_by_our_own_time_from_when_it_was_first_seen_as_it_is() {
+        let began = Instant::now();
+        let own_time = Arc::new(Mutex::new(began));
+        let told = Arc::clone(&own_time);
+        let mut steady = Steady::new(Arc::new(move || *told.lock().unwrap()));
+        let entry = Entry {
+            location: Location::new("a.json"),
+            size: 1,
+            modified: DateTime::UNIX_EPOCH,
+            etag: None,
+        };
+        let longer = Entry {
+            size: 2,
+            ..entry.clone()
+        };
+        for (after, listed, expect) in [
+            (0, Some(&entry), None),
+            (4, Some(&entry), Some(false)),
+            (5, Some(&entry), Some(true)),
+            (5, Some(&longer), None),
+            (9, Some(&longer), Some(false)),
+            (10, Some(&longer), Some(true)),
+            (11, None, None),
+            (20, Some(&longer), None),
+        ] {
+            *own_time.lock().unwrap() = began + Duration::from_secs(after);
+            let listing: Vec<Entry> = listed.into_iter().cloned().collect();
+            steady.listed(&listing, DateTime::UNIX_EPOCH);
+            let Some(listed) = listed else { continue };
+            let settled = steady.is_settled(listed, Duration::from_secs(5));
+            assert_eq!(settled, expect, "{after} {listed:?}");
+            steady.looks_unfinished(listed);
+        }
+    }
+}

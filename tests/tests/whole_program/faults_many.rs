@@ -1,0 +1,54 @@
+//! A folder full of files: how many there are makes no difference.
+
+use std::fs;
+
+use tests::envelope::{WEATHER, envelope, malware};
+use tests::platform::Config;
+use tests::program::CONNECTOR_ID;
+
+use crate::site::{Site, eventually};
+
+/// So many files are in the folder.
+const FILES: u32 = 100_000;
+
+/// Every so-manieth of them is an envelope. The others are somebody else's: each delivery is a
+/// question to the platform, which for all of them would take the test minutes.
+const ONE_IN: u32 = 100;
+
+/// What the program may have in memory at most, in KiB.
+const MEMORY: u64 = 256 * 1024;
+
+#[tokio::test]
+async fn a_hundred_thousand_files_are_gone_over_in_one_pass() {
+    let site = Site::with(Config::in_memory()).await;
+    for number in 0..FILES {
+        let text = if number % ONE_IN == 0 {
+            envelope(WEATHER, number, &[malware(number)]).to_string()
+        } else {
+            "{}".to_owned()
+        };
+        fs::write(site.inbox().join(format!("{number:06}.json")), text).unwrap();
+    }
+    let daemon = site
+        .daemon()
+        .logging_to(&site.log())
+        .with("CONNECTOR_LOG_LEVEL", "warning")
+        .with("CONNECTOR_QUEUE_PROTOCOL", "api")
+        .start()
+        .unwrap();
+    // A pass tells its state when it is over.
+    let is_over = || {
+        let state = site.platform.state_of(CONNECTOR_ID);
+        state.is_some_and(|state| state.contains("last_run_directory"))
+    };
+    eventually("the pass is over", is_over).await;
+    let memory = daemon.peak_memory_kib().unwrap();
+    assert!(memory < MEMORY, "{memory} KiB");
+    println!("{memory} KiB for {FILES} files");
+    daemon.terminate().await.unwrap();
+    assert_eq!(daemon.wait().await.unwrap().code, Some(0));
+    assert_eq!(site.left().len(), (FILES - FILES / ONE_IN) as usize);
+    let arrived = site.arrived(WEATHER.id).await;
+    assert_eq!(arrived.len(), (FILES / ONE_IN) as usize);
+    assert!(arrived.values().all(|times| *times == 1));
+}
