@@ -4,7 +4,6 @@
 
 mod api;
 mod applicants;
-mod bucket;
 mod conformance;
 mod demo;
 mod failures;
