@@ -60,6 +60,7 @@ pub struct Program {
     arguments: Vec<OsString>,
     log: Option<PathBuf>,
     rights: Rights,
+    launcher: Vec<OsString>,
 }
 
 /// What the program may do to files.
@@ -101,6 +102,7 @@ impl Program {
             arguments: Vec::new(),
             log: None,
             rights: Rights::Ours,
+            launcher: Vec::new(),
         };
         Ok(program
             .with("OPENCTI_URL", platform.url())
@@ -149,6 +151,14 @@ impl Program {
         self
     }
 
+    /// The same, started by another command, which gets the program's path and arguments after its
+    /// own.
+    #[must_use]
+    pub fn started_by(mut self, launcher: Vec<OsString>) -> Self {
+        self.launcher = launcher;
+        self
+    }
+
     /// Runs it to its end.
     ///
     /// # Errors
@@ -185,6 +195,11 @@ impl Program {
     }
 
     fn command(&self) -> anyhow::Result<Command> {
+        if let [launcher, arguments @ ..] = self.launcher.as_slice() {
+            let mut command = Command::new(launcher);
+            command.args(arguments).arg(&self.binary);
+            return Ok(command);
+        }
         if matches!(self.rights, Rights::Ours) || !we_are_root()? {
             return Ok(Command::new(&self.binary));
         }
