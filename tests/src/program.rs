@@ -61,6 +61,7 @@ pub struct Program {
     log: Option<PathBuf>,
     rights: Rights,
     launcher: Vec<OsString>,
+    patience: Duration,
 }
 
 /// What the program may do to files.
@@ -103,6 +104,7 @@ impl Program {
             log: None,
             rights: Rights::Ours,
             launcher: Vec::new(),
+            patience: PATIENCE,
         };
         Ok(program
             .with("OPENCTI_URL", platform.url())
@@ -159,10 +161,17 @@ impl Program {
         self
     }
 
+    /// The same, given so much time to end, not two minutes.
+    #[must_use]
+    pub fn patiently(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
     /// Runs it to its end.
     ///
     /// # Errors
-    /// If it cannot be started, or does not end within two minutes.
+    /// If it cannot be started, or does not end in time.
     pub async fn run(&self) -> anyhow::Result<Run> {
         self.start()?.wait().await
     }
@@ -191,6 +200,7 @@ impl Program {
         Ok(Running {
             child,
             log: self.log.clone(),
+            patience: self.patience,
         })
     }
 
@@ -230,6 +240,7 @@ fn we_are_root() -> anyhow::Result<bool> {
 pub struct Running {
     child: Child,
     log: Option<PathBuf>,
+    patience: Duration,
 }
 
 impl Running {
@@ -268,11 +279,12 @@ impl Running {
     /// Waits for its end.
     ///
     /// # Errors
-    /// If it does not end within two minutes.
+    /// If it does not end in time.
     pub async fn wait(self) -> anyhow::Result<Run> {
-        let output = tokio::time::timeout(PATIENCE, self.child.wait_with_output())
+        let patience = self.patience;
+        let output = tokio::time::timeout(patience, self.child.wait_with_output())
             .await
-            .with_context(|| format!("the program did not end within {PATIENCE:?}"))?
+            .with_context(|| format!("the program did not end within {patience:?}"))?
             .context("cannot wait for the program")?;
         let stderr = match &self.log {
             Some(path) => fs::read(path).context("cannot read the program's log")?,

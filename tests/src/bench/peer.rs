@@ -1,19 +1,56 @@
 //! The connector in Python that does the same work.
 
 use std::process::Stdio;
-use std::time::Duration;
 
 use anyhow::Context as _;
+use serde_json::json;
 use tokio::process::Command;
 
 use super::mark::Mark;
 use super::measured::launcher;
 use super::options::Peer;
-use super::stand::Stand;
+use super::stand::{PATIENCE, Stand};
+use crate::platform::{Config, SCHEMA};
 use crate::program::CONNECTOR_ID;
 
-/// It waits for the broker after every message, so that a large file takes it minutes.
-const PATIENCE: Duration = Duration::from_secs(1800);
+/// What the peer asks for beyond what the program does.
+const MORE: &str = "
+extend input RegisterConnectorInput {
+  enrichment_resolution: String
+  listen_callback_uri: String
+  xtm_one_intent: String
+  version: String
+  slug: String
+}
+
+extend type Connector {
+  jwks: String
+  connector_info: ConnectorInfo
+}
+
+type ConnectorInfo {
+  run_and_terminate: Boolean
+  buffering: Boolean
+  queue_threshold: Float
+  queue_messages_size: Float
+  next_run_datetime: DateTime
+  last_run_datetime: DateTime
+}
+";
+
+/// A platform at `broker` that both the program and the peer can speak to.
+pub(super) fn platform(broker: &str) -> Config {
+    let arguments = "workAdd(connectorId: String!, friendlyName: String";
+    let more = format!("{arguments}, isMultiPartWork: Boolean");
+    Config {
+        schema: SCHEMA.replace(arguments, &more) + MORE,
+        storage: json!({
+            "endpoint": "localhost", "port": 9000, "use_ssl": false, "bucket_name": "bucket",
+            "bucket_region": "us-east-1", "access_key": "none", "secret_key": "none",
+        }),
+        ..Config::on_broker(broker).in_version("7.261026.0")
+    }
+}
 
 impl Peer {
     /// Runs it once over the folder, to a good end.
@@ -30,6 +67,7 @@ impl Peer {
             .env("OPENCTI_TOKEN", stand.platform.token())
             .env("CONNECTOR_ID", CONNECTOR_ID)
             .env("CONNECTOR_NAME", "Peer")
+            .env("CONNECTOR_TYPE", "EXTERNAL_IMPORT")
             .env("CONNECTOR_SCOPE", "application/json")
             .env("CONNECTOR_LOG_LEVEL", "error")
             .env("CONNECTOR_RUN_AND_TERMINATE", "true")
@@ -43,11 +81,28 @@ impl Peer {
         let output = tokio::time::timeout(PATIENCE, run)
             .await
             .with_context(|| format!("the peer did not end within {PATIENCE:?}"))??;
-        let said = String::from_utf8_lossy(&output.stderr);
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8_lossy(&said);
         anyhow::ensure!(output.status.success(), "the peer failed:\n{said}");
         stand
             .mark()
             .await
             .with_context(|| format!("the peer said:\n{said}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::platform;
+    use crate::platform::{Config, Platform};
+
+    #[tokio::test]
+    async fn the_platform_of_both_has_a_valid_schema() {
+        let config = Config {
+            broker: Config::in_memory().broker,
+            ..platform("")
+        };
+        assert!(config.schema.contains("isMultiPartWork"));
+        Platform::start(config).await.unwrap();
     }
 }

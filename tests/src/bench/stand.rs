@@ -2,15 +2,20 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use tempfile::TempDir;
 
 use super::mark::Mark;
 use super::measured::{Usage, launcher};
+use super::peer;
 use super::workload::Workload;
-use crate::platform::{Config, Message, Platform};
+use crate::platform::{Message, Platform};
 use crate::program::Program;
+
+/// How long a run may take, on a machine that does much else, too.
+pub(super) const PATIENCE: Duration = Duration::from_secs(1800);
 
 /// What one run stands on.
 pub(super) struct Stand<'w> {
@@ -29,8 +34,7 @@ impl<'w> Stand<'w> {
     ) -> anyhow::Result<Self> {
         let folder = TempDir::with_prefix("bench-").context("cannot make a folder")?;
         let stand = Self {
-            // The peer asks for what only a new platform has.
-            platform: Platform::start(Config::on_broker(broker).in_version("7.261026.0")).await?,
+            platform: Platform::start(peer::platform(broker)).await?,
             folder,
             workload,
             files,
@@ -62,6 +66,7 @@ impl<'w> Stand<'w> {
         let (folder, state) = (self.folder.path(), self.folder.path().join("state"));
         let program = Program::new(&self.platform, folder, &self.inbox(), &state)?;
         Ok(program
+            .patiently(PATIENCE)
             .started_by(launcher(&self.figures())?)
             .with("DIODE_IMPORT_APPLICANT_MAPPINGS", "src-user-1:dst-user-1"))
     }
