@@ -1,6 +1,6 @@
 //! Numbers that look random and are the same each time.
 
-/// SplitMix64, as Steele, Lea and Flood published it in 2014.
+/// `SplitMix64`, as Steele, Lea and Flood published it in 2014.
 pub(crate) fn mix(number: u64) -> u64 {
     let mut mixed = number.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
