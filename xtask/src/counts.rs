@@ -32,15 +32,15 @@ const MOST_GROWTH: u64 = 150;
 /// bundle.
 pub(crate) fn check() -> anyhow::Result<()> {
     let counter = Counter::build()?;
-    let counted = counter.count(FEED)?;
-    let stored = stored()?;
-    println!("xtask: {counted} instructions, {stored} stored");
+    let now = counter.count(FEED)?;
+    let bound = stored()?;
+    println!("xtask: {now} instructions, {bound} stored");
     anyhow::ensure!(
-        !is_too_many(counted, stored),
-        "{counted} instructions are more than a tenth above the {stored} in {STORED}; if that is \
+        !is_too_many(now, bound),
+        "{now} instructions are more than a tenth above the {bound} in {STORED}; if that is \
          how it has to be, `cargo xtask counts --renew` stores them"
     );
-    if is_worth_renewing(counted, stored) {
+    if is_worth_renewing(now, bound) {
         println!("xtask: that is less: `cargo xtask counts --renew` stores it");
     }
     for shape in SHAPES {
