@@ -1,6 +1,7 @@
 //! What the tests and the demo stand on: a double of the platform, the program under test as a
 //! process, and envelopes to feed it.
 
+pub mod bench;
 pub mod bucket;
 pub mod certificates;
 pub mod envelope;

@@ -60,6 +60,8 @@ pub struct Program {
     arguments: Vec<OsString>,
     log: Option<PathBuf>,
     rights: Rights,
+    launcher: Vec<OsString>,
+    patience: Duration,
 }
 
 /// What the program may do to files.
@@ -101,6 +103,8 @@ impl Program {
             arguments: Vec::new(),
             log: None,
             rights: Rights::Ours,
+            launcher: Vec::new(),
+            patience: PATIENCE,
         };
         Ok(program
             .with("OPENCTI_URL", platform.url())
@@ -149,10 +153,25 @@ impl Program {
         self
     }
 
+    /// The same, started by another command, which gets the program's path and arguments after its
+    /// own.
+    #[must_use]
+    pub fn started_by(mut self, launcher: Vec<OsString>) -> Self {
+        self.launcher = launcher;
+        self
+    }
+
+    /// The same, given so much time to end, not two minutes.
+    #[must_use]
+    pub fn patiently(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
     /// Runs it to its end.
     ///
     /// # Errors
-    /// If it cannot be started, or does not end within two minutes.
+    /// If it cannot be started, or does not end in time.
     pub async fn run(&self) -> anyhow::Result<Run> {
         self.start()?.wait().await
     }
@@ -181,10 +200,16 @@ impl Program {
         Ok(Running {
             child,
             log: self.log.clone(),
+            patience: self.patience,
         })
     }
 
     fn command(&self) -> anyhow::Result<Command> {
+        if let [launcher, arguments @ ..] = self.launcher.as_slice() {
+            let mut command = Command::new(launcher);
+            command.args(arguments).arg(&self.binary);
+            return Ok(command);
+        }
         if matches!(self.rights, Rights::Ours) || !we_are_root()? {
             return Ok(Command::new(&self.binary));
         }
@@ -215,6 +240,7 @@ fn we_are_root() -> anyhow::Result<bool> {
 pub struct Running {
     child: Child,
     log: Option<PathBuf>,
+    patience: Duration,
 }
 
 impl Running {
@@ -274,11 +300,12 @@ impl Running {
     /// Waits for its end.
     ///
     /// # Errors
-    /// If it does not end within two minutes.
+    /// If it does not end in time.
     pub async fn wait(self) -> anyhow::Result<Run> {
-        let output = tokio::time::timeout(PATIENCE, self.child.wait_with_output())
+        let patience = self.patience;
+        let output = tokio::time::timeout(patience, self.child.wait_with_output())
             .await
-            .with_context(|| format!("the program did not end within {PATIENCE:?}"))?
+            .with_context(|| format!("the program did not end within {patience:?}"))?
             .context("cannot wait for the program")?;
         let stderr = match &self.log {
             Some(path) => fs::read(path).context("cannot read the program's log")?,

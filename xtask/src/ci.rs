@@ -5,18 +5,19 @@ use std::time::Instant;
 use anyhow::Context as _;
 
 use crate::shell::Cargo;
-use crate::{deny, docs, tidy};
+use crate::{counts, deny, docs, tidy};
 
 type Step = (&'static str, fn() -> anyhow::Result<()>);
 
 /// The tests come last, so that their results end the log.
-const STEPS: [Step; 7] = [
+const STEPS: [Step; 8] = [
     ("format", format),
     ("tidiness", tidy::check),
     ("clippy", clippy),
     ("rustdoc", rustdoc),
     ("configuration page", docs::check),
     ("dependencies", deny::check),
+    ("instructions", counts::check),
     ("tests", tests),
 ];
 

@@ -11,8 +11,8 @@ struct Missing<'a> {
     what: &'a str,
     /// Debian's packages that have it.
     packages: &'a [&'a str],
-    /// The variable that names a server to use instead.
-    variable: &'a str,
+    /// The variable that names a server to use instead, where there can be one.
+    variable: Option<&'a str>,
 }
 
 /// RabbitMQ's start script.
@@ -32,7 +32,7 @@ pub(crate) fn rabbitmq_server() -> anyhow::Result<PathBuf> {
     let missing = Missing {
         what: "rabbitmq-server",
         packages: &["rabbitmq-server"],
-        variable: broker::VARIABLE,
+        variable: Some(broker::VARIABLE),
     };
     missing.install()?;
     find().ok_or_else(|| anyhow::anyhow!("rabbitmq-server is missing though it was installed"))
@@ -58,7 +58,7 @@ pub(crate) fn ceph() -> anyhow::Result<()> {
     Missing {
         what: &missing().join(", "),
         packages: &["radosgw", "ceph-mon", "ceph-osd"],
-        variable: store::VARIABLE,
+        variable: Some(store::VARIABLE),
     }
     .install()?;
     let missing = missing();
@@ -70,15 +70,30 @@ pub(crate) fn ceph() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Valgrind, in the PATH.
+pub(crate) fn valgrind() -> anyhow::Result<()> {
+    if in_path("valgrind").is_some() {
+        return Ok(());
+    }
+    Missing {
+        what: "valgrind",
+        packages: &["valgrind"],
+        variable: None,
+    }
+    .install()
+}
+
 impl Missing<'_> {
     fn install(&self) -> anyhow::Result<()> {
         let packages = self.packages.join(" ");
+        let else_set = self.variable.map_or_else(String::new, |variable| {
+            format!(", or set {variable} to a server that runs already")
+        });
         anyhow::ensure!(
             shell::succeeds(Command::new("apt-get").arg("--version")) && is_root(),
             "missing: {}. Install it (Debian: apt-get install --no-install-recommends {packages}), \
-             run this as root on Debian, or set {} to a server that runs already",
+             or run this as root on Debian{else_set}",
             self.what,
-            self.variable,
         );
         println!("xtask: installing {packages}");
         apt_get(&["update", "--quiet"])?;

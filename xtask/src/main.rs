@@ -5,13 +5,16 @@
     reason = "a command that people run in a terminal"
 )]
 
+mod bench;
 mod broker;
 mod certificates;
 mod ci;
+mod counts;
 mod deny;
 mod docs;
 mod install;
 mod keeper;
+mod scaling;
 mod shell;
 mod shown;
 mod soak;
@@ -38,6 +41,16 @@ commands:
                files and faults at random against the program, a RabbitMQ of its own and a store,
                then a count: 2 minutes, at least 40 kills and both sources where nothing else is
                said
+  bench [--peer SCRIPT --python INTERPRETER] [--rounds N] [--data FOLDER] [--only WORKLOAD]...
+        [--out FOLDER]
+               time, CPU and memory of the program over real data or generated data, beside those of
+               a bare publisher of the same messages, and of the connector in Python where it is
+               given; docs/PERFORMANCE.md tells more
+  bench --scaling
+               the time that an object takes in bundles of 100 to 1,000,000 objects
+  counts [--renew]
+               the instructions that taking a file apart needs, counted by valgrind: fails where
+               they have become more than a tenth more, or grow faster than the file; or stores them
   ci           what the CI runs: format, tidiness, clippy, docs, cargo-deny, tests
   docs         write docs/CONFIGURATION.md anew from the program
   services     start the tests' RabbitMQ and S3 server, and keep them until Enter is pressed
@@ -70,6 +83,10 @@ fn run(arguments: &[String]) -> anyhow::Result<ExitCode> {
         ["demo"] => demo()?,
         ["test", rest @ ..] => test(rest)?,
         ["soak", rest @ ..] => soak::run(rest)?,
+        ["bench", "--scaling"] => scaling::run()?,
+        ["counts"] => counts::check()?,
+        ["counts", "--renew"] => counts::renew()?,
+        ["bench", rest @ ..] => bench::run(rest)?,
         ["ci"] => ci::run()?,
         ["docs"] => docs::write()?,
         ["services"] => services()?,

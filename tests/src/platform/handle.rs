@@ -181,6 +181,15 @@ impl Platform {
         })
     }
 
+    /// How many messages are in a connector's push queue.
+    ///
+    /// # Errors
+    /// If there is no such queue, or the broker does not answer.
+    pub async fn queued(&self, connector_id: &str) -> anyhow::Result<usize> {
+        let (messages, _) = self.server.backend.broker.load(connector_id).await?;
+        Ok(messages)
+    }
+
     /// Deletes a connector's push queue, with what is in it.
     ///
     /// # Errors

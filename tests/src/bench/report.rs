@@ -1,0 +1,88 @@
+//! How a benchmark came out: a table for people, JSON for programs.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::contest::Contest;
+use super::mark::Marks;
+
+/// How a benchmark came out. Shown, it is a table in Markdown.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Report {
+    pub(super) contests: Vec<Contest>,
+    pub(super) alone: Vec<Alone>,
+}
+
+/// Ours over a workload that has no rival.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Alone {
+    /// What it was.
+    pub(super) name: String,
+    /// Bytes that were read.
+    pub(super) bytes: u64,
+    pub(super) ours: Marks,
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.contests.is_empty() {
+            writeln!(
+                f,
+                "| work | who | wall, s | messages/s | CPU, s | peak, MB | requests | ours is |\n\
+                 |---|---|---|---|---|---|---|---|"
+            )?;
+        }
+        for contest in &self.contests {
+            let name = contest.name;
+            row(f, name, "ours", &contest.ours, String::new())?;
+            let over = format!("{:.2} times its time", contest.over_limit());
+            row(f, name, "limit", &contest.limit, over)?;
+            let over = format!("{:.1} times as fast", contest.over_peer());
+            row(f, name, "peer", &contest.peer, over)?;
+        }
+        if !self.alone.is_empty() {
+            writeln!(
+                f,
+                "\n| work | bytes, MB | wall, s | MB/s | CPU, s | peak, MB |\n|---|---|---|---|---|---|"
+            )?;
+        }
+        for Alone { name, bytes, ours } in &self.alone {
+            let megabytes = *bytes as f64 / 1e6;
+            writeln!(
+                f,
+                "| {name} | {megabytes:.1} | {:.3} | {:.0} | {:.3} | {:.1} |",
+                ours.wall(),
+                megabytes / ours.wall(),
+                ours.cpu(),
+                ours.peak() / 1e6,
+            )?;
+        }
+        Ok(())
+    }
+}
+
+fn row(
+    f: &mut fmt::Formatter<'_>,
+    work: &str,
+    who: &str,
+    marks: &Marks,
+    compared: String,
+) -> fmt::Result {
+    if marks.is_empty() {
+        return Ok(());
+    }
+    let files = match marks.files() {
+        0 | 1 => String::new(),
+        files => format!(", {files} files"),
+    };
+    writeln!(
+        f,
+        "| {work}{files} | {who} | {:.3} | {:.0} | {:.3} | {:.1} | {} | {compared} |",
+        marks.wall(),
+        marks.messages() as f64 / marks.wall(),
+        marks.cpu(),
+        marks.peak() / 1e6,
+        marks.requests(),
+    )
+}

@@ -1,0 +1,107 @@
+//! What there is to be done.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::Context as _;
+use serde_json::Value;
+
+use crate::envelope::{WEATHER, envelope, malware};
+use crate::program;
+
+/// A large bundle in one file, most of it relationships.
+pub(super) const ATTACK: &str = "attack";
+/// A bundle of middle size in one file.
+pub(super) const CAPEC: &str = "capec";
+/// Many files of one object each.
+pub(super) const SMALL: &str = "small";
+/// The large bundle without network.
+pub(super) const CHECK: &str = "check";
+/// A file of 500 MB.
+pub(super) const LARGE: &str = "large";
+/// Few files of one object each, then many.
+pub(super) const BACKLOG: &str = "backlog";
+
+const NAMES: [&str; 6] = [ATTACK, CAPEC, SMALL, CHECK, LARGE, BACKLOG];
+
+/// The workload of this name.
+pub(super) fn known(name: &str) -> anyhow::Result<&'static str> {
+    let known = NAMES.into_iter().find(|known| *known == name);
+    known.with_context(|| format!("no workload `{name}`; there are {}", NAMES.join(", ")))
+}
+
+/// Files to import, and what is to come of them.
+#[derive(Clone, Debug)]
+pub(super) enum Workload {
+    /// One file.
+    File {
+        /// Where it is.
+        path: PathBuf,
+        /// The connector in it.
+        connector: String,
+        /// The messages that it makes.
+        messages: usize,
+    },
+    /// Any number of files of one object each.
+    Small,
+}
+
+impl Workload {
+    /// The file at `path`; the program itself says what it makes of it.
+    pub(super) fn file(path: &Path) -> anyhow::Result<Self> {
+        let output = Command::new(program::binary()?)
+            .args(["check", "--format", "json"])
+            .arg(path)
+            .output()
+            .context("cannot run the program")?;
+        let report: Value = serde_json::from_slice(&output.stdout).context("no report")?;
+        let messages = report["messages"].as_u64().unwrap_or_default();
+        anyhow::ensure!(
+            messages > 0,
+            "{} would not be imported: {report}",
+            path.display()
+        );
+        Ok(Self::File {
+            path: path.to_owned(),
+            connector: report["connector"]["id"]
+                .as_str()
+                .context("no connector")?
+                .to_owned(),
+            messages: usize::try_from(messages)?,
+        })
+    }
+
+    /// Writes so many files into a folder.
+    pub(super) fn fill(&self, folder: &Path, files: usize) -> anyhow::Result<()> {
+        match self {
+            Self::File { path, .. } => {
+                fs::copy(path, folder.join("feed.json"))
+                    .with_context(|| format!("cannot copy {}", path.display()))?;
+            }
+            Self::Small => {
+                for number in 1..=u32::try_from(files)? {
+                    let text = envelope(WEATHER, number, &[malware(number)]).to_string();
+                    fs::write(folder.join(format!("{number:06}.json")), text)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The connectors in the files.
+    pub(super) fn connectors(&self) -> Vec<String> {
+        vec![match self {
+            Self::File { connector, .. } => connector.clone(),
+            Self::Small => WEATHER.id.to_owned(),
+        }]
+    }
+
+    /// How many messages so many files make.
+    pub(super) fn messages(&self, files: usize) -> usize {
+        match self {
+            Self::File { messages, .. } => *messages,
+            Self::Small => files,
+        }
+    }
+}
