@@ -31,6 +31,20 @@ impl Unusable {
     }
 }
 
+/// A bucket, and whose files are in it.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) bucket: S3Source,
+    pub(crate) company: Company,
+}
+
+impl Opened {
+    /// The bucket as a source.
+    pub(crate) fn source(&self) -> Arc<dyn Source> {
+        Arc::new(Bucket(self.bucket.clone()))
+    }
+}
+
 /// The bucket as a source, and whose files are in it. What is not set is asked of the platform, each value on its own.
 ///
 /// # Errors
@@ -41,7 +55,7 @@ pub(crate) async fn source(
     platform: &dyn Platform,
     own: &Registration,
     greeting: &Greeting,
-) -> Result<(Arc<dyn Source>, Company), Unusable> {
+) -> Result<Opened, Unusable> {
     let told = if is_complete(settings) {
         Ok(None)
     } else {
@@ -63,10 +77,7 @@ pub(crate) async fn source(
 ///
 /// # Errors
 /// [`Unusable`]: something is not set, or cannot be used.
-pub(crate) fn as_set(
-    settings: &S3Settings,
-    tls: &TlsOptions,
-) -> Result<(Arc<dyn Source>, Company), Unusable> {
+pub(crate) fn as_set(settings: &S3Settings, tls: &TlsOptions) -> Result<Opened, Unusable> {
     let missing = missing(settings, None);
     if !missing.is_empty() {
         let lines = missing.iter().map(|setting| {
@@ -81,7 +92,7 @@ fn open(
     settings: &S3Settings,
     tls: &TlsOptions,
     connection: Option<&S3Connection>,
-) -> Result<(Arc<dyn Source>, Company), Unusable> {
+) -> Result<Opened, Unusable> {
     let config = S3Config {
         trust: trust(tls)?,
         extra_roots: extra_roots(tls)?,
@@ -93,7 +104,7 @@ fn open(
     } else {
         Company::Ours
     };
-    Ok((Arc::new(Bucket(bucket)), company))
+    Ok(Opened { bucket, company })
 }
 
 /// Whether there is nothing to ask the platform for.
@@ -245,7 +256,7 @@ impl Source for Bucket {
 }
 
 /// The same error, with the setting to look at in its cause.
-fn named(error: SourceError) -> SourceError {
+pub(crate) fn named(error: SourceError) -> SourceError {
     let cause = error.source.downcast_ref::<S3Error>();
     match cause.and_then(S3Error::setting) {
         Some(setting) => SourceError {

@@ -6,13 +6,14 @@ mod inherit;
 mod leaving;
 #[cfg(test)]
 mod tests;
+mod turn;
 mod waits;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 
-use bundle_source::{Entry, Location, Source};
+use bundle_source::{Entry, Location, Source, SourceError};
 use chrono::{DateTime, Utc};
 use opencti_client::{Platform, PlatformVersion, Queue};
 use stix_bundle::{Limits, Profile};
@@ -23,6 +24,7 @@ use self::leaving::Leaving;
 use self::waits::Waits;
 use crate::connectors::Connectors;
 use crate::delivery::Courier;
+use crate::lease::Lease;
 use crate::ledger::Known;
 use crate::plan::{Policy, Step, kept, plan};
 use crate::read_ahead::{Reach as ReadReach, ReadAhead};
@@ -93,6 +95,9 @@ pub struct Importer {
     ledger: Arc<Ledger>,
     clock: Clock,
     stop: CancellationToken,
+    lease: Option<Arc<dyn Lease>>,
+    /// Cancelled when we are to stop, or the source is not ours any more.
+    turn: CancellationToken,
     courier: Courier,
     rules: Rules,
     max_in_flight_bytes: u64,
@@ -142,7 +147,9 @@ impl Importer {
             state_key: parts.state_key,
             ledger: parts.ledger,
             clock: parts.clock,
+            turn: parts.stop.clone(),
             stop: parts.stop,
+            lease: None,
             courier,
             rules,
             max_in_flight_bytes: MAX_IN_FLIGHT_BYTES,
@@ -216,6 +223,10 @@ impl Importer {
             report: PassReport::new(self.source.name()),
             ..Course::default()
         };
+        if let Err(interruption) = self.our_turn().await {
+            course.report.interruption = Some(interruption);
+            return course.report;
+        }
         if let Err(fatal) = self.walk(watermark, &mut course).await {
             tracing::error!(
                 error = chain(&fatal),
@@ -224,6 +235,8 @@ impl Importer {
             course.report.interruption = Some(Interruption::Ledger);
             self.replace_if_damaged(&fatal);
         }
+        let interruption = course.report.interruption;
+        course.report.interruption = interruption.map(|it| self.cause_of(it));
         course.report
     }
 
@@ -250,11 +263,7 @@ impl Importer {
         let listing = match self.source.list().await {
             Ok(listing) => listing,
             Err(error) => {
-                tracing::error!(
-                    source = self.source.name(),
-                    error = chain(&error),
-                    "the files cannot be listed"
-                );
+                not_listed(self.source.name(), &error);
                 course.report.interruption = Some(Interruption::Source);
                 return Ok(());
             }
@@ -270,7 +279,7 @@ impl Importer {
         let mut ahead = self.read_ahead(&steps);
         let mut steps = steps.into_iter();
         while course.report.interruption.is_none() {
-            if self.stop.is_cancelled() {
+            if self.turn.is_cancelled() {
                 course.report.interruption = Some(Interruption::Stopped);
                 break;
             }
@@ -356,6 +365,10 @@ impl Course {
         self.failures += 1;
         self.held.insert(connector_id.to_owned(), trouble);
     }
+}
+
+fn not_listed(source: &str, error: &SourceError) {
+    tracing::error!(source, error = chain(error), "the files cannot be listed");
 }
 
 /// One line per file, at the level that its outcome deserves.

@@ -15,6 +15,7 @@ mod faults;
 mod giver;
 mod inner;
 mod keys;
+mod lease;
 mod proxy;
 mod roles;
 mod settings;
