@@ -114,15 +114,14 @@ fn is_complete(settings: &S3Settings) -> bool {
         && settings.port.is_some()
         && settings.use_ssl.is_some()
         && settings.region.is_some()
-        && settings.access_key.is_some()
-        && settings.secret_key.is_some()
+        && (settings.use_aws_role || settings.access_key.is_some() && settings.secret_key.is_some())
 }
 
 /// The settings without whose values there is no bucket. Without both keys, AWS's usual places are
 /// searched for credentials; one of them alone is of no use.
 fn missing(settings: &S3Settings, told: Option<&S3Connection>) -> Vec<&'static str> {
     let is_told = told.is_some();
-    let are_keys_told = told.is_some_and(tells_keys);
+    let are_keys_told = told.is_some_and(|told| tells_keys(settings, told));
     let has_access_key = settings.access_key.is_some() || are_keys_told;
     let has_secret_key = settings.secret_key.is_some() || are_keys_told;
     [
@@ -177,7 +176,7 @@ fn config(settings: &S3Settings, told: Option<&S3Connection>) -> S3Config {
 }
 
 fn keys(settings: &S3Settings, told: Option<&S3Connection>) -> Option<S3Keys> {
-    let told = told.filter(|told| tells_keys(told));
+    let told = told.filter(|told| tells_keys(settings, told));
     let access_key = settings.access_key.as_ref();
     let access_key = access_key.or_else(|| told.map(|told| &told.access_key))?;
     let secret_key = settings.secret_key.as_ref();
@@ -188,9 +187,10 @@ fn keys(settings: &S3Settings, told: Option<&S3Connection>) -> Option<S3Keys> {
     })
 }
 
-/// Whether keys are told. A platform that uses a role may have empty ones to tell.
-fn tells_keys(told: &S3Connection) -> bool {
-    !(told.access_key.expose().is_empty() && told.secret_key.expose().is_empty())
+/// Whether keys are told that are to be used. A platform that uses a role may have empty ones to tell.
+fn tells_keys(settings: &S3Settings, told: &S3Connection) -> bool {
+    let is_empty = told.access_key.expose().is_empty() && told.secret_key.expose().is_empty();
+    !settings.use_aws_role && !is_empty
 }
 
 /// The store is trusted as the platform is.

@@ -12,12 +12,14 @@ mod faults_crash;
 mod faults_files;
 mod faults_platform;
 mod history;
+mod lease;
 mod lifecycle;
 #[expect(dead_code, reason = "the tests of the bucket itself use more of it")]
 #[path = "../../../crates/bundle-source/tests/s3/proxy.rs"]
 mod proxy;
 mod rehearsal;
 mod s3;
+mod s3_aws;
 mod settings;
 mod site;
 mod soak;

@@ -195,12 +195,12 @@ async fn what_could_not_be_renewed_for_a_while_is_taken_again() {
     assert_eq!(take(&lease).await, S3Standing::Ours);
 }
 
-/// Each third answer to a request that puts is lost: of the lease, of the probes, of renewals.
+/// Each fifth answer to a request that puts is lost: of the lease, of the probes, of renewals.
 #[tokio::test]
 async fn lost_answers_lose_no_lease() {
     let bucket = Bucket::new().await;
     let (proxy, source) = through(&bucket, |line, before| {
-        if line.starts_with("PUT") && before % 3 == 0 {
+        if line.starts_with("PUT") && before % 5 == 0 {
             Fault::AnswerLost
         } else {
             Fault::None
