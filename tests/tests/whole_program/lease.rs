@@ -112,9 +112,9 @@ async fn second_program_on_a_bucket_stands_by_and_takes_over() {
 async fn a_lease_that_is_lost_ends_the_import_until_it_is_free() {
     let (site, bucket) = (Site::new().await, Bucket::new().await);
     let (program, log) = daemon(&site, &bucket, "a");
+    bucket.put("connectors/0.json", bundle(0)).await;
     let running = program.start().unwrap();
-    let held = async || bucket.keys().await == [KEY];
-    until("the lease is there", held).await;
+    imported(&bucket, "connectors/0.json").await;
     bucket.put(KEY, "process of another\nhost there\n").await;
     said(&log, "the lease on this bucket is lost").await;
     said(&log, "standing by until it ends").await;
@@ -125,7 +125,8 @@ async fn a_lease_that_is_lost_ends_the_import_until_it_is_free() {
     assert!(since.elapsed() > Duration::from_secs(20));
     running.terminate().await.unwrap();
     assert_eq!(running.wait().await.unwrap().code, Some(0));
-    assert_eq!(objects_of(&site.drain(WEATHER.id).await), [id(1)]);
+    let sent = objects_of(&site.drain(WEATHER.id).await);
+    assert_eq!(sent, [id(0), id(1)]);
 }
 
 /// It had no time to give its lease back, and nobody else has its ledger.

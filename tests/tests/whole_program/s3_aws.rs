@@ -74,6 +74,8 @@ async fn a_role_s_keys_are_used_although_the_platform_tells_others() {
     let role: &str = role.leak();
     let giver = Proxy::start(store, move |_, _| Fault::Answered(role)).await;
     let address = format!("http://{}/v1/credentials", giver.address);
+    let token = site.folder().join("token");
+    std::fs::write(&token, "of-the-pod").unwrap();
     let told = [
         "DIODE_IMPORT_GET_FROM_S3_BUCKET",
         "DIODE_IMPORT_S3_ENDPOINT",
@@ -84,7 +86,8 @@ async fn a_role_s_keys_are_used_although_the_platform_tells_others() {
     .fold(bucket.program(site.program()), |program, variable| {
         program.without(variable)
     })
-    .with("AWS_CONTAINER_CREDENTIALS_FULL_URI", address);
+    .with("AWS_CONTAINER_CREDENTIALS_FULL_URI", address)
+    .with("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", &token);
     let refused = told.run().await.unwrap();
     assert_eq!(refused.code, Some(FAILED), "{}", refused.stderr);
     assert_eq!(giver.count("GET"), 0);

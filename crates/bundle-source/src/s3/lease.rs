@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use self::object::{LeaseObject, Only, Put};
+use self::object::{LeaseObject, Only, Probed, Put};
 pub use self::turn::S3Holder;
 use self::turn::{Hold, Note, Step, Watch};
 use super::error::{S3Error, failed};
@@ -207,8 +207,10 @@ impl Inner {
                 Step::Replace(etag) => self.object.put(Only::If(etag), &self.note()).await?,
             };
             // Where it was refused, another was quicker, or the answer to our first attempt was lost.
-            if let Put::Done(etag) = put {
-                return self.taken(Hold { etag, renewed: now }).await;
+            if let Put::Done(etag) = put
+                && let Some(standing) = self.taken(Hold { etag, renewed: now }).await?
+            {
+                return Ok(standing);
             }
             other = found.map(|found| found.note.host).unwrap_or_default();
         }
@@ -218,31 +220,36 @@ impl Inner {
         })
     }
 
-    /// The object is ours; it is a lease only where the store keeps to conditions.
-    async fn taken(&self, mut hold: Hold) -> Result<S3Standing, S3Error> {
-        let probed = if self.keeps_conditions.get().is_some() {
-            Some(hold.etag.clone())
-        } else {
+    /// The object is ours; it is a lease only where the store keeps to conditions. Nothing, where
+    /// another has taken it meanwhile.
+    async fn taken(&self, mut hold: Hold) -> Result<Option<S3Standing>, S3Error> {
+        if self.keeps_conditions.get().is_none() {
             let process = &self.process;
-            self.object
+            match self
+                .object
                 .probe(&hold.etag, process, || self.note())
                 .await?
-        };
-        if let Some(etag) = probed {
+            {
+                Probed::Keeps(etag) => hold.etag = etag,
+                Probed::Overlooks => return Ok(Some(self.without_conditions(&hold).await)),
+                Probed::Taken => return Ok(None),
+            }
             self.keeps_conditions.get_or_init(|| ());
-            hold.etag = etag;
-            *lock(&self.hold) = Some(hold);
-            return Ok(S3Standing::Ours);
         }
+        *lock(&self.hold) = Some(hold);
+        Ok(Some(S3Standing::Ours))
+    }
+
+    async fn without_conditions(&self, hold: &Hold) -> S3Standing {
         tracing::warn!(
             source = self.source,
-            "a second diode-import would not be noticed here: the store puts an object even where it \
-             is told not to, so there can be no lease"
+            "a second diode-import would not be noticed here: the store does not keep to the \
+             conditions that an object is put on, so there can be no lease"
         );
         if let Err(error) = self.object.delete(&hold.etag).await {
             tracing::debug!(%error, "cannot delete what was to be a lease");
         }
-        Ok(S3Standing::Without)
+        S3Standing::Without
     }
 
     /// Renews the lease, or waits for it, for as long as the store lets us know how we stand.

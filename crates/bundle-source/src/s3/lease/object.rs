@@ -47,6 +47,17 @@ pub(super) enum Put {
     Refused,
 }
 
+/// What a store makes of conditions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Probed {
+    /// It keeps to them. The object has this etag now.
+    Keeps(String),
+    /// It does not, or to none that we know how to write.
+    Overlooks,
+    /// Not known: another has put the object meanwhile.
+    Taken,
+}
+
 impl LeaseObject {
     /// The object of that key.
     pub(super) fn new(client: Arc<Client>, key: String) -> Self {
@@ -156,33 +167,43 @@ impl LeaseObject {
         })
     }
 
-    /// Tries what the store makes of conditions. There is an object of ours now, with this etag; gives
-    /// its new one, where the store keeps to conditions that hold and to ones that do not.
+    /// Tries what the store makes of conditions. There is an object of ours now, with this etag.
     pub(super) async fn probe(
         &self,
         etag: &str,
         process: &str,
         note: impl Fn() -> String,
-    ) -> Result<Option<String>, S3Error> {
+    ) -> Result<Probed, S3Error> {
         if self.put(Only::IfNone, &note()).await? != Put::Refused {
-            return Ok(None);
+            return Ok(Probed::Overlooks);
         }
         let renew = async || self.renew(etag, process, &note()).await;
-        let renewed = retried(self.client.patience, renew).await?;
-        if renewed.is_some() && self.put(Only::If(NOBODYS_ETAG), &note()).await? != Put::Refused {
-            return Ok(None);
+        let Some(etag) = retried(self.client.patience, renew).await? else {
+            let found = self.look().await?;
+            let is_ours = found.is_some_and(|found| found.note.process == process);
+            return Ok(if is_ours {
+                Probed::Overlooks
+            } else {
+                Probed::Taken
+            });
+        };
+        match self.put(Only::If(NOBODYS_ETAG), &note()).await? {
+            Put::Refused => Ok(Probed::Keeps(etag)),
+            Put::Done(_) => Ok(Probed::Overlooks),
         }
-        Ok(renewed)
     }
 
     /// Deletes it, where the store keeps to that condition only if it has this etag.
     pub(super) async fn delete(&self, etag: &str) -> Result<(), S3Error> {
-        let call = Call::new(Method::DELETE, &self.key, S3Permission::Delete);
-        let careful = call.clone().only_if("if-match", Some(etag))?;
-        match self.client.send(&careful).await? {
-            Said::Yes(_) | Said::Missing | Said::Condition => Ok(()),
-            Said::CannotDo => self.client.send(&call).await.map(drop),
-        }
+        retried(self.client.patience, || async {
+            let call = Call::new(Method::DELETE, &self.key, S3Permission::Delete);
+            let careful = call.clone().only_if("if-match", Some(etag))?;
+            match self.client.send(&careful).await? {
+                Said::Yes(_) | Said::Missing | Said::Condition => Ok(()),
+                Said::CannotDo => self.client.send(&call).await.map(drop),
+            }
+        })
+        .await
     }
 }
 
