@@ -31,6 +31,20 @@ impl Unusable {
     }
 }
 
+/// A bucket, and whose files are in it.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) bucket: S3Source,
+    pub(crate) company: Company,
+}
+
+impl Opened {
+    /// The bucket as a source.
+    pub(crate) fn source(&self) -> Arc<dyn Source> {
+        Arc::new(Bucket(self.bucket.clone()))
+    }
+}
+
 /// The bucket as a source, and whose files are in it. What is not set is asked of the platform, each value on its own.
 ///
 /// # Errors
@@ -41,7 +55,7 @@ pub(crate) async fn source(
     platform: &dyn Platform,
     own: &Registration,
     greeting: &Greeting,
-) -> Result<(Arc<dyn Source>, Company), Unusable> {
+) -> Result<Opened, Unusable> {
     let told = if is_complete(settings) {
         Ok(None)
     } else {
@@ -63,10 +77,7 @@ pub(crate) async fn source(
 ///
 /// # Errors
 /// [`Unusable`]: something is not set, or cannot be used.
-pub(crate) fn as_set(
-    settings: &S3Settings,
-    tls: &TlsOptions,
-) -> Result<(Arc<dyn Source>, Company), Unusable> {
+pub(crate) fn as_set(settings: &S3Settings, tls: &TlsOptions) -> Result<Opened, Unusable> {
     let missing = missing(settings, None);
     if !missing.is_empty() {
         let lines = missing.iter().map(|setting| {
@@ -81,7 +92,7 @@ fn open(
     settings: &S3Settings,
     tls: &TlsOptions,
     connection: Option<&S3Connection>,
-) -> Result<(Arc<dyn Source>, Company), Unusable> {
+) -> Result<Opened, Unusable> {
     let config = S3Config {
         trust: trust(tls)?,
         extra_roots: extra_roots(tls)?,
@@ -93,7 +104,7 @@ fn open(
     } else {
         Company::Ours
     };
-    Ok((Arc::new(Bucket(bucket)), company))
+    Ok(Opened { bucket, company })
 }
 
 /// Whether there is nothing to ask the platform for.
@@ -103,15 +114,14 @@ fn is_complete(settings: &S3Settings) -> bool {
         && settings.port.is_some()
         && settings.use_ssl.is_some()
         && settings.region.is_some()
-        && settings.access_key.is_some()
-        && settings.secret_key.is_some()
+        && (settings.use_aws_role || settings.access_key.is_some() && settings.secret_key.is_some())
 }
 
 /// The settings without whose values there is no bucket. Without both keys, AWS's usual places are
 /// searched for credentials; one of them alone is of no use.
 fn missing(settings: &S3Settings, told: Option<&S3Connection>) -> Vec<&'static str> {
     let is_told = told.is_some();
-    let are_keys_told = told.is_some_and(tells_keys);
+    let are_keys_told = told.is_some_and(|told| tells_keys(settings, told));
     let has_access_key = settings.access_key.is_some() || are_keys_told;
     let has_secret_key = settings.secret_key.is_some() || are_keys_told;
     [
@@ -166,7 +176,7 @@ fn config(settings: &S3Settings, told: Option<&S3Connection>) -> S3Config {
 }
 
 fn keys(settings: &S3Settings, told: Option<&S3Connection>) -> Option<S3Keys> {
-    let told = told.filter(|told| tells_keys(told));
+    let told = told.filter(|told| tells_keys(settings, told));
     let access_key = settings.access_key.as_ref();
     let access_key = access_key.or_else(|| told.map(|told| &told.access_key))?;
     let secret_key = settings.secret_key.as_ref();
@@ -177,9 +187,10 @@ fn keys(settings: &S3Settings, told: Option<&S3Connection>) -> Option<S3Keys> {
     })
 }
 
-/// Whether keys are told. A platform that uses a role may have empty ones to tell.
-fn tells_keys(told: &S3Connection) -> bool {
-    !(told.access_key.expose().is_empty() && told.secret_key.expose().is_empty())
+/// Whether keys are told that are to be used. A platform that uses a role may have empty ones to tell.
+fn tells_keys(settings: &S3Settings, told: &S3Connection) -> bool {
+    let is_empty = told.access_key.expose().is_empty() && told.secret_key.expose().is_empty();
+    !settings.use_aws_role && !is_empty
 }
 
 /// The store is trusted as the platform is.
@@ -245,7 +256,7 @@ impl Source for Bucket {
 }
 
 /// The same error, with the setting to look at in its cause.
-fn named(error: SourceError) -> SourceError {
+pub(crate) fn named(error: SourceError) -> SourceError {
     let cause = error.source.downcast_ref::<S3Error>();
     match cause.and_then(S3Error::setting) {
         Some(setting) => SourceError {

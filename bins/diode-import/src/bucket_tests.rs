@@ -17,6 +17,7 @@ fn nothing() -> S3Settings {
         region: None,
         access_key: None,
         secret_key: None,
+        use_aws_role: false,
     }
 }
 
@@ -99,6 +100,15 @@ fn each_value_is_set_or_told_on_its_own() {
     check(
         nothing(),
         Some(&by_role),
+        r#"Some("minio") Some(9000) false platform Some("us-east-1") None"#,
+    );
+    let own_role = S3Settings {
+        use_aws_role: true,
+        ..nothing()
+    };
+    check(
+        own_role,
+        Some(&told),
         r#"Some("minio") Some(9000) false platform Some("us-east-1") None"#,
     );
     let without_platform = S3Settings {

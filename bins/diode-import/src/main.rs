@@ -8,6 +8,7 @@ mod config;
 mod environment;
 mod exit;
 mod history;
+mod lease;
 mod logging;
 mod rehearse;
 mod report;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bundle_source::S3Source;
 use diode_core::{
     Greeting, Interruption, PassReport, Patience, StartError, chain, greet, warn_of_unknown_targets,
 };
@@ -12,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::bucket::Unusable;
 use crate::claims::{self, Turn};
 use crate::exit::Exit;
+use crate::lease::{self, BucketLease, Waiting};
 use crate::rehearse;
 use crate::settings::{Sending, Settings};
 use crate::wire;
@@ -29,7 +31,7 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<Exit> {
     if settings.connector.send_to_queue == Sending::Rehearsal {
         return rehearse::rehearse(&settings, &stop).await;
     }
-    let _claims = match claims::our_turn(&settings, &stop).await {
+    let claims = match claims::our_turn(&settings, &stop).await {
         Turn::Ours(claims) => claims,
         Turn::Taken => return Ok(Exit::Taken),
         Turn::Stopped => return Ok(Exit::Done),
@@ -46,8 +48,17 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<Exit> {
         Err(error) => return Ok(failed_to_start(&error)),
     };
     announce(&settings, &greeting);
+    let waiting = if once {
+        Waiting::UntilSeen
+    } else {
+        Waiting::Endless
+    };
     let complete = async {
-        prepared.add_bucket(&settings, &greeting).await?;
+        let lease = |bucket: &S3Source| {
+            let holder = lease::holder(&settings, &claims);
+            BucketLease::new(bucket, holder, waiting, stop.clone())
+        };
+        prepared.add_bucket(&settings, &greeting, lease).await?;
         warn_of_unknown_targets(&*prepared.platform, &wire::applicants(&settings)).await;
         Ok(())
     };
@@ -131,6 +142,7 @@ fn exit_of(report: &PassReport) -> Exit {
         Some(Interruption::Credentials) => Exit::TokenRefused,
         Some(Interruption::Platform | Interruption::Broker) => Exit::Unreachable,
         Some(Interruption::Source | Interruption::Ledger) => Exit::Failed,
+        Some(Interruption::Lease) => Exit::Taken,
         None if report.undelivered > 0 => Exit::Unreachable,
         Some(Interruption::Stopped) | None => Exit::Done,
     }
@@ -170,6 +182,7 @@ mod tests {
             (Some(Interruption::Broker), 1, Exit::Unreachable),
             (Some(Interruption::Source), 0, Exit::Failed),
             (Some(Interruption::Ledger), 0, Exit::Failed),
+            (Some(Interruption::Lease), 0, Exit::Taken),
         ] {
             let report = report(interruption, undelivered);
             assert_eq!(exit_of(&report), expect, "{interruption:?} {undelivered}");

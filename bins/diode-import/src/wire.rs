@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use bundle_source::{LocalSource, Source, Watch};
+use bundle_source::{LocalSource, S3Source, Source, Watch};
 use chrono::Utc;
 use diode_core::{
-    AfterImport, Applicants, Backpressure, Company, Connectors, Greeting, Importer, Ledger,
+    AfterImport, Applicants, Backpressure, Company, Connectors, Greeting, Importer, Lease, Ledger,
     OpenWorks, Origin, Parts, Policy, Rehearsal, RehearsalParts, Rules, Schedule, Service,
     StateKey, ValidationRules, Works,
 };
@@ -19,8 +19,9 @@ use opencti_client::{
 use stix_bundle::Profile;
 use tokio_util::sync::CancellationToken;
 
-use crate::bucket::{self, Unusable};
-use crate::settings::{Mq, QueueProtocol, Settings};
+use crate::bucket::{self, Opened, Unusable};
+use crate::lease::BucketLease;
+use crate::settings::{Mq, QueueProtocol, S3Settings, Settings};
 
 /// pycti's rhythm.
 const PING_EVERY: Duration = Duration::from_secs(40);
@@ -42,6 +43,20 @@ struct PreparedSource {
     retention_days: Option<u32>,
     /// What tells when files arrive, where that is wanted.
     watch: Option<Box<dyn Watch>>,
+    lease: Option<Arc<dyn Lease>>,
+}
+
+impl PreparedSource {
+    fn of_bucket(opened: &Opened, s3: &S3Settings, lease: Option<Arc<dyn Lease>>) -> Self {
+        Self {
+            source: opened.source(),
+            state_key: StateKey::S3,
+            company: opened.company,
+            retention_days: s3.retention_days,
+            lease,
+            watch: None,
+        }
+    }
 }
 
 /// Opens what is on this machine, and readies the client.
@@ -106,15 +121,8 @@ pub(crate) fn rehearsals(
     let mut sources = sources(settings)?;
     if let Some(s3) = &settings.diode_import.s3 {
         let bucket = bucket::as_set(s3, &settings.opencti.tls);
-        let (source, company) =
-            bucket.map_err(|unusable| anyhow::anyhow!(unusable.0.join("; ")))?;
-        sources.push(PreparedSource {
-            source,
-            state_key: StateKey::S3,
-            company,
-            retention_days: s3.retention_days,
-            watch: None,
-        });
+        let opened = bucket.map_err(|unusable| anyhow::anyhow!(unusable.0.join("; ")))?;
+        sources.push(PreparedSource::of_bucket(&opened, s3, None));
     }
     Ok(sources.into_iter().map(rehearsal).collect())
 }
@@ -149,6 +157,7 @@ fn sources(settings: &Settings) -> anyhow::Result<Vec<PreparedSource>> {
             state_key: StateKey::Directory,
             company: Company::Ours,
             retention_days: directory.retention_days,
+            lease: None,
         });
     }
     anyhow::ensure!(
@@ -168,21 +177,17 @@ impl Prepared {
         &mut self,
         settings: &Settings,
         greeting: &Greeting,
+        lease: impl FnOnce(&S3Source) -> BucketLease,
     ) -> Result<(), Unusable> {
         let Some(s3) = &settings.diode_import.s3 else {
             return Ok(());
         };
         let tls = &settings.opencti.tls;
-        let (source, company) =
-            bucket::source(s3, tls, &*self.platform, &self.own, greeting).await?;
-        tracing::info!(source = source.name(), "importing from a bucket");
-        self.sources.push(PreparedSource {
-            source,
-            state_key: StateKey::S3,
-            company,
-            retention_days: s3.retention_days,
-            watch: None,
-        });
+        let opened = bucket::source(s3, tls, &*self.platform, &self.own, greeting).await?;
+        tracing::info!(source = opened.bucket.name(), "importing from a bucket");
+        let lease = Arc::new(lease(&opened.bucket));
+        self.sources
+            .push(PreparedSource::of_bucket(&opened, s3, Some(lease)));
         Ok(())
     }
 
@@ -285,10 +290,14 @@ impl Shared {
             stop: self.stop.clone(),
         };
         let rules = rules(settings, source.retention_days);
-        Importer::new(parts, rules, self.version)
+        let importer = Importer::new(parts, rules, self.version)
             .with_max_in_flight_bytes(settings.diode_import.max_in_flight_bytes)
             .with_company(source.company)
-            .with_backpressure(Arc::clone(&self.pressure))
+            .with_backpressure(Arc::clone(&self.pressure));
+        match source.lease {
+            Some(lease) => importer.with_lease(lease),
+            None => importer,
+        }
     }
 }
 

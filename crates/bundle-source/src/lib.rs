@@ -10,6 +10,9 @@ mod watch;
 
 pub use local::{LocalSource, LocalWatch};
 pub use names::REASON_SUFFIX;
-pub use s3::{S3Config, S3Error, S3Keys, S3Patience, S3Permission, S3Setting, S3Source, S3Trust};
+pub use s3::{
+    S3Config, S3Error, S3Holder, S3Keys, S3Lease, S3LeaseTimes, S3Patience, S3Permission,
+    S3Setting, S3Source, S3Standing, S3Trust,
+};
 pub use source::{Entry, Location, ReadError, Removal, Source, SourceError};
 pub use watch::Watch;

@@ -11,6 +11,7 @@ const LOCK_FILE: &str = "ledger.lock";
 /// of its claims.
 #[derive(Debug)]
 pub struct Claim {
+    what: Claimed,
     _locked: File,
 }
 
@@ -53,6 +54,11 @@ pub enum ClaimError {
 }
 
 impl Claim {
+    /// What was claimed.
+    pub fn what(&self) -> &Claimed {
+        &self.what
+    }
+
     /// Claims something, if no other process has it now.
     ///
     /// The lock is the kernel's own (`flock`): it holds between processes of one machine, whatever
@@ -79,7 +85,10 @@ impl Claim {
         };
         let file = open(what).map_err(unlockable)?;
         match file.try_lock() {
-            Ok(()) => Ok(Self { _locked: file }),
+            Ok(()) => Ok(Self {
+                what: what.clone(),
+                _locked: file,
+            }),
             Err(TryLockError::WouldBlock) => Err(ClaimError::Taken {
                 place: what.place().to_owned(),
             }),

@@ -9,6 +9,7 @@ mod leaving;
 mod steady;
 #[cfg(test)]
 mod tests;
+mod turn;
 mod waits;
 
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -16,7 +17,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bundle_source::{Entry, Location, Source};
+use bundle_source::{Entry, Location, Source, SourceError};
 use chrono::{DateTime, Utc};
 use opencti_client::{Platform, PlatformVersion, Queue};
 use stix_bundle::{Limits, Profile};
@@ -29,6 +30,7 @@ use self::steady::Steady;
 use self::waits::Waits;
 use crate::connectors::Connectors;
 use crate::delivery::Courier;
+use crate::lease::Lease;
 use crate::ledger::Known;
 use crate::plan::{Policy, Step, kept, plan};
 use crate::pressure::Backpressure;
@@ -103,6 +105,9 @@ pub struct Importer {
     ledger: Arc<Ledger>,
     clock: Clock,
     stop: CancellationToken,
+    lease: Option<Arc<dyn Lease>>,
+    /// Cancelled when we are to stop, or the source is not ours any more.
+    turn: CancellationToken,
     courier: Courier,
     rules: Rules,
     max_in_flight_bytes: u64,
@@ -155,7 +160,9 @@ impl Importer {
             state_key: parts.state_key,
             ledger: parts.ledger,
             clock: parts.clock,
+            turn: parts.stop.clone(),
             stop: parts.stop,
+            lease: None,
             courier,
             rules,
             max_in_flight_bytes: MAX_IN_FLIGHT_BYTES,
@@ -248,6 +255,10 @@ impl Importer {
             report: PassReport::new(self.source.name()),
             ..Course::default()
         };
+        if let Err(interruption) = self.our_turn().await {
+            course.report.interruption = Some(interruption);
+            return course.report;
+        }
         if let Err(fatal) = self.walk(watermark, &mut course).await {
             tracing::error!(
                 error = chain(&fatal),
@@ -256,6 +267,8 @@ impl Importer {
             course.report.interruption = Some(Interruption::Ledger);
             self.replace_if_damaged(&fatal);
         }
+        let interruption = course.report.interruption;
+        course.report.interruption = interruption.map(|it| self.cause_of(it));
         course.report
     }
 
@@ -283,11 +296,7 @@ impl Importer {
         let listing = match self.source.list().await {
             Ok(listing) => listing,
             Err(error) => {
-                tracing::error!(
-                    source = self.source.name(),
-                    error = chain(&error),
-                    "the files cannot be listed"
-                );
+                not_listed(self.source.name(), &error);
                 course.report.interruption = Some(Interruption::Source);
                 return Ok(());
             }
@@ -306,7 +315,7 @@ impl Importer {
         let mut ahead = self.read_ahead(&steps);
         let mut steps = steps.into_iter().peekable();
         while course.report.interruption.is_none() {
-            if self.stop.is_cancelled() {
+            if self.turn.is_cancelled() {
                 course.report.interruption = Some(Interruption::Stopped);
                 break;
             }
@@ -377,6 +386,10 @@ impl Course {
         self.failures += usize::from(trouble.is_failure());
         self.held.insert(connector_id.to_owned(), trouble);
     }
+}
+
+fn not_listed(source: &str, error: &SourceError) {
+    tracing::error!(source, error = chain(error), "the files cannot be listed");
 }
 
 /// One line per file, at the level that its outcome deserves.

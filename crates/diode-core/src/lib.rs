@@ -10,6 +10,7 @@ mod doubles;
 mod envelope;
 mod examine;
 mod importer;
+mod lease;
 mod ledger;
 mod outcome;
 mod plan;
@@ -33,6 +34,7 @@ pub use connectors::Connectors;
 pub use envelope::{Envelope, is_envelope};
 pub use examine::{Examined, Import, LeftOut, examine, findings, fingerprint, left_out};
 pub use importer::{Clock, Company, Importer, Parts, Rules};
+pub use lease::{Lease, NotOurs};
 pub use ledger::{
     FILE_NAME, History, HistoryEntry, Known, Ledger, LedgerError, Origin, Place, Record, SetAside,
 };

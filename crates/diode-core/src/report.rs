@@ -41,6 +41,8 @@ pub enum Interruption {
     Stopped,
     /// The source could not be listed.
     Source,
+    /// The source is not ours, or not any more: another process may be at work on it.
+    Lease,
     /// The ledger could not be read or written.
     Ledger,
     /// The platform refused our token, or its account lacks a capability that importing needs.
@@ -57,6 +59,7 @@ impl Interruption {
         match self {
             Self::Stopped => "stop",
             Self::Source => "source",
+            Self::Lease => "lease",
             Self::Ledger => "ledger",
             Self::Credentials => "credentials",
             Self::Platform => "platform",
@@ -67,7 +70,7 @@ impl Interruption {
     /// Whether a pass over another source would be cut short just so.
     pub fn reaches_all_sources(self) -> bool {
         match self {
-            Self::Source => false,
+            Self::Source | Self::Lease => false,
             Self::Stopped | Self::Ledger | Self::Credentials | Self::Platform | Self::Broker => {
                 true
             }
@@ -201,7 +204,8 @@ impl PassReport {
     /// Whether there is anything to tell: a file changed its lot, or the pass was cut short.
     pub fn is_eventful(&self) -> bool {
         self.removed > 0
-            || self.interruption.is_some()
+            // A pass that did not begin was told of by the lease.
+            || self.interruption.is_some_and(|it| it != Interruption::Lease || self.untried > 0)
             || self.count(Outcome::Imported) > 0
             || self.count(Outcome::Partial) > 0
             || self.count(Outcome::Rejected) > 0

@@ -318,7 +318,14 @@ impl Service {
     }
 
     async fn farewell(&self) {
-        tokio::join!(self.say_farewell(), self.leave_works());
+        tokio::join!(self.say_farewell(), self.leave_works(), self.give_back());
+    }
+
+    /// Lets others go on with our sources.
+    async fn give_back(&self) {
+        for importer in &self.importers {
+            importer.give_back().await;
+        }
     }
 
     /// Lets open works become complete without us: we may be gone for long.

@@ -13,6 +13,7 @@ mod faults_files;
 mod faults_many;
 mod faults_platform;
 mod history;
+mod lease;
 mod lifecycle;
 mod pressure;
 #[expect(dead_code, reason = "the tests of the bucket itself use more of it")]
@@ -20,6 +21,7 @@ mod pressure;
 mod proxy;
 mod rehearsal;
 mod s3;
+mod s3_aws;
 mod scene;
 mod settings;
 mod site;

@@ -10,7 +10,7 @@ use figment::{Figment, Metadata, Profile, Provider};
 use super::forms::is_given;
 use super::place::Place;
 use super::problem::Problem;
-use super::setting::{Fallback, Setting, Stage};
+use super::setting::{Empty, Fallback, Setting, Stage};
 use super::table::ALL;
 use super::unknown::{unknown_key, unknown_section};
 
@@ -110,6 +110,10 @@ impl Layers {
     ) {
         let given = |name: &str| environment.get(name).filter(|text| !text.trim().is_empty());
         for setting in ALL {
+            let given = |name: &str| match setting.empty {
+                Empty::Value if name == setting.env => environment.get(name),
+                _ => given(name),
+            };
             let named = |name| Some((name, given(name)?));
             let other = setting.old_env.and_then(named);
             let value = named(setting.env).or(other);
@@ -148,7 +152,7 @@ impl Layers {
             return self.problems.push(given_twice(setting, &variable));
         }
         match read(Path::new(path)) {
-            Ok(text) if text.trim().is_empty() => {
+            Ok(text) if text.trim().is_empty() && setting.empty == Empty::NotGiven => {
                 let what = format!("names {path:?}, which is empty");
                 let instead = "write the value into it";
                 self.problems.push(Problem::about(variable, what, instead));
@@ -208,7 +212,12 @@ impl Layer {
 
     /// Keeps a value, unless it counts as not given.
     fn set(&mut self, setting: &Setting, value: Value) {
-        if is_given(&value) {
+        let value = match (is_given(&value), setting.empty) {
+            (true, _) => Some(value),
+            (false, Empty::Value) => Some(Value::from("")),
+            (false, Empty::NotGiven) => None,
+        };
+        if let Some(value) = value {
             let (section, key) = setting.path();
             self.sections
                 .entry(section)

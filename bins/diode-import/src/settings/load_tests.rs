@@ -447,3 +447,45 @@ fn a_folder_that_begins_with_a_slash_is_told() {
         assert_eq!(loaded.warnings.len(), expect, "{folder}");
     }
 }
+
+#[test]
+fn an_empty_folder_is_the_whole_bucket_and_is_told() {
+    let on = ("DIODE_IMPORT_GET_FROM_S3", "true");
+    let empty = ("DIODE_IMPORT_GET_FROM_S3_FOLDER", " ");
+    let check = |given: &[(&str, &str)], config: Option<&str>, expect: &str| {
+        let Loaded { value, warnings } = load(given, config);
+        assert_eq!(value.diode_import.s3.unwrap().folder, expect);
+        let is_told = warnings
+            .iter()
+            .any(|said| said.contains("the whole bucket"));
+        assert_eq!(is_told, expect.is_empty(), "{warnings:?}");
+    };
+    check(&[on], None, "connectors");
+    check(&[on, empty], None, "");
+    check(&[on], Some("diode_import:\n  get_from_s3_folder: ''\n"), "");
+    check(&[on], Some("diode_import:\n  get_from_s3_folder:\n"), "");
+}
+
+#[test]
+fn keys_and_a_role_contradict_each_other() {
+    let role = [
+        ("DIODE_IMPORT_GET_FROM_S3", "true"),
+        ("DIODE_IMPORT_S3_USE_AWS_ROLE", "true"),
+    ];
+    assert!(
+        load(&role, None)
+            .value
+            .diode_import
+            .s3
+            .unwrap()
+            .use_aws_role
+    );
+    for key in ["DIODE_IMPORT_S3_ACCESS_KEY", "S3_SECRET_KEY"] {
+        let said = refuse(&[LEAST, &role, &[(key, "hush")]], None);
+        assert!(
+            said.contains(key) && said.contains("USE_AWS_ROLE"),
+            "{said}"
+        );
+        assert!(!said.contains("hush"), "{said}");
+    }
+}

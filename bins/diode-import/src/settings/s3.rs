@@ -31,6 +31,8 @@ pub(crate) struct S3Settings {
     pub(crate) access_key: Option<Secret>,
     /// The secret key.
     pub(crate) secret_key: Option<Secret>,
+    /// Whether the keys that the platform tells are left alone, for AWS's usual places.
+    pub(crate) use_aws_role: bool,
 }
 
 /// The variables to look at when something is wrong with the bucket.
@@ -52,7 +54,7 @@ pub(crate) mod names {
 pub(super) fn s3(reader: &mut Reader) -> Option<S3Settings> {
     let enabled = reader.required(&table::DIODE_IMPORT_GET_FROM_S3, forms::boolean);
     let bucket = reader.optional(&table::DIODE_IMPORT_GET_FROM_S3_BUCKET, forms::text);
-    let folder = reader.required(&table::DIODE_IMPORT_GET_FROM_S3_FOLDER, forms::text);
+    let folder = reader.required(&table::DIODE_IMPORT_GET_FROM_S3_FOLDER, folder);
     let rejected_folder = reader.optional(&table::DIODE_IMPORT_S3_REJECTED_FOLDER, forms::text);
     let retention = reader.number(&table::DIODE_IMPORT_GET_FROM_S3_RETENTION);
     let endpoint = either(reader, &ENDPOINT, forms::text);
@@ -61,6 +63,7 @@ pub(super) fn s3(reader: &mut Reader) -> Option<S3Settings> {
     let region = either(reader, &REGION, forms::text);
     let access_key = either(reader, &ACCESS_KEY, forms::text);
     let secret_key = either(reader, &SECRET_KEY, forms::text);
+    let use_aws_role = reader.required(&table::DIODE_IMPORT_S3_USE_AWS_ROLE, forms::boolean);
     if !enabled? {
         return None;
     }
@@ -75,9 +78,21 @@ pub(super) fn s3(reader: &mut Reader) -> Option<S3Settings> {
         region,
         access_key: access_key.map(Secret::new),
         secret_key: secret_key.map(Secret::new),
+        use_aws_role: use_aws_role?,
     };
     warn_of_slash(reader, &settings.folder);
+    warn_of_empty(reader, &settings.folder);
+    refuse_keys_besides_a_role(reader, &settings);
     Some(settings)
+}
+
+/// A text that may be empty.
+fn folder(value: &Value) -> Form<String> {
+    if forms::is_given(value) {
+        forms::text(value)
+    } else {
+        Ok(String::new())
+    }
 }
 
 /// A setting of ours, and pycti's that counts where it is not given.
@@ -111,5 +126,30 @@ fn warn_of_slash(reader: &mut Reader, folder: &str) {
              those of an exporter with the same setting do",
             table::DIODE_IMPORT_GET_FROM_S3_FOLDER.env
         ));
+    }
+}
+
+fn warn_of_empty(reader: &mut Reader, folder: &str) {
+    if folder.is_empty() {
+        reader.warnings.push(format!(
+            "{} is empty: files are imported from the whole bucket; leave it out, or write \
+             connectors, for that folder",
+            table::DIODE_IMPORT_GET_FROM_S3_FOLDER.env
+        ));
+    }
+}
+
+/// Keys that are given would be used, and the role would not.
+fn refuse_keys_besides_a_role(reader: &mut Reader, settings: &S3Settings) {
+    if !settings.use_aws_role {
+        return;
+    }
+    for pair in [&ACCESS_KEY, &SECRET_KEY] {
+        for setting in pair {
+            if reader.is_given(setting) {
+                let what = "is given although DIODE_IMPORT_S3_USE_AWS_ROLE is true";
+                reader.refuse(setting, what, "keep one of them");
+            }
+        }
     }
 }

@@ -21,8 +21,19 @@ pub(crate) struct Setting {
     pub(crate) stage: Stage,
     /// Whether its value may be shown.
     pub(crate) secrecy: Secrecy,
+    /// What an empty value is.
+    pub(crate) empty: Empty,
     /// What it does, in sentences.
     pub(crate) help: &'static str,
+}
+
+/// What an empty value of a setting is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Empty {
+    /// As if it were not given, as pycti has it.
+    NotGiven,
+    /// A value like any other.
+    Value,
 }
 
 /// What a setting's values look like.
@@ -152,6 +163,7 @@ impl Setting {
             fallback: Fallback::Nothing,
             origin,
             stage: Stage::Active,
+            empty: Empty::NotGiven,
             secrecy: Secrecy::Open,
             help: "",
         }
@@ -189,6 +201,11 @@ impl Setting {
 
     pub(super) const fn delegated(mut self) -> Self {
         self.stage = Stage::Delegated;
+        self
+    }
+
+    pub(super) const fn or_empty(mut self) -> Self {
+        self.empty = Empty::Value;
         self
     }
 

@@ -107,7 +107,8 @@ settings! {
         .help("The bucket.");
     DIODE_IMPORT_GET_FROM_S3_FOLDER = Setting::peer("diode_import.get_from_s3_folder", Kind::Text)
         .default("connectors")
-        .help("The folder in the bucket; `/` or `.`: its root. What is no envelope is never touched.");
+        .or_empty()
+        .help("The folder in the bucket; `/`, `.` or an empty value: its root. What is no envelope is never touched.");
     DIODE_IMPORT_GET_FROM_S3_RETENTION = Setting::peer("diode_import.get_from_s3_retention", DAYS)
         .default("7")
         .help("As for the directory.");
@@ -125,6 +126,9 @@ settings! {
         .derived("the platform's")
         .secret()
         .help("Secret key.");
+    DIODE_IMPORT_S3_USE_AWS_ROLE = Setting::own("diode_import.s3_use_aws_role", Kind::Boolean)
+        .default("false")
+        .help("`true`: keys that the platform tells are not used, so that credentials come from AWS's usual places. No keys may be given with it.");
     DIODE_IMPORT_S3_USE_SSL = Setting::peer("diode_import.s3_use_ssl", Kind::Boolean)
         .derived("the platform's, else true")
         .help("TLS to the S3 server, where the endpoint is no URL that says so itself.");

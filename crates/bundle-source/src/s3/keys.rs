@@ -11,6 +11,9 @@ use crate::names::{BUNDLE_SUFFIX, numbered};
 /// The folder for rejected files where none is given, within the folder itself.
 const REJECTED: &str = "rejected";
 
+/// The lease's object within the folder: no bundle's, by its name.
+const LEASE: &str = ".diode-import-lease";
+
 /// The longest key in bytes (S3 user guide, "Naming Amazon S3 objects").
 const MAX_KEY_BYTES: usize = 1024;
 
@@ -84,6 +87,11 @@ impl Area {
     /// How the keys of the folder begin.
     pub(super) fn folder(&self) -> &str {
         &self.folder
+    }
+
+    /// The key of the object that stands for a lease on the folder.
+    pub(super) fn lease_key(&self) -> String {
+        format!("{}{LEASE}", self.folder)
     }
 
     /// Whether the folder is the whole bucket.
@@ -243,6 +251,9 @@ mod tests {
         check(&in_root, b"01.json", bundle("01.json"));
         check(&in_root, b"/01.json", bundle("/01.json"));
         check(&in_root, b"rejected/01.json", Verdict::Other);
+        for area in [&in_folder, &in_root] {
+            check(area, area.lease_key().as_bytes(), Verdict::Other);
+        }
     }
 
     #[test]

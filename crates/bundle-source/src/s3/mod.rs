@@ -12,13 +12,14 @@
 //! - *all*: what a store refuses comes back as text in which the reason would have to be searched;
 //!   wrong key, wrong secret, wrong region and read-only bucket are told apart by the code in it.
 //!
-//! Seven kinds of request are all that a source needs.
+//! Eight kinds of request are all that a source needs.
 
 mod client;
 mod config;
 mod credentials;
 mod error;
 mod keys;
+mod lease;
 mod listing;
 mod objects;
 mod reading;
@@ -31,4 +32,5 @@ mod xml;
 
 pub use config::{S3Config, S3Keys, S3Patience, S3Trust};
 pub use error::{S3Error, S3Permission, S3Setting};
+pub use lease::{S3Holder, S3Lease, S3LeaseTimes, S3Standing};
 pub use source::S3Source;

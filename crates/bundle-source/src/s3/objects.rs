@@ -12,11 +12,14 @@ use crate::Entry;
 /// The metadata that says of which object a reason's object speaks.
 pub(super) const MARK_HEADER: &str = "x-amz-meta-diode-import-of";
 
+/// An etag that no object has: it is as long as a digest, and no content has this one.
+pub(super) const NOBODYS_ETAG: &str = "00000000000000000000000000000000";
+
 /// What the headers of an answer tell about an object.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Version {
     /// Its etag, without the quotes.
-    etag: Option<String>,
+    pub(super) etag: Option<String>,
     /// Its size in bytes, if the answer is about the whole of it.
     pub(super) size: Option<u64>,
     /// When it was put, to the second.

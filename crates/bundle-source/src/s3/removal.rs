@@ -4,12 +4,9 @@ use http::Method;
 
 use super::client::{Call, Client, Said};
 use super::error::{S3Error, S3Permission};
-use super::objects::{Version, unasked};
+use super::objects::{NOBODYS_ETAG, Version, unasked};
 use super::retry::retried;
 use crate::{Entry, Removal};
-
-/// An etag that no object has: it is as long as a digest, and no content has this one.
-const NOBODYS_ETAG: &str = "00000000000000000000000000000000";
 
 /// What a store makes of a deletion's `If-Match`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

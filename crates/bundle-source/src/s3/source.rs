@@ -49,7 +49,7 @@ pub struct S3Source {
 struct Inner {
     name: String,
     bucket: String,
-    client: Client,
+    client: Arc<Client>,
     area: Area,
     /// The oddities of the last listing, which have been said.
     said: Mutex<HashSet<String>>,
@@ -64,7 +64,7 @@ impl S3Source {
     /// [`SourceError`], not transient, whose cause is an [`S3Error`]: a setting cannot be used.
     pub fn new(config: &S3Config) -> Result<Self, SourceError> {
         let area = Area::of(config)?;
-        let client = Client::new(config)?;
+        let client = Arc::new(Client::new(config)?);
         let bucket = format!("s3://{}", config.bucket);
         let inner = Inner {
             name: format!("{bucket}/{}", area.folder())
@@ -83,6 +83,11 @@ impl S3Source {
     /// Whether the folder is the whole bucket, which others may keep their files in.
     pub fn is_whole_bucket(&self) -> bool {
         self.inner.area.is_whole_bucket()
+    }
+
+    /// What a lease on the folder is kept with, and the key of its object.
+    pub(super) fn lease_object(&self) -> (Arc<Client>, String) {
+        (Arc::clone(&self.inner.client), self.inner.area.lease_key())
     }
 }
 

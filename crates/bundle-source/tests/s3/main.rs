@@ -15,6 +15,7 @@ mod faults;
 mod giver;
 mod inner;
 mod keys;
+mod lease;
 #[expect(dead_code, reason = "the tests of the whole program use more of it")]
 mod proxy;
 mod roles;

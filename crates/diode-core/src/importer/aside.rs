@@ -38,9 +38,10 @@ impl Permission {
         self.is_said.store(false, Ordering::Relaxed);
     }
 
-    fn refused(&self, source: &str, error: &SourceError) {
+    /// Says so, unless that was said already: of this kind of change, or in this pass of the other.
+    fn refused(&self, other: &Self, source: &str, error: &SourceError) {
         self.is_refused.store(true, Ordering::Relaxed);
-        if !self.is_said.swap(true, Ordering::Relaxed) {
+        if !self.is_said.swap(true, Ordering::Relaxed) && !other.is_refused() {
             tracing::warn!(
                 source,
                 error = chain(error),
@@ -86,7 +87,10 @@ impl Importer {
                 file = entry.location.as_str(),
                 "another file has taken an imported one's name; it is imported next"
             ),
-            Err(error) if error.read_only => self.removing.refused(self.source.name(), &error),
+            Err(error) if error.read_only => {
+                let other = &self.setting_aside;
+                self.removing.refused(other, self.source.name(), &error);
+            }
             Err(error) => tracing::error!(
                 file = entry.location.as_str(),
                 error = chain(&error),
@@ -111,7 +115,9 @@ impl Importer {
                 Ok(moved_to)
             }
             Err(error) if error.read_only => {
-                self.setting_aside.refused(self.source.name(), &error);
+                let other = &self.removing;
+                self.setting_aside
+                    .refused(other, self.source.name(), &error);
                 Ok(None)
             }
             Err(error) => {

@@ -56,7 +56,7 @@ impl Importer {
                 break;
             };
             if !may_join(batch.len(), bytes, entry.size)
-                || self.stop.is_cancelled()
+                || self.turn.is_cancelled()
                 || !ahead.is_read_by(entry, deadline).await
             {
                 break;

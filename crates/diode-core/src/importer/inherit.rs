@@ -21,7 +21,7 @@ impl Importer {
         }
         let mut imported = Vec::new();
         for entry in counted_as_imported(listing, watermark, self.rules.policy.after_import) {
-            if self.stop.is_cancelled() {
+            if self.turn.is_cancelled() {
                 return Ok(());
             }
             if let Some(fingerprint) = self.fingerprint_of_envelope(entry).await {
