@@ -1,6 +1,7 @@
 //! Passes over a real folder and a real ledger, against a platform and a queue in memory.
 
 mod bench;
+mod turn;
 
 use chrono::TimeDelta;
 use opencti_client::{DeliveryErrorKind, ErrorClass, PlatformVersion};
