@@ -43,7 +43,7 @@ impl Wanted {
                 "--kills" => wanted.kills = value.parse().with_context(wrong)?,
                 "--source" => {
                     anyhow::ensure!(SOURCES.contains(value), "no such source: {value}");
-                    wanted.source = (*value).to_owned();
+                    (*value).clone_into(&mut wanted.source);
                 }
                 other => anyhow::bail!("no such option: {other}"),
             }

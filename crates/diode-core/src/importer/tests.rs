@@ -4,6 +4,7 @@ mod applicants;
 mod bench;
 mod convoys;
 mod pressure;
+mod turn;
 
 use std::io::Write as _;
 use std::time::Duration;

@@ -42,9 +42,13 @@ impl Importer {
     /// Why a pass was cut short that was told to stop: we all are to, or the source is not ours.
     pub(super) fn cause_of(&self, interruption: Interruption) -> Interruption {
         match interruption {
-            Interruption::Stopped if !self.stop.is_cancelled() => Interruption::Lease,
+            Interruption::Stopped if self.is_lost() => Interruption::Lease,
             other => other,
         }
+    }
+
+    fn is_lost(&self) -> bool {
+        self.turn.is_cancelled() && !self.stop.is_cancelled()
     }
 
     /// Lets others have the source.
