@@ -122,7 +122,7 @@ async fn killed_between_learning_of_a_reset_and_following_it() {
         .fail("pingConnector", before + 2..=before + 2, hang);
     put(&site, 2, at(2.0));
     eventually("we know of the reset", || pings(&site) >= before + 2).await;
-    drop(daemon);
+    daemon.kill().await.unwrap();
     assert_eq!(sent(&site).await, [1, 2]);
 
     for expect in [&[1, 2][..], &[]] {

@@ -47,7 +47,6 @@ impl Lookout {
                 self.said = false;
                 tracing::info!(source, "new files are noticed at once again");
             }
-            Ok(()) => {}
             Err(error) if !self.said => {
                 self.said = true;
                 tracing::warn!(
@@ -56,7 +55,7 @@ impl Lookout {
                     "new files are not noticed at once, but with the next period"
                 );
             }
-            Err(_) => {}
+            Ok(()) | Err(_) => {}
         }
     }
 
