@@ -1,12 +1,8 @@
 //! What it takes to make a message of a part.
 
-// The crate shows nobody how it encodes, so the file is taken as it is.
-#[path = "../src/message.rs"]
-mod message;
-
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
-use opencti_client::{MessageHeader, WorkId};
+use opencti_client::{MessageHeader, WorkId, encode_message};
 
 fn main() {
     divan::main();
@@ -24,7 +20,7 @@ fn encode(bencher: Bencher<'_, '_>, length: usize) {
     let mut out = Vec::new();
     bencher.counter(BytesCount::new(length)).bench_local(|| {
         out.clear();
-        message::encode(&header, 1, black_box(&content), &mut out);
+        encode_message(&header, 1, black_box(&content), &mut out);
         black_box(&out);
     });
 }

@@ -23,6 +23,7 @@ pub use api_queue::{ApiOptions, ApiQueue};
 pub use capability::Capability;
 pub use client::{Client, ClientConfig, ClientError, HttpProxy, ProxyError, RetryPolicy};
 pub use error::{ApiError, ErrorClass};
+pub use message::encode_message;
 pub use ping::{ConnectorInfo, Ping};
 pub use platform::{
     BundlePush, ConnectorType, DraftId, PendingFile, Platform, Registered, Registration,

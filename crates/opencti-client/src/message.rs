@@ -12,7 +12,21 @@ use crate::MessageHeader;
 /// that every worker from 6.0.0 on reads: workers ignore keys they do not know, and those of 6.0
 /// insist on `applicant_id`. `sequence` counts from 1. `entities_types` stays empty, because a
 /// worker would filter by it.
-pub(crate) fn encode(header: &MessageHeader, sequence: usize, content: &[u8], out: &mut Vec<u8>) {
+///
+/// ```
+/// use opencti_client::{MessageHeader, WorkId, encode_message};
+///
+/// let header = MessageHeader {
+///     applicant_id: None,
+///     update: false,
+///     draft_id: None,
+///     work_id: WorkId("work_1".to_owned()),
+/// };
+/// let mut body = Vec::new();
+/// encode_message(&header, 1, br#"{"type":"bundle","objects":[]}"#, &mut body);
+/// assert!(body.starts_with(br#"{"bundle_type":"QUEUE_BUNDLE","applicant_id":null,"#));
+/// ```
+pub fn encode_message(header: &MessageHeader, sequence: usize, content: &[u8], out: &mut Vec<u8>) {
     let draft_id = header.draft_id.as_ref().map(|draft| draft.0.as_str());
     out.extend_from_slice(b"{\"bundle_type\":\"QUEUE_BUNDLE\",\"applicant_id\":");
     push_text(out, header.applicant_id.as_deref());
@@ -74,7 +88,7 @@ mod tests {
         for length in 0..=64 {
             let content: Vec<u8> = (0..length).collect();
             let mut out = b"before".to_vec();
-            encode(&header(None, None), 1, &content, &mut out);
+            encode_message(&header(None, None), 1, &content, &mut out);
             let message: Value = serde_json::from_slice(&out[6..]).unwrap();
             let text = message["content"].as_str().unwrap();
             assert_eq!(STANDARD.decode(text).unwrap(), content, "{length} bytes");
@@ -83,7 +97,7 @@ mod tests {
 
     fn check(header: &MessageHeader, sequence: usize, content: &[u8], expect: &str) {
         let mut out = Vec::new();
-        encode(header, sequence, content, &mut out);
+        encode_message(header, sequence, content, &mut out);
         assert_eq!(String::from_utf8(out).unwrap(), expect);
     }
 

@@ -418,7 +418,7 @@ async fn a_clock_that_jumps_ahead_judges_no_unfinished_file_too_early() {
 async fn a_clock_that_jumps_ahead_lets_nothing_expire_for_a_day() {
     let mut bench = Bench::new();
     bench.after_import = AfterImport::Keep;
-    let imported = bench.put("a.json", &envelope("c", &[identity("a")]), 60);
+    let path = bench.put("a.json", &envelope("c", &[identity("a")]), 60);
     bench.put("b.json", "{", 60);
     let rejected = bench.folder.path().join("rejected/b.json");
     let mut importer = bench.importer();
@@ -427,11 +427,11 @@ async fn a_clock_that_jumps_ahead_lets_nothing_expire_for_a_day() {
     for _ in 0..2 {
         bench.elapse(Duration::from_mins(1));
         importer.pass(None).await;
-        assert!(exists(&imported) && exists(&rejected));
+        assert!(exists(&path) && exists(&rejected));
     }
     bench.elapse(Duration::from_hours(24));
     assert_eq!(importer.pass(None).await.removed, 2);
-    assert!(!exists(&imported) && !exists(&rejected));
+    assert!(!exists(&path) && !exists(&rejected));
 }
 
 #[tokio::test]

@@ -18,7 +18,7 @@ use super::link::{Link, Target, Told, reply};
 use super::queue::{AmqpQueue, Kept};
 use super::window::{Limits, Step, Window};
 use crate::text::shown;
-use crate::{Delivery, DeliveryError, DeliveryErrorKind, Shipment, message};
+use crate::{Delivery, DeliveryError, DeliveryErrorKind, Shipment, encode_message};
 
 /// How long the last words of a connection that broke are listened to.
 const LAST_WORDS: Duration = Duration::from_secs(5);
@@ -136,7 +136,7 @@ impl<'a> Run<'a> {
         self.body.clear();
         let (file, part) = self.freight.file_of(index);
         file.parts.write(part, &mut self.content);
-        message::encode(file.header, part + 1, &self.content, &mut self.body);
+        encode_message(file.header, part + 1, &self.content, &mut self.body);
         if !self.window.admit(index, self.body.len()) {
             return Ok(());
         }
