@@ -157,7 +157,7 @@ async fn between_the_ledger_and_the_removal() {
                 let held = StoreFault::Delayed(Duration::from_secs(600));
                 let (daemon, store) = scene.daemon_at_a_bad_store("DELETE", 0, held).await;
                 let running = daemon.start().unwrap();
-                eventually("it is to be deleted", || store.count("DELETE") > 0).await;
+                eventually("it is to be deleted", || store.requests() > 0).await;
                 running.kill().await.unwrap();
             }
         }
@@ -259,7 +259,7 @@ async fn killed_while_set_aside(
         let (daemon, store) = scene.daemon_at_a_bad_store(method, earlier, fault).await;
         let running = daemon.start().unwrap();
         comes_true("it is held", async || {
-            store.count(method) > earlier && scene.left().await.len() == objects
+            store.requests() > earlier && scene.left().await.len() == objects
         })
         .await;
         running.kill().await.unwrap();

@@ -1,6 +1,8 @@
 //! Where files arrive and what becomes of them: a folder or a bucket, files deleted or kept.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -25,6 +27,19 @@ pub(crate) struct Scene {
     pub(crate) site: Site,
     pub(crate) bucket: Option<Bucket>,
     pub(crate) after_import: AfterImport,
+}
+
+/// The name of the object by which one process at a time is at work on a bucket.
+const LEASE: &str = ".diode-import-lease";
+
+/// A store that treats one request badly.
+pub(crate) struct BadStore(Arc<AtomicUsize>);
+
+impl BadStore {
+    /// How many requests there were with the method of that one.
+    pub(crate) fn requests(&self) -> usize {
+        self.0.load(Ordering::SeqCst)
+    }
 }
 
 impl Scene {
@@ -70,7 +85,8 @@ impl Scene {
             return self.site.left();
         };
         let keys = bucket.keys().await.into_iter();
-        keys.map(|key| key.strip_prefix("connectors/").unwrap().to_owned())
+        keys.filter(|key| !key.ends_with(LEASE))
+            .map(|key| key.strip_prefix("connectors/").unwrap().to_owned())
             .collect()
     }
 
@@ -102,22 +118,30 @@ impl Scene {
     }
 
     /// A daemon whose store, behind a proxy, treats one request as `fault` says: the one that comes
-    /// after `before` others with that method.
+    /// after `before` others with that method. Those about the lease are let through.
     pub(crate) async fn daemon_at_a_bad_store(
         &self,
         method: &'static str,
         before: usize,
         fault: Fault,
-    ) -> (Program, StoreProxy) {
+    ) -> (Program, BadStore) {
         let bucket = self.bucket.as_ref().unwrap();
-        let plan = move |line: &str, count: usize| {
-            let is_it = line.split(' ').next() == Some(method) && count == before;
-            if is_it { fault } else { Fault::None }
+        let seen = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&seen);
+        let plan = move |line: &str, _: usize| {
+            if line.split(' ').next() != Some(method) || line.contains(LEASE) {
+                return Fault::None;
+            }
+            if counter.fetch_add(1, Ordering::SeqCst) == before {
+                fault
+            } else {
+                Fault::None
+            }
         };
         let proxy = StoreProxy::start(bucket.store_address(), plan).await;
         let endpoint = format!("http://{}", proxy.address);
         let daemon = self.daemon().with("DIODE_IMPORT_S3_ENDPOINT", endpoint);
-        (daemon, proxy)
+        (daemon, BadStore(seen))
     }
 
     /// Checks that `a.json` is where it was put.
