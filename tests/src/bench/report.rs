@@ -1,17 +1,79 @@
 //! How a benchmark came out: a table for people, JSON for programs.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::Serialize;
 
 use super::contest::Contest;
 use super::mark::Marks;
+use crate::measure::{Measured, median};
 
 /// How a benchmark came out. Shown, it is a table in Markdown.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Report {
     pub(super) contests: Vec<Contest>,
     pub(super) alone: Vec<Alone>,
+    pub(super) daemon: Option<Daemon>,
+}
+
+/// How quick a daemon is, and how small: medians and the largest.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(super) struct Daemon {
+    /// From the process's start to its registration, in milliseconds.
+    start: Spread,
+    /// From a file's arrival to its message's confirmation, in milliseconds.
+    latency: Spread,
+    /// The most memory before the first file, in KiB.
+    idle_kib: u64,
+    /// The most memory after the last one, in KiB.
+    after_kib: u64,
+}
+
+#[derive(Clone, Copy, Debug, Serialize)]
+struct Spread {
+    median: f64,
+    most: f64,
+}
+
+impl Spread {
+    fn of(times: &[Duration]) -> Self {
+        let milliseconds = |time: Duration| time.as_secs_f64() * 1e3;
+        Self {
+            median: milliseconds(median(times)),
+            most: milliseconds(times.iter().max().copied().unwrap_or_default()),
+        }
+    }
+}
+
+impl Daemon {
+    pub(super) fn of(measured: &Measured) -> Self {
+        Self {
+            start: Spread::of(&measured.starts),
+            latency: Spread::of(&measured.latencies),
+            idle_kib: measured.idle.peak,
+            after_kib: measured.after.peak,
+        }
+    }
+}
+
+impl fmt::Display for Daemon {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "\n| daemon | median | most |\n|---|---|---|")?;
+        for (name, spread) in [
+            ("start to registered, ms", self.start),
+            ("file written to message confirmed, ms", self.latency),
+        ] {
+            writeln!(f, "| {name} | {:.1} | {:.1} |", spread.median, spread.most)?;
+        }
+        for (name, kib) in [
+            ("memory before the first file, MB", self.idle_kib),
+            ("memory after the last one, MB", self.after_kib),
+        ] {
+            writeln!(f, "| {name} | | {:.1} |", kib as f64 * 1024.0 / 1e6)?;
+        }
+        Ok(())
+    }
 }
 
 /// Ours over a workload that has no rival.
@@ -58,7 +120,7 @@ impl fmt::Display for Report {
                 ours.peak() / 1e6,
             )?;
         }
-        Ok(())
+        self.daemon.map_or(Ok(()), |daemon| daemon.fmt(f))
     }
 }
 

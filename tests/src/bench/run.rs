@@ -9,11 +9,11 @@ use super::contest::{Files, contest};
 use super::mark::{Mark, Marks};
 use super::measured::{Usage, launcher};
 use super::options::Options;
-use super::report::{Alone, Report};
+use super::report::{Alone, Daemon, Report};
 use super::stand::Stand;
 use super::workload::{self, Workload};
 use super::{chart, sample};
-use crate::program;
+use crate::{measure, program};
 
 const SMALL_FILES: Files = Files {
     ours: 10_000,
@@ -21,6 +21,9 @@ const SMALL_FILES: Files = Files {
 };
 
 const ONE_FILE: Files = Files { ours: 1, peer: 1 };
+
+const DAEMON_STARTS: usize = 11;
+const DAEMON_FILES: u32 = 51;
 
 /// Bytes of the large file.
 const LARGE: usize = 500_000_000;
@@ -63,6 +66,10 @@ pub async fn bench(options: &Options, broker: &str) -> anyhow::Result<Report> {
         let alone = alone("large".to_owned(), &work, 1, options, broker).await?;
         report.alone.push(alone);
         fs::remove_file(&path)?;
+    }
+    if options.wants(workload::DAEMON) {
+        let measured = measure::daemon(broker, DAEMON_STARTS, DAEMON_FILES).await?;
+        report.daemon = Some(Daemon::of(&measured));
     }
     let json = serde_json::to_vec_pretty(&report)?;
     fs::write(options.out.join("bench.json"), json)?;

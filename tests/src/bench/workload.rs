@@ -23,7 +23,10 @@ pub(super) const LARGE: &str = "large";
 /// Few files of one object each, then many.
 pub(super) const BACKLOG: &str = "backlog";
 
-const NAMES: [&str; 6] = [ATTACK, CAPEC, SMALL, CHECK, LARGE, BACKLOG];
+/// A daemon that files arrive at one by one.
+pub(super) const DAEMON: &str = "daemon";
+
+const NAMES: [&str; 7] = [ATTACK, CAPEC, SMALL, CHECK, LARGE, BACKLOG, DAEMON];
 
 /// The workload of this name.
 pub(super) fn known(name: &str) -> anyhow::Result<&'static str> {

@@ -37,6 +37,15 @@ pub(super) struct Case<'a> {
     fingerprint: Option<&'a str>,
 }
 
+/// What a batch of files came to.
+#[derive(Default)]
+struct Judged<'a> {
+    /// What can be sent.
+    convoys: Convoys<'a>,
+    /// What is somebody else's.
+    foreign: Vec<(Case<'a>, FileReport)>,
+}
+
 impl Importer {
     /// Imports files that were read, or sees why not.
     pub(super) async fn import(
@@ -44,11 +53,12 @@ impl Importer {
         batch: &[Loaded<'_>],
         course: &mut Course,
     ) -> Result<(), Fatal> {
-        let mut convoys = Convoys::default();
+        let mut judged = Judged::default();
         for file in batch {
-            self.judge(file, &mut convoys, course).await?;
+            self.judge(file, &mut judged, course).await?;
         }
-        for convoy in convoys {
+        self.leave_alone(&judged.foreign, course)?;
+        for convoy in judged.convoys {
             self.send(&convoy, course).await?;
         }
         Ok(())
@@ -58,7 +68,7 @@ impl Importer {
     async fn judge<'a>(
         &self,
         file: &'a Loaded<'_>,
-        convoys: &mut Convoys<'a>,
+        judged: &mut Judged<'a>,
         course: &mut Course,
     ) -> Result<(), Fatal> {
         let case = Case {
@@ -89,12 +99,17 @@ impl Importer {
         };
         let Content { bytes, fingerprint } = content;
         match examine(bytes, fingerprint, &self.rules.limits, &self.rules.profile) {
-            Examined::Foreign(what) => self.ignore(&case, what, course),
+            Examined::Foreign(what) => {
+                judged
+                    .foreign
+                    .push(ignored(case, Code::NotAnEnvelope, what));
+                Ok(())
+            }
             Examined::Refused(refusal) => {
                 self.refuse(&case, refusal, &Details::default(), course)
                     .await
             }
-            Examined::Ready(import) => self.line_up(case, import, convoys, course),
+            Examined::Ready(import) => self.line_up(case, import, &mut judged.convoys, course),
         }
     }
 
@@ -229,7 +244,8 @@ impl Importer {
             return self.wait(case, refusal.code, message, details, course);
         }
         if self.company == Company::Shared && refusal.code.may_be_anybodys() {
-            return self.leave_alone(case, &refusal, course);
+            let file = ignored(*case, refusal.code, &refusal.message);
+            return self.leave_alone(&[file], course);
         }
         let file = report(case, Outcome::Rejected, Some(&refusal));
         self.record(case, &file, Some(&refusal), details)?;
@@ -258,20 +274,29 @@ impl Importer {
         must_wait(code, entry.modified, seen_since, policy, case.read_at)
     }
 
-    fn ignore(&self, case: &Case<'_>, what: &str, course: &mut Course) -> Result<(), Fatal> {
-        self.leave_alone(case, &Refusal::new(Code::NotAnEnvelope, what), course)
-    }
-
+    /// Leaves files where they are, and never reads them again unless they change.
     fn leave_alone(
         &self,
-        case: &Case<'_>,
-        why: &Refusal,
+        files: &[(Case<'_>, FileReport)],
         course: &mut Course,
     ) -> Result<(), Fatal> {
-        let file = report(case, Outcome::Ignored, Some(why));
-        self.record(case, &file, None, &Details::default())?;
-        log(&file, &Details::default());
-        course.report.add(&file);
+        let decided: Vec<Decided<'_>> = files
+            .iter()
+            .map(|(case, file)| Decided {
+                case,
+                file,
+                refusal: None,
+                details: Details::default(),
+            })
+            .collect();
+        if decided.is_empty() {
+            return Ok(());
+        }
+        self.record_all(&decided)?;
+        for (_, file) in files {
+            log(file, &Details::default());
+            course.report.add(file);
+        }
         Ok(())
     }
 
@@ -369,6 +394,12 @@ impl<'a> Decided<'a> {
             not_sent: self.file.not_sent.iter().map(|left| left.count).sum(),
         }
     }
+}
+
+/// A file that is somebody else's, and what there is to tell of it.
+fn ignored<'a>(case: Case<'a>, code: Code, why: &str) -> (Case<'a>, FileReport) {
+    let file = report(&case, Outcome::Ignored, Some(&Refusal::new(code, why)));
+    (case, file)
 }
 
 fn report(case: &Case<'_>, outcome: Outcome, refusal: Option<&Refusal>) -> FileReport {
