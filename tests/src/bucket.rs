@@ -63,6 +63,8 @@ impl Bucket {
     /// The program that imports from this bucket and not from a directory.
     pub fn program(&self, program: Program) -> Program {
         self.added_to(program)
+            // An object is there whole, or not at all.
+            .with("DIODE_IMPORT_SETTLE_SECONDS", "0")
             .with("DIODE_IMPORT_GET_FROM_DIRECTORY", "false")
             .without("DIODE_IMPORT_GET_FROM_DIRECTORY_PATH")
     }
@@ -75,7 +77,6 @@ impl Bucket {
             .with("DIODE_IMPORT_S3_ENDPOINT", endpoint(&self.store))
             .with("DIODE_IMPORT_S3_ACCESS_KEY", self.store.username())
             .with("DIODE_IMPORT_S3_SECRET_KEY", self.store.password().unwrap())
-            .with("DIODE_IMPORT_SETTLE_SECONDS", "0")
     }
 
     /// What a platform whose storage this is tells of it.
