@@ -2,15 +2,15 @@
 
 use std::error::Error;
 use std::fs::File;
-use std::io::{self, ErrorKind};
+use std::io;
 use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as StorePath;
 use object_store::{GetOptions, GetResultPayload, ObjectStore};
-use tokio::time::timeout;
 
 use super::reading::Held;
 
@@ -50,21 +50,27 @@ impl Opener {
         }
     }
 
+    /// How long an opening may take.
+    pub(super) fn patience(&self) -> Duration {
+        self.patience
+    }
+
     /// Opens a held file for reading; `None` where it is not for the store to open.
     ///
+    /// It blocks. Not to be called on a thread of tokio's: there the store would leave the work to
+    /// another one, where elsewhere it does it at once.
+    ///
     /// # Errors
-    /// What opening the file itself would fail with; [`ErrorKind::TimedOut`] where it takes long.
-    pub(super) async fn open(&self, held: &Held) -> io::Result<Option<File>> {
+    /// What opening the file itself would fail with.
+    pub(super) fn open(&self, held: &Held) -> io::Result<Option<File>> {
         let Some(store) = self.store_for(held) else {
             return Ok(None);
         };
         let number = StorePath::from(held.handle().as_raw_fd().to_string());
-        let answer = timeout(
-            self.patience,
-            store.get_opts(&number, GetOptions::default()),
-        )
-        .await
-        .map_err(|_| ErrorKind::TimedOut)?;
+        let answer = store.get_opts(&number, GetOptions::default());
+        let answer = answer
+            .now_or_never()
+            .ok_or_else(|| io::Error::other("the file was to be opened on a thread of its own"))?;
         match answer.map_err(io_error)?.payload {
             GetResultPayload::File(file, _) => Ok(Some(file)),
             GetResultPayload::Stream(_) => Ok(None),

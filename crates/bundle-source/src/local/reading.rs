@@ -4,9 +4,13 @@ use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use blocking::unblock;
 use bytes::Bytes;
 use rustix::fs::{FileType, Stat};
+use tokio::time::timeout;
 
 use super::folder::Folder;
 use super::names::{Name, name_of};
@@ -71,15 +75,37 @@ pub(super) fn find<'a>(folder: &Folder, entry: &'a Entry) -> io::Result<Found<'a
 
 /// Reads a listed file of at most `limit` bytes.
 pub(super) async fn read(
-    opener: &Opener,
+    opener: &Arc<Opener>,
     folder: &Path,
     entry: &Entry,
     limit: u64,
 ) -> Result<Bytes, Unread> {
     let (folder, entry) = (folder.to_owned(), entry.clone());
-    let held = blocking(move || hold(Folder::open(&folder)?, &entry, limit)).await?;
-    let file = opener.open(&held).await?;
-    blocking(move || held.read(file)).await
+    read_held(opener, move || hold(Folder::open(&folder)?, &entry, limit)).await
+}
+
+/// Reads the file that `hold` takes hold of, all on one thread that may block: for small files,
+/// waking another one takes longer than reading. Only until the file is open there is a limit to
+/// how long it takes.
+pub(super) async fn read_held(
+    opener: &Arc<Opener>,
+    hold: impl FnOnce() -> Result<Held, Unread> + Send + 'static,
+) -> Result<Bytes, Unread> {
+    let patience = opener.patience();
+    let opener = Arc::clone(opener);
+    let is_open = Arc::new(AtomicBool::new(false));
+    let opened = Arc::clone(&is_open);
+    let mut reading = unblock(move || {
+        let held = hold()?;
+        let file = opener.open(&held)?;
+        opened.store(true, Ordering::Release);
+        held.read(file)
+    });
+    match timeout(patience, &mut reading).await {
+        Ok(read) => read,
+        Err(_) if is_open.load(Ordering::Acquire) => reading.await,
+        Err(_) => Err(io::Error::from(ErrorKind::TimedOut).into()),
+    }
 }
 
 /// Takes hold of a listed file of at most `limit` bytes.

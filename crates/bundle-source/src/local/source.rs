@@ -59,7 +59,7 @@ struct Inner {
     name: String,
     folder: PathBuf,
     rejected: Rejected,
-    opener: Opener,
+    opener: Arc<Opener>,
     /// The oddities of the last listing, which have been said.
     said: Mutex<HashSet<OsString>>,
     /// Whether what an earlier process left half removed was given back.
@@ -94,7 +94,7 @@ impl LocalSource {
             name,
             folder,
             rejected,
-            opener: Opener::new(),
+            opener: Arc::new(Opener::new()),
             said: Mutex::default(),
             restored: AtomicBool::new(false),
         };

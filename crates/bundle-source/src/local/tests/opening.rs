@@ -4,13 +4,15 @@ use std::fs::{self, File, OpenOptions};
 use std::io::ErrorKind;
 use std::os::fd::AsRawFd;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
 use rustix::io::Errno;
 
 use super::{Impostor, Place, in_time};
 use crate::local::opening::Opener;
-use crate::local::reading::{Held, Unread, hold};
+use crate::local::reading::{Held, Unread, hold, read_held};
 use crate::{Entry, LocalSource, Source};
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -34,6 +36,15 @@ fn opener_without_proc() -> Opener {
     Opener::with_numbers_in("/nothing/is/here".as_ref(), PATIENCE)
 }
 
+/// Opens a held file and reads it; tells whether it was the store that opened it.
+async fn read(opener: Opener, held: Held) -> Result<(bool, Bytes), Unread> {
+    let reading = blocking::unblock(move || {
+        let opened = opener.open(&held)?;
+        Ok((opened.is_some(), held.read(opened)?))
+    });
+    in_time(reading).await
+}
+
 #[tokio::test]
 async fn the_store_opens_files_of_any_name() {
     let longest = format!("{}.json", "é".repeat(125));
@@ -53,9 +64,9 @@ async fn the_store_opens_files_of_any_name() {
         let place = Place::new();
         let entry = place.entry(name, b"[1]").await;
         let held = place.hold(&entry);
-        let opened = Opener::new().open(&held).await.unwrap();
-        assert!(opened.is_some(), "{name}");
-        assert_eq!(held.read(opened).unwrap(), "[1]", "{name}");
+        let (by_store, content) = read(Opener::new(), held).await.unwrap();
+        assert!(by_store, "{name}");
+        assert_eq!(content, "[1]", "{name}");
         assert_eq!(place.source.read(&entry, 100).await.unwrap(), "[1]");
     }
 }
@@ -74,8 +85,8 @@ async fn a_held_file_is_read_whatever_its_path_leads_to() {
             let outside = place.elsewhere("secret.json");
             fs::write(&outside, b"[3]").unwrap();
             impostor.put(&place.path("x.json"), &inside, &outside);
-            let opened = in_time(opener.open(&held)).await.unwrap();
-            assert_eq!(held.read(opened).unwrap(), "[1]", "{impostor:?}");
+            let (_, content) = read(opener, held).await.unwrap();
+            assert_eq!(content, "[1]", "{impostor:?}");
         }
     }
 }
@@ -85,9 +96,9 @@ async fn without_proc_a_file_is_opened_by_its_name() {
     let place = Place::new();
     let entry = place.entry("x.json", b"[1]").await;
     let held = place.hold(&entry);
-    let opened = opener_without_proc().open(&held).await.unwrap();
-    assert!(opened.is_none());
-    assert_eq!(held.read(opened).unwrap(), "[1]");
+    let (by_store, content) = read(opener_without_proc(), held).await.unwrap();
+    assert!(!by_store);
+    assert_eq!(content, "[1]");
 }
 
 #[tokio::test]
@@ -116,8 +127,7 @@ async fn another_file_than_the_held_one_is_not_read() {
     let entry = place.entry("x.json", b"[1]").await;
     let held = place.hold(&entry);
     fs::copy(place.path("x.json"), place.number(&held)).unwrap();
-    let opened = place.misled_opener(PATIENCE).open(&held).await.unwrap();
-    let read = held.read(opened);
+    let read = read(place.misled_opener(PATIENCE), held).await;
     assert!(matches!(read, Err(Unread::Changed)), "{read:?}");
 }
 
@@ -129,9 +139,11 @@ async fn an_opening_that_takes_long_is_given_up() {
     let held = place.hold(&entry);
     let fifo = place.number(&held);
     Impostor::Fifo.put(&fifo, &fifo, &fifo);
-    let opener = place.misled_opener(Duration::from_millis(10));
-    let error = in_time(opener.open(&held)).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::TimedOut);
+    let opener = Arc::new(place.misled_opener(Duration::from_millis(10)));
+    match in_time(read_held(&opener, move || Ok(held))).await {
+        Err(Unread::Failed(error)) => assert_eq!(error.kind(), ErrorKind::TimedOut),
+        other => panic!("{other:?}"),
+    }
     // Its thread would keep this test from ending.
     let writer = tokio::task::spawn_blocking(|| OpenOptions::new().write(true).open(fifo));
     in_time(writer).await.unwrap().unwrap();
@@ -145,9 +157,12 @@ async fn an_error_of_the_store_tells_its_cause() {
         let held = place.hold(&entry);
         let number = place.number(&held);
         impostor.put(&number, &number, &number);
-        let opener = place.misled_opener(PATIENCE);
-        let error = in_time(opener.open(&held)).await.unwrap_err();
-        assert_eq!(Errno::from_io_error(&error), Some(expect), "{error:?}");
+        match read(place.misled_opener(PATIENCE), held).await {
+            Err(Unread::Failed(error)) => {
+                assert_eq!(Errno::from_io_error(&error), Some(expect), "{error:?}");
+            }
+            other => panic!("{other:?}"),
+        }
     };
     check(Impostor::LinkToNothing, Errno::NOENT).await;
     check(Impostor::LinkToItself, Errno::LOOP).await;
