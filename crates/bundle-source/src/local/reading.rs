@@ -94,16 +94,16 @@ pub(super) async fn read_held(
     let patience = opener.patience();
     let opener = Arc::clone(opener);
     let is_open = Arc::new(AtomicBool::new(false));
-    let opened = Arc::clone(&is_open);
-    let mut reading = unblock(move || {
+    let flag = Arc::clone(&is_open);
+    let mut work = unblock(move || {
         let held = hold()?;
         let file = opener.open(&held)?;
-        opened.store(true, Ordering::Release);
+        flag.store(true, Ordering::Release);
         held.read(file)
     });
-    match timeout(patience, &mut reading).await {
+    match timeout(patience, &mut work).await {
         Ok(read) => read,
-        Err(_) if is_open.load(Ordering::Acquire) => reading.await,
+        Err(_) if is_open.load(Ordering::Acquire) => work.await,
         Err(_) => Err(io::Error::from(ErrorKind::TimedOut).into()),
     }
 }
