@@ -84,19 +84,19 @@ pub(super) async fn read(
     read_held(opener, move || hold(Folder::open(&folder)?, &entry, limit)).await
 }
 
-/// Reads the file that `hold` takes hold of, all on one thread that may block: for small files,
+/// Reads the file that `find` takes hold of, all on one thread that may block: for small files,
 /// waking another one takes longer than reading. Only until the file is open there is a limit to
 /// how long it takes.
 pub(super) async fn read_held(
     opener: &Arc<Opener>,
-    hold: impl FnOnce() -> Result<Held, Unread> + Send + 'static,
+    find: impl FnOnce() -> Result<Held, Unread> + Send + 'static,
 ) -> Result<Bytes, Unread> {
     let patience = opener.patience();
     let opener = Arc::clone(opener);
     let is_open = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&is_open);
     let mut work = unblock(move || {
-        let held = hold()?;
+        let held = find()?;
         let file = opener.open(&held)?;
         flag.store(true, Ordering::Release);
         held.read(file)
