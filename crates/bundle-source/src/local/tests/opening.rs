@@ -36,11 +36,11 @@ fn opener_without_proc() -> Opener {
     Opener::with_numbers_in("/nothing/is/here".as_ref(), PATIENCE)
 }
 
-/// Opens a held file and reads it; tells whether it was the store that opened it.
+/// Opens a held file and reads it; tells whether it was the store that file it.
 async fn read(opener: Opener, held: Held) -> Result<(bool, Bytes), Unread> {
     let reading = blocking::unblock(move || {
-        let opened = opener.open(&held)?;
-        Ok((opened.is_some(), held.read(opened)?))
+        let file = opener.open(&held)?;
+        Ok((file.is_some(), held.read(file)?))
     });
     in_time(reading).await
 }
