@@ -31,7 +31,7 @@ pub use check::{CheckReport, CheckedConnector, check};
 pub use claim::{Claim, ClaimError, Claimed};
 pub use connectors::Connectors;
 pub use envelope::{Envelope, is_envelope};
-pub use examine::{Examined, Import, LeftOut, examine, findings, fingerprint, left_out};
+pub use examine::{Examined, Import, LeftOut, examine, examine_all, fingerprint, left_out};
 pub use importer::{Clock, Company, Importer, Parts, Rules};
 pub use ledger::{
     FILE_NAME, History, HistoryEntry, Known, Ledger, LedgerError, Origin, Place, Record, SetAside,

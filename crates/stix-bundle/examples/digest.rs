@@ -51,7 +51,9 @@ fn time(bytes: &[u8]) -> Duration {
 fn bundle(bytes: &[u8]) -> Result<Bundle<'_>, Failure> {
     let limits = Limits::default();
     let text = Text::check(bytes, &limits)?;
-    let text = Object::parse(text)?.text("bundle").unwrap_or(text);
+    let text = Object::pick(text, &["bundle"])?
+        .text("bundle")
+        .unwrap_or(text);
     Ok(Bundle::parse(text, &limits)?)
 }
 

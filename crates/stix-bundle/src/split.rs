@@ -4,10 +4,11 @@ use crate::edit::{self, Edit, edits, write_number};
 use crate::fields::Defect;
 use crate::graph::{Graph, Node};
 use crate::not_sent::{NotSent, NotSentCode, shorten};
-use crate::object::{open, read};
-use crate::value::Value;
+use crate::object::{Facts, open, read};
+use crate::validate::{check, note};
+use crate::value::{Members, Value};
 use crate::walk::walk;
-use crate::{Bundle, Profile};
+use crate::{Bundle, Findings, Profile};
 
 /// A bundle in parts, each a bundle of one object; an object comes after those it refers to.
 ///
@@ -63,9 +64,34 @@ impl<'a> Bundle<'a> {
     /// assert_eq!((split.part(1).id, split.part(1).nb_deps), ("malware--1", 2));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn split(self, profile: &Profile) -> Split<'a> {
+    pub fn split(&self, profile: &Profile) -> Split<'a> {
+        self.split_reading(profile, |_, _| {})
+    }
+
+    /// Splits and [validates](Self::validate) the bundle, reading each object but once.
+    ///
+    /// ```
+    /// use stix_bundle::{Bundle, Limits, Profile, Text};
+    ///
+    /// let limits = Limits::default();
+    /// let text = Text::check(br#"{"objects": [{"type": "mutex", "id": "mutex--1"}]}"#, &limits)?;
+    /// let bundle = Bundle::parse(text, &limits)?;
+    /// let (split, findings) = bundle.split_and_validate(&Profile::opencti());
+    /// assert_eq!((split.part_count(), findings.warnings()), (1, 4));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn split_and_validate(&self, profile: &Profile) -> (Split<'a>, Findings) {
+        let mut findings = self.findings_of_itself();
+        let split = self.split_reading(profile, |index, object| match object {
+            Ok((object, facts)) => check(index, object, facts, profile, &mut findings),
+            Err(defect) => note(index, defect, &mut findings),
+        });
+        (split, findings)
+    }
+
+    fn split_reading(&self, profile: &Profile, look: impl FnMut(usize, Look<'_, 'a>)) -> Split<'a> {
         let mut not_sent = Vec::new();
-        let mut graph = self.graph(profile, &mut not_sent);
+        let mut graph = self.graph(profile, &mut not_sent, look);
         let walk = walk(&mut graph);
         for node in 0..graph.nodes.len() {
             if let Some((code, detail)) = graph.refusal(node) {
@@ -93,18 +119,34 @@ impl<'a> Bundle<'a> {
         }
     }
 
-    /// The sound objects; the others are added to `not_sent`.
-    fn graph(&self, profile: &Profile, not_sent: &mut Vec<NotSent>) -> Graph<'a> {
+    /// The sound objects; the others are added to `not_sent`. `look` sees them all.
+    fn graph(
+        &self,
+        profile: &Profile,
+        not_sent: &mut Vec<NotSent>,
+        mut look: impl FnMut(usize, Look<'_, 'a>),
+    ) -> Graph<'a> {
         let mut graph = Graph::with_capacity(self.object_count());
         for (position, &raw) in self.objects().iter().enumerate() {
-            match open(raw).and_then(|object| read(&object, profile, self.max_refs())) {
-                Ok(facts) => graph.add(position, raw, facts, profile),
-                Err(defect) => not_sent.push(defective(position, raw, defect)),
+            let read =
+                open(raw).and_then(|object| Ok((read(&object, profile, self.max_refs())?, object)));
+            match read {
+                Ok((facts, object)) => {
+                    look(position, Ok((&object, &facts)));
+                    graph.add(position, raw, facts, profile);
+                }
+                Err(defect) => {
+                    look(position, Err(&defect));
+                    not_sent.push(defective(position, raw, defect));
+                }
             }
         }
         graph
     }
 }
+
+/// What is seen of an object while the bundle is read.
+type Look<'o, 'a> = Result<(&'o Members<'a>, &'o Facts<'a>), &'o Defect>;
 
 /// An object that nothing changes in is not read a second time.
 fn node_edits(graph: &Graph<'_>, node: usize, profile: &Profile) -> Result<Box<[Edit]>, Defect> {
