@@ -3,12 +3,15 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
+use foldhash::quality::RandomState;
+
 use crate::Profile;
 
 /// Ids and references, numbered in the order in which they were met.
 #[derive(Debug)]
 pub(crate) struct Names<'a> {
-    numbers: HashMap<Cow<'a, str>, usize>,
+    /// Seeded anew for each bundle: a file cannot be made so that its ids collide.
+    numbers: HashMap<Cow<'a, str>, usize, RandomState>,
     names: Vec<Name>,
 }
 
@@ -25,7 +28,7 @@ impl<'a> Names<'a> {
     /// No names yet, with room for as many as there are objects.
     pub(crate) fn with_capacity(objects: usize) -> Self {
         Self {
-            numbers: HashMap::with_capacity(objects),
+            numbers: HashMap::with_capacity_and_hasher(objects, RandomState::default()),
             names: Vec::with_capacity(objects),
         }
     }

@@ -1,13 +1,13 @@
 //! One object of a bundle: what the splitter must know of it, or why it cannot be sent.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
 
 use crate::Profile;
 use crate::embedded::kept;
 use crate::fields::{Defect, Field, Role, fields, invalid, too_many};
 use crate::json::Kind;
 use crate::not_sent::NotSentCode;
+use crate::seen::Seen;
 use crate::value::{Members, Value};
 
 /// What the splitter must know of an object.
@@ -145,10 +145,7 @@ impl<'a> Facts<'a> {
 }
 
 fn has_repetitions(references: &[(Cow<'_, str>, End)]) -> bool {
-    if references.len() < 2 {
-        return false;
-    }
-    let mut seen = HashSet::with_capacity(references.len());
+    let mut seen = Seen::new();
     !references.iter().all(|(target, _)| seen.insert(target))
 }
 

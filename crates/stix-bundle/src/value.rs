@@ -67,6 +67,23 @@ impl<'a> Value<'a> {
         }
     }
 
+    /// The last values of some keys of an object; `None` where the value is none, or one of its
+    /// keys has no text.
+    pub(crate) fn pick<const N: usize>(self, keys: [&str; N]) -> Option<[Option<Self>; N]> {
+        if self.kind() != Kind::Object {
+            return None;
+        }
+        let mut values = [None; N];
+        let mut items = self.items();
+        while let (Some(key), Some(value)) = (items.next(), items.next()) {
+            let key = key.string()?;
+            if let Some(place) = keys.iter().position(|wanted| *wanted == key) {
+                values[place] = Some(value);
+            }
+        }
+        Some(values)
+    }
+
     /// An object's members; `None` where the value is none, or one of its keys has no text.
     pub(crate) fn members(self) -> Option<Members<'a>> {
         if self.kind() != Kind::Object {
@@ -82,7 +99,7 @@ impl<'a> Value<'a> {
 }
 
 /// Members for which room is made at once.
-const USUAL_MEMBERS: usize = 16;
+const USUAL_MEMBERS: usize = 24;
 
 /// An object's members in their order, repeated keys included.
 #[derive(Debug)]
