@@ -1,6 +1,7 @@
 //! A STIX bundle whose objects have not been looked into yet.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use crate::json::{JsonError, Kind, Object};
 use crate::value::Value;
@@ -27,8 +28,10 @@ use crate::{Limits, Text};
 pub struct Bundle<'a> {
     has_type: bool,
     id: Option<Cow<'a, str>>,
-    objects: Vec<Value<'a>>,
+    text: &'a str,
+    objects: Arc<Vec<Value<'a>>>,
     max_refs: usize,
+    max_all_refs: usize,
 }
 
 /// Why a text is no bundle.
@@ -91,8 +94,10 @@ impl<'a> Bundle<'a> {
         Ok(Self {
             has_type: string(outline.bundle_type).as_deref() == Some("bundle"),
             id: string(outline.id),
-            objects: outline.objects,
+            text: text.as_str(),
+            objects: Arc::new(outline.objects),
             max_refs: limits.max_refs,
+            max_all_refs: limits.max_all_refs,
         })
     }
 
@@ -111,8 +116,17 @@ impl<'a> Bundle<'a> {
         self.has_type
     }
 
-    pub(crate) fn objects(&self) -> &[Value<'a>] {
+    pub(crate) fn text(&self) -> &'a str {
+        self.text
+    }
+
+    /// Shared with the [`Split`](crate::Split), which outlives this.
+    pub(crate) fn objects(&self) -> &Arc<Vec<Value<'a>>> {
         &self.objects
+    }
+
+    pub(crate) fn max_all_refs(&self) -> usize {
+        self.max_all_refs
     }
 
     pub(crate) fn max_refs(&self) -> usize {

@@ -129,6 +129,15 @@ pub(crate) fn too_many(limit: usize) -> Defect {
     }
 }
 
+/// The object with which the bundle has more references than the limit on all of them.
+pub(crate) fn too_many_in_all(limit: usize) -> Defect {
+    let detail = format!("with it the bundle has more than the {limit} references allowed");
+    Defect {
+        code: NotSentCode::TooManyReferences,
+        detail,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

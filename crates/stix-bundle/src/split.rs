@@ -1,8 +1,10 @@
 //! A bundle in parts of one object each, in the order in which the platform can take them.
 
+use std::sync::Arc;
+
 use crate::edit::{self, Edit, edits, write_number};
 use crate::fields::Defect;
-use crate::graph::{Graph, Node};
+use crate::graph::Graph;
 use crate::not_sent::{NotSent, NotSentCode, shorten};
 use crate::object::{Facts, open, read};
 use crate::validate::{check, note};
@@ -16,8 +18,11 @@ use crate::{Bundle, Findings, Profile};
 /// that cannot stay are taken out, lists lose their repetitions, and `nb_deps` is added.
 #[derive(Debug)]
 pub struct Split<'a> {
-    nodes: Vec<Node<'a>>,
+    objects: Arc<Vec<Value<'a>>>,
+    graph: Graph<'a>,
     parts: Vec<Plan>,
+    /// Of the few parts that have any.
+    edits: Vec<Box<[Edit]>>,
     not_sent: Vec<NotSent>,
     cycles_broken: usize,
     references_removed: usize,
@@ -25,10 +30,14 @@ pub struct Split<'a> {
 
 #[derive(Debug)]
 struct Plan {
-    node: usize,
     deps: u64,
-    edits: Box<[Edit]>,
+    node: u32,
+    /// Which edits it has; [`UNCHANGED`] where it has none.
+    edits: u32,
 }
+
+/// The edits of a part that has none.
+const UNCHANGED: u32 = u32::MAX;
 
 /// What one part holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,30 +102,57 @@ impl<'a> Bundle<'a> {
         let mut not_sent = Vec::new();
         let mut graph = self.graph(profile, &mut not_sent, look);
         let walk = walk(&mut graph);
-        for node in 0..graph.nodes.len() {
+        for node in 0..graph.len() {
             if let Some((code, detail)) = graph.refusal(node) {
-                not_sent.push(refused(&graph.nodes[node], code, detail));
+                not_sent.push(refused(&graph, node, code, detail));
             }
         }
         let mut parts = Vec::with_capacity(walk.order.len());
-        for (node, deps) in walk.order {
-            if graph.refusal(node).is_some() {
+        let mut edits = Vec::new();
+        for node in walk.order {
+            let index = node as usize;
+            if graph.refusal(index).is_some() {
                 continue;
             }
-            match node_edits(&graph, node, profile) {
-                Ok(edits) => parts.push(Plan { node, deps, edits }),
-                Err(e) => not_sent.push(refused(&graph.nodes[node], e.code, e.detail)),
+            match self.edits(&graph, index, profile) {
+                Ok(changes) => {
+                    let number = u32::try_from(edits.len()).unwrap_or(UNCHANGED);
+                    parts.push(Plan {
+                        deps: walk.deps[index],
+                        node,
+                        edits: changes.as_ref().map_or(UNCHANGED, |_| number),
+                    });
+                    edits.extend(changes);
+                }
+                Err(e) => not_sent.push(refused(&graph, index, e.code, e.detail)),
             }
         }
         parts.sort_by_key(|part| part.deps);
         not_sent.sort_by_key(|object| object.index);
+        graph.finish();
         Split {
-            nodes: graph.nodes,
+            objects: Arc::clone(self.objects()),
+            graph,
             parts,
+            edits,
             not_sent,
             cycles_broken: walk.cycles_broken,
             references_removed: walk.cycles_broken + walk.unsupported,
         }
+    }
+
+    /// An object that nothing changes in is not read a second time.
+    fn edits(
+        &self,
+        graph: &Graph<'_>,
+        node: usize,
+        profile: &Profile,
+    ) -> Result<Option<Box<[Edit]>>, Defect> {
+        if !graph.is_changed(node) {
+            return Ok(None);
+        }
+        let raw = self.objects()[graph.position(node)];
+        edits(raw, graph.links_of(node), profile).map(Some)
     }
 
     /// The sound objects; the others are added to `not_sent`. `look` sees them all.
@@ -126,15 +162,15 @@ impl<'a> Bundle<'a> {
         not_sent: &mut Vec<NotSent>,
         mut look: impl FnMut(usize, Look<'_, 'a>),
     ) -> Graph<'a> {
-        let mut graph = Graph::with_capacity(self.object_count());
+        let mut graph = Graph::with_capacity(self.object_count(), self.text(), self.max_all_refs());
         for (position, &raw) in self.objects().iter().enumerate() {
-            let read =
-                open(raw).and_then(|object| Ok((read(&object, profile, self.max_refs())?, object)));
+            let read = open(raw).and_then(|object| {
+                let facts = read(&object, profile, self.max_refs())?;
+                graph.add(position, &facts, profile)?;
+                Ok((object, facts))
+            });
             match read {
-                Ok((facts, object)) => {
-                    look(position, Ok((&object, &facts)));
-                    graph.add(position, raw, facts, profile);
-                }
+                Ok((object, facts)) => look(position, Ok((&object, &facts))),
                 Err(defect) => {
                     look(position, Err(&defect));
                     not_sent.push(defective(position, raw, defect));
@@ -148,23 +184,12 @@ impl<'a> Bundle<'a> {
 /// What is seen of an object while the bundle is read.
 type Look<'o, 'a> = Result<(&'o Members<'a>, &'o Facts<'a>), &'o Defect>;
 
-/// An object that nothing changes in is not read a second time.
-fn node_edits(graph: &Graph<'_>, node: usize, profile: &Profile) -> Result<Box<[Edit]>, Defect> {
-    let links = graph.links_of(node);
-    let Node { raw, untidy, .. } = &graph.nodes[node];
-    if *untidy || links.iter().any(|link| !link.kept) {
-        edits(*raw, links, profile)
-    } else {
-        Ok(Box::default())
-    }
-}
-
-fn refused(node: &Node<'_>, code: NotSentCode, detail: String) -> NotSent {
+fn refused(graph: &Graph<'_>, node: usize, code: NotSentCode, detail: String) -> NotSent {
     NotSent {
-        index: node.position,
+        index: graph.position(node),
         code,
-        id: Some(shorten(&node.id)),
-        object_type: Some(shorten(&node.object_type)),
+        id: Some(shorten(graph.id(node))),
+        object_type: Some(shorten(graph.object_type(node))),
         detail,
     }
 }
@@ -196,16 +221,11 @@ impl Split<'_> {
     /// If `index` is not below [`part_count`](Self::part_count).
     pub fn part(&self, index: usize) -> Part<'_> {
         let Plan { node, deps, .. } = self.parts[index];
-        let Node {
-            position,
-            id,
-            object_type,
-            ..
-        } = &self.nodes[node];
+        let node = node as usize;
         Part {
-            object: *position,
-            id,
-            object_type,
+            object: self.graph.position(node),
+            id: self.graph.id(node),
+            object_type: self.graph.object_type(node),
             nb_deps: deps,
         }
     }
@@ -246,8 +266,13 @@ impl Split<'_> {
     /// # Panics
     /// If `index` is not below [`part_count`](Self::part_count).
     pub fn write_object(&self, index: usize, out: &mut Vec<u8>) {
-        let Plan { node, deps, edits } = &self.parts[index];
-        edit::write(self.nodes[*node].raw, edits, *deps, out);
+        let Plan { deps, node, edits } = self.parts[index];
+        let edits = self
+            .edits
+            .get(edits as usize)
+            .map_or(&[][..], |edits| edits);
+        let object = self.objects[self.graph.position(node as usize)];
+        edit::write(object, edits, deps, out);
     }
 
     /// The objects that no part holds, in the order of the bundle.

@@ -1,6 +1,6 @@
 //! Which rules of STIX 2.1 a bundle breaks.
 
-use crate::fields::Defect;
+use crate::fields::{Defect, too_many_in_all};
 use crate::forms::{Timestamp, is_identifier};
 use crate::json::Kind;
 use crate::not_sent::shorten;
@@ -37,10 +37,17 @@ impl Bundle<'_> {
     /// ```
     pub fn validate(&self, profile: &Profile) -> Findings {
         let mut findings = self.findings_of_itself();
+        let mut references = 0;
         for (index, &raw) in self.objects().iter().enumerate() {
-            match open(raw)
-                .and_then(|object| Ok((read(&object, profile, self.max_refs())?, object)))
-            {
+            let read = open(raw).and_then(|object| {
+                let facts = read(&object, profile, self.max_refs())?;
+                if references + facts.references.len() > self.max_all_refs() {
+                    return Err(too_many_in_all(self.max_all_refs()));
+                }
+                references += facts.references.len();
+                Ok((facts, object))
+            });
+            match read {
                 Ok((facts, object)) => check(index, &object, &facts, profile, &mut findings),
                 Err(defect) => note(index, &defect, &mut findings),
             }
