@@ -32,7 +32,7 @@ pub(crate) fn edits(
     profile: &Profile,
 ) -> Result<Box<[Edit]>, Defect> {
     let object = open(raw)?;
-    let mut verdicts = links.iter().map(|link| link.kept);
+    let mut verdicts = links.iter().map(|link| link.is_kept());
     let mut edits = Vec::new();
     for field in fields(&object, profile) {
         let new = new_value(&field, &mut verdicts)?;

@@ -21,14 +21,45 @@ pub(crate) struct Node {
     untidy: bool,
 }
 
-/// A reference of an object.
-#[derive(Debug)]
-pub(crate) struct Link {
-    pub(crate) name: u32,
-    /// From the start not where it names the object that has it, even if another one claims that
-    /// name too: a worker sees each object alone.
-    pub(crate) kept: bool,
-    end: End,
+/// A reference of an object: the number of a name, with three bits beside it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Link(u32);
+
+const KEPT: u32 = 1;
+const FIRST: u32 = 2;
+const SECOND: u32 = 4;
+const NAME_SHIFT: u32 = 3;
+
+impl Link {
+    fn new(name: u32, kept: bool, end: End) -> Self {
+        let kept = if kept { KEPT } else { 0 };
+        let end = match end {
+            End::Neither => 0,
+            End::First => FIRST,
+            End::Second => SECOND,
+        };
+        Self(name << NAME_SHIFT | end | kept)
+    }
+
+    /// The number of what it refers to.
+    pub(crate) fn name(self) -> u32 {
+        self.0 >> NAME_SHIFT
+    }
+
+    /// Whether it stays. From the start not where it names the object that has it, even if another
+    /// one claims that name too: a worker sees each object alone.
+    pub(crate) fn is_kept(self) -> bool {
+        self.0 & KEPT != 0
+    }
+
+    /// Takes it out.
+    pub(crate) fn remove(&mut self) {
+        self.0 &= !KEPT;
+    }
+
+    fn is(self, end: End) -> bool {
+        self.0 & (FIRST | SECOND) == Self::new(0, false, end).0
+    }
 }
 
 /// All of them; nodes and links are numbered in the order in which they were added.
@@ -85,8 +116,7 @@ impl<'a> Graph<'a> {
         for (target, end) in &facts.references {
             let name = self.names.number(target, profile)?;
             let kept = !own.contains(&name);
-            let end = *end;
-            self.links.push(Link { name, kept, end });
+            self.links.push(Link::new(name, kept, *end));
         }
         self.nodes.push(Node {
             position,
@@ -127,7 +157,7 @@ impl<'a> Graph<'a> {
 
     /// Whether an object is not sent as it is.
     pub(crate) fn is_changed(&self, node: usize) -> bool {
-        self.nodes[node].untidy || self.links_of(node).iter().any(|link| !link.kept)
+        self.nodes[node].untidy || self.links_of(node).iter().any(|link| !link.is_kept())
     }
 
     /// The object that is sent under the id of this one: itself, unless a later one replaces it.
@@ -138,7 +168,7 @@ impl<'a> Graph<'a> {
     /// The object that a reference leads to, if it is in the bundle.
     pub(crate) fn target(&self, link: usize) -> Option<usize> {
         self.names
-            .object(self.links[link].name)
+            .object(self.links[link].name())
             .map(|node| self.winner(node))
     }
 
@@ -184,7 +214,7 @@ impl<'a> Graph<'a> {
         let has = |end| {
             self.links_of(node)
                 .iter()
-                .any(|link| link.kept && link.end == end)
+                .any(|link| link.is_kept() && link.is(end))
         };
         match (has(End::First), has(End::Second)) {
             (false, _) => Some(first),

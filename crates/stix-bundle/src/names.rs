@@ -38,6 +38,9 @@ enum Place {
     Other(u32),
 }
 
+/// The greatest number: a link has 29 bits for it.
+const MAX_NUMBER: u32 = u32::MAX >> 3;
+
 /// The number of no object.
 const NONE: u32 = u32::MAX;
 
@@ -61,6 +64,9 @@ impl<'a> Names<'a> {
             return Some(number);
         }
         let number = u32::try_from(self.names.len()).ok()?;
+        if number > MAX_NUMBER {
+            return None;
+        }
         let place = match place(self.text, name) {
             Some(place) => place,
             None => {

@@ -38,6 +38,8 @@ struct Plan {
 
 /// The edits of a part that has none.
 const UNCHANGED: u32 = u32::MAX;
+/// The edits of an object that no part holds.
+const NOT_SENT: u32 = u32::MAX - 1;
 
 /// What one part holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,34 +104,35 @@ impl<'a> Bundle<'a> {
         let mut not_sent = Vec::new();
         let mut graph = self.graph(profile, &mut not_sent, look);
         let walk = walk(&mut graph);
-        for node in 0..graph.len() {
-            if let Some((code, detail)) = graph.refusal(node) {
-                not_sent.push(refused(&graph, node, code, detail));
-            }
-        }
-        let mut parts = Vec::with_capacity(walk.order.len());
         let mut edits = Vec::new();
-        for node in walk.order {
-            let index = node as usize;
-            if graph.refusal(index).is_some() {
-                continue;
-            }
-            match self.edits(&graph, index, profile) {
-                Ok(changes) => {
-                    let number = u32::try_from(edits.len()).unwrap_or(UNCHANGED);
-                    parts.push(Plan {
-                        deps: walk.deps[index],
-                        node,
-                        edits: changes.as_ref().map_or(UNCHANGED, |_| number),
-                    });
-                    edits.extend(changes);
+        let mut plans = Vec::with_capacity(graph.len());
+        for node in 0..graph.len() {
+            let edited = match graph.refusal(node) {
+                Some((code, detail)) => Err(Defect { code, detail }),
+                None => self.edits(&graph, node, profile),
+            };
+            plans.push(match edited {
+                Ok(None) => UNCHANGED,
+                Ok(Some(changes)) => {
+                    edits.push(changes);
+                    u32::try_from(edits.len() - 1).unwrap_or(NOT_SENT)
                 }
-                Err(e) => not_sent.push(refused(&graph, index, e.code, e.detail)),
-            }
+                Err(Defect { code, detail }) => {
+                    not_sent.push(refused(&graph, node, code, detail));
+                    NOT_SENT
+                }
+            });
         }
+        graph.finish();
+        let sent = walk.order.into_iter().map(|node| Plan {
+            deps: walk.deps[node as usize],
+            node,
+            edits: plans[node as usize],
+        });
+        let mut parts = Vec::with_capacity(graph.len());
+        parts.extend(sent.filter(|part: &Plan| part.edits != NOT_SENT));
         parts.sort_by_key(|part| part.deps);
         not_sent.sort_by_key(|object| object.index);
-        graph.finish();
         Split {
             objects: Arc::clone(self.objects()),
             graph,

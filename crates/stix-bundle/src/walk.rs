@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::graph::{Graph, Link};
+use crate::graph::Graph;
 
 /// Where counts of dependencies stop growing: the last integer up to which a JSON number is safe
 /// in any reader (RFC 8259, section 6). A small bundle can make them grow exponentially.
@@ -85,11 +85,11 @@ impl Walker<'_, '_> {
     }
 
     fn follow(&mut self, link: usize) {
-        let Link { name, kept, .. } = self.graph.links[link];
-        if !self.graph.names.is_supported(name) {
-            self.graph.links[link].kept = false;
+        let reference = self.graph.links[link];
+        if !self.graph.names.is_supported(reference.name()) {
+            self.graph.links[link].remove();
             self.walk.unsupported += 1;
-        } else if !kept {
+        } else if !reference.is_kept() {
             self.walk.cycles_broken += 1;
         } else if let Some(target) = self.graph.target(link) {
             self.follow_to(target, link);
@@ -100,7 +100,7 @@ impl Walker<'_, '_> {
         match self.walk.deps[target] {
             NEW => self.enter(target),
             ON_PATH => {
-                self.graph.links[link].kept = false;
+                self.graph.links[link].remove();
                 self.walk.cycles_broken += 1;
             }
             deps => self.count(deps),
