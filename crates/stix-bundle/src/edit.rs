@@ -56,7 +56,9 @@ fn new_value(
             _ => None,
         },
         Role::References => list(field, &kept_references(field, verdicts)?),
-        Role::ExternalReferences | Role::KillChainPhases => list(field, &embedded::kept(field)?),
+        Role::ExternalReferences | Role::KillChainPhases => {
+            list(field, &embedded::kept(field, usize::MAX)?)
+        }
     })
 }
 

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::fields::{Defect, Field, Role, invalid};
+use crate::fields::{Defect, Field, Role, invalid, too_many};
 use crate::json::Kind;
 use crate::seen::Seen;
 use crate::value::Value;
@@ -22,11 +22,15 @@ enum Scalar<'a> {
     Other(String),
 }
 
-/// Which elements of such a list stay: not repetitions, and not those that identify nothing.
-pub(crate) fn kept(field: &Field<'_, '_>) -> Result<Vec<bool>, Defect> {
+/// Which elements of such a list stay: not repetitions, and not those that identify nothing. At
+/// most `limit` elements are looked at.
+pub(crate) fn kept(field: &Field<'_, '_>, limit: usize) -> Result<Vec<bool>, Defect> {
     let mut seen = Seen::new();
     let mut kept = Vec::new();
     for element in field.items().ok_or_else(|| unreadable(field))? {
+        if kept.len() == limit {
+            return Err(too_many(limit));
+        }
         let identity = identity(field, element)?;
         kept.push(identity.is_some_and(|identity| seen.insert(identity)));
     }
@@ -80,7 +84,7 @@ mod tests {
             key: "k",
             value: Value::of(serde_json::from_str(list).unwrap()),
         };
-        assert_eq!(kept(&field).ok().as_deref(), expect, "{list}");
+        assert_eq!(kept(&field, usize::MAX).ok().as_deref(), expect, "{list}");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::fields::{Defect, Field, Role, fields, invalid, too_many};
 use crate::json::Kind;
 use crate::not_sent::NotSentCode;
 use crate::seen::Seen;
-use crate::value::{Members, Value};
+use crate::value::{MAX_MEMBERS, Members, Value};
 
 /// What the splitter must know of an object.
 #[derive(Debug)]
@@ -79,9 +79,17 @@ pub(crate) fn open(value: Value<'_>) -> Result<Members<'_>, Defect> {
             detail,
         });
     }
-    value.members().ok_or_else(|| Defect {
-        code: NotSentCode::InvalidProperty,
-        detail: "one of its keys cannot be read".to_owned(),
+    value.members().ok_or_else(|| {
+        if value.has_too_many_members() {
+            return Defect {
+                code: NotSentCode::TooManyMembers,
+                detail: format!("it has more than the {MAX_MEMBERS} members allowed"),
+            };
+        }
+        Defect {
+            code: NotSentCode::InvalidProperty,
+            detail: "one of its keys cannot be read".to_owned(),
+        }
     })
 }
 
@@ -119,7 +127,7 @@ impl<'a> Facts<'a> {
             }
             Role::References => self.add_list(field, max_refs)?,
             Role::ExternalReferences | Role::KillChainPhases => {
-                self.untidy |= kept(field)?.contains(&false);
+                self.untidy |= kept(field, max_refs)?.contains(&false);
             }
             Role::DepCount => self.untidy = true,
         }

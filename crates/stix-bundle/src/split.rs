@@ -198,16 +198,13 @@ fn refused(graph: &Graph<'_>, node: usize, code: NotSentCode, detail: String) ->
 }
 
 fn defective(index: usize, raw: Value<'_>, Defect { code, detail }: Defect) -> NotSent {
-    let object = open(raw).ok();
-    let text = |key| {
-        let value = object.as_ref()?.get(key)?;
-        value.string().map(|text| shorten(&text))
-    };
+    let [id, object_type] = raw.pick(["id", "type"]).unwrap_or_default();
+    let text = |value: Option<Value<'_>>| value?.string().map(|text| shorten(&text));
     NotSent {
         index,
         code,
-        id: text("id"),
-        object_type: text("type"),
+        id: text(id),
+        object_type: text(object_type),
         detail,
     }
 }

@@ -84,7 +84,8 @@ impl<'a> Value<'a> {
         Some(values)
     }
 
-    /// An object's members; `None` where the value is none, or one of its keys has no text.
+    /// An object's members; `None` where the value is none, one of its keys has no text, or it
+    /// [has too many](Self::has_too_many_members).
     pub(crate) fn members(self) -> Option<Members<'a>> {
         if self.kind() != Kind::Object {
             return None;
@@ -92,11 +93,22 @@ impl<'a> Value<'a> {
         let mut members = Vec::with_capacity(USUAL_MEMBERS);
         let mut items = self.items();
         while let (Some(key), Some(value)) = (items.next(), items.next()) {
+            if members.len() == MAX_MEMBERS {
+                return None;
+            }
             members.push((key.string()?, value));
         }
         Some(Members(members))
     }
+
+    /// Whether an object has more members than are looked at.
+    pub(crate) fn has_too_many_members(self) -> bool {
+        self.kind() == Kind::Object && self.items().nth(2 * MAX_MEMBERS).is_some()
+    }
 }
+
+/// Members that one object may have; more take up many times the memory that their text does.
+pub(crate) const MAX_MEMBERS: usize = 1_000_000;
 
 /// Members for which room is made at once.
 const USUAL_MEMBERS: usize = 24;
