@@ -1,6 +1,5 @@
 //! Every id, type and reference of a bundle once, and the object it leads to.
 
-use std::borrow::Cow;
 use std::hash::BuildHasher;
 
 use foldhash::quality::RandomState;
@@ -16,7 +15,7 @@ pub(crate) struct Names<'a> {
     text: &'a str,
     /// Those that do not stand in the text, since they have escapes.
     others: Vec<Box<str>>,
-    names: Vec<Name>,
+    list: Vec<Name>,
     numbers: HashTable<u32>,
     /// Seeded anew for each bundle: a file cannot be made so that its ids collide.
     hasher: RandomState,
@@ -50,31 +49,30 @@ impl<'a> Names<'a> {
         Self {
             text,
             others: Vec::new(),
-            names: Vec::with_capacity(objects),
+            list: Vec::with_capacity(objects),
             numbers: HashTable::with_capacity(objects),
             hasher: RandomState::default(),
         }
     }
 
     /// The number of a name; `None` where there are more than can be numbered.
-    pub(crate) fn number(&mut self, name: &Cow<'a, str>, profile: &Profile) -> Option<u32> {
-        let hash = self.hasher.hash_one(&**name);
-        let same = |number: &u32| self.text_of(*number) == &**name;
+    pub(crate) fn number(&mut self, name: &str, profile: &Profile) -> Option<u32> {
+        let hash = self.hasher.hash_one(name);
+        let same = |number: &u32| self.text_of(*number) == name;
         if let Some(&number) = self.numbers.find(hash, same) {
             return Some(number);
         }
-        let number = u32::try_from(self.names.len()).ok()?;
+        let number = u32::try_from(self.list.len()).ok()?;
         if number > MAX_NUMBER {
             return None;
         }
-        let place = match place(self.text, name) {
-            Some(place) => place,
-            None => {
-                self.others.push(Box::from(&**name));
-                Place::Other(u32::try_from(self.others.len() - 1).ok()?)
-            }
+        let place = if let Some(place) = place(self.text, name) {
+            place
+        } else {
+            self.others.push(Box::from(name));
+            Place::Other(u32::try_from(self.others.len() - 1).ok()?)
         };
-        self.names.push(Name {
+        self.list.push(Name {
             place,
             supported: profile.supports(name),
             own: NONE,
@@ -83,18 +81,18 @@ impl<'a> Names<'a> {
         let Self {
             text,
             others,
-            names,
+            list,
             numbers,
             hasher,
         } = self;
-        let hash_of = |number: &u32| hasher.hash_one(read(text, others, &names[*number as usize]));
+        let hash_of = |number: &u32| hasher.hash_one(read(text, others, &list[*number as usize]));
         numbers.insert_unique(hash, number, hash_of);
         Some(number)
     }
 
     /// A name itself.
     pub(crate) fn text_of(&self, number: u32) -> &str {
-        read(self.text, &self.others, &self.names[number as usize])
+        read(self.text, &self.others, &self.list[number as usize])
     }
 
     /// Lets go of what finding a name's number takes.
@@ -104,27 +102,27 @@ impl<'a> Names<'a> {
 
     /// Notes the object that has a name as its id; a later one replaces it.
     pub(crate) fn set_own(&mut self, number: u32, object: u32) {
-        self.names[number as usize].own = object;
+        self.list[number as usize].own = object;
     }
 
     /// Notes the object that has a name as an internal id; a later one replaces it.
     pub(crate) fn set_internal(&mut self, number: u32, object: u32) {
-        self.names[number as usize].internal = object;
+        self.list[number as usize].internal = object;
     }
 
     /// Whether the platform takes an object of this name.
     pub(crate) fn is_supported(&self, number: u32) -> bool {
-        self.names[number as usize].supported
+        self.list[number as usize].supported
     }
 
     /// The object of this id.
     pub(crate) fn own(&self, number: u32) -> Option<usize> {
-        object(self.names[number as usize].own)
+        object(self.list[number as usize].own)
     }
 
     /// The object that a reference of this name leads to: by id or else by internal id.
     pub(crate) fn object(&self, number: u32) -> Option<usize> {
-        let name = &self.names[number as usize];
+        let name = &self.list[number as usize];
         object(name.own).or(object(name.internal))
     }
 }
@@ -141,10 +139,7 @@ fn read<'t>(text: &'t str, others: &'t [Box<str>], name: &Name) -> &'t str {
 }
 
 /// Where a name stands in the text; `None` where it does not, or lies beyond the first 4 GiB.
-fn place<'a>(text: &'a str, name: &Cow<'a, str>) -> Option<Place> {
-    let Cow::Borrowed(name) = name else {
-        return None;
-    };
+fn place(text: &str, name: &str) -> Option<Place> {
     let start = name.as_ptr().addr().checked_sub(text.as_ptr().addr())?;
     if start + name.len() > text.len() {
         return None;
@@ -157,6 +152,8 @@ fn place<'a>(text: &'a str, name: &Cow<'a, str>) -> Option<Place> {
 
 #[cfg(test)]
 mod tests {
+    use std::borrow::Cow;
+
     use super::*;
 
     #[test]
