@@ -31,11 +31,15 @@ struct Name {
     internal: u32,
 }
 
+/// Where a name stands in the text, or the number of one that does not, with [`OTHER`].
 #[derive(Clone, Copy, Debug)]
-enum Place {
-    InText { start: u32, length: u32 },
-    Other(u32),
+struct Place {
+    start: u32,
+    length: u32,
 }
+
+/// The length of a name that does not stand in the text.
+const OTHER: u32 = u32::MAX;
 
 /// The greatest number: a link has 29 bits for it.
 const MAX_NUMBER: u32 = u32::MAX >> 3;
@@ -70,7 +74,10 @@ impl<'a> Names<'a> {
             place
         } else {
             self.others.push(Box::from(name));
-            Place::Other(u32::try_from(self.others.len() - 1).ok()?)
+            Place {
+                start: u32::try_from(self.others.len() - 1).ok()?,
+                length: OTHER,
+            }
         };
         self.list.push(Name {
             place,
@@ -132,9 +139,11 @@ fn object(number: u32) -> Option<usize> {
 }
 
 fn read<'t>(text: &'t str, others: &'t [Box<str>], name: &Name) -> &'t str {
-    match name.place {
-        Place::InText { start, length } => &text[start as usize..][..length as usize],
-        Place::Other(number) => &others[number as usize],
+    let Place { start, length } = name.place;
+    if length == OTHER {
+        &others[start as usize]
+    } else {
+        &text[start as usize..][..length as usize]
     }
 }
 
@@ -144,10 +153,9 @@ fn place(text: &str, name: &str) -> Option<Place> {
     if start + name.len() > text.len() {
         return None;
     }
-    Some(Place::InText {
-        start: u32::try_from(start).ok()?,
-        length: u32::try_from(name.len()).ok()?,
-    })
+    let start = u32::try_from(start).ok()?;
+    let length = u32::try_from(name.len()).ok()?;
+    (length != OTHER).then_some(Place { start, length })
 }
 
 #[cfg(test)]
