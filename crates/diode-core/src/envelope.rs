@@ -46,6 +46,15 @@ pub fn is_envelope(object: &Object<'_>) -> bool {
 }
 
 impl<'a> Envelope<'a> {
+    /// The keys that are looked at.
+    pub const KEYS: &'static [&'static str] = &[
+        "applicant_id",
+        "bundle",
+        "bundle_type",
+        "connector",
+        "update",
+    ];
+
     /// Reads an envelope out of an object that [is one](is_envelope).
     ///
     /// # Errors

@@ -75,23 +75,44 @@ pub fn examine<'a>(
     limits: &Limits,
     profile: &Profile,
 ) -> Examined<'a> {
-    match envelope_of(bytes, limits) {
-        Ok(Some(envelope)) => match import(envelope, fingerprint, limits, profile) {
-            Ok(import) => Examined::Ready(Box::new(import)),
-            Err(refusal) => Examined::Refused(refusal),
-        },
-        Ok(None) => Examined::Foreign("JSON, but not an envelope of an OpenCTI connector"),
-        Err(refusal) => Examined::Refused(refusal),
-    }
+    look_into(bytes, limits, |envelope, bundle| {
+        let split = bundle.split(profile);
+        import(envelope, &bundle, split, fingerprint, profile)
+    })
 }
 
-/// All that validation finds in the bundle of `bytes`; nothing where there is no bundle.
-pub fn findings(bytes: &[u8], limits: &Limits, profile: &Profile) -> Findings {
-    let bundle = match envelope_of(bytes, limits) {
-        Ok(Some(envelope)) => Bundle::parse(envelope.bundle, limits).ok(),
-        _ => None,
-    };
-    bundle.map_or_else(Findings::default, |bundle| bundle.validate(profile))
+/// The same with all that validation finds in the bundle; nothing where there is no bundle.
+pub fn examine_all<'a>(
+    bytes: &'a [u8],
+    fingerprint: &str,
+    limits: &Limits,
+    profile: &Profile,
+) -> (Examined<'a>, Findings) {
+    let mut findings = Findings::default();
+    let examined = look_into(bytes, limits, |envelope, bundle| {
+        let (split, found) = bundle.split_and_validate(profile);
+        findings = found;
+        import(envelope, &bundle, split, fingerprint, profile)
+    });
+    (examined, findings)
+}
+
+fn look_into<'a>(
+    bytes: &'a [u8],
+    limits: &Limits,
+    import: impl FnOnce(Envelope<'a>, Bundle<'a>) -> Result<Import<'a>, Refusal>,
+) -> Examined<'a> {
+    let examined = envelope_of(bytes, limits).and_then(|envelope| match envelope {
+        Some(envelope) => {
+            let bundle = Bundle::parse(envelope.bundle, limits);
+            let bundle = bundle.map_err(|error| bundle_refusal(&error))?;
+            import(envelope, bundle).map(|import| Examined::Ready(Box::new(import)))
+        }
+        None => Ok(Examined::Foreign(
+            "JSON, but not an envelope of an OpenCTI connector",
+        )),
+    });
+    examined.unwrap_or_else(Examined::Refused)
 }
 
 /// The objects that are not sent, counted by code and type.
@@ -114,7 +135,7 @@ pub fn left_out(not_sent: &[NotSent]) -> Vec<LeftOut> {
 
 fn envelope_of<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Option<Envelope<'a>>, Refusal> {
     let text = Text::check(bytes, limits).map_err(|error| text_refusal(&error))?;
-    let object = match Object::parse(text) {
+    let object = match Object::pick(text, Envelope::KEYS) {
         Ok(object) => object,
         Err(JsonError::NotAnObject { .. }) => return Ok(None),
         Err(error) => return Err(Refusal::new(Code::InvalidJson, chain(&error))),
@@ -127,11 +148,11 @@ fn envelope_of<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Option<Envelope<'
 
 fn import<'a>(
     envelope: Envelope<'a>,
+    bundle: &Bundle<'a>,
+    split: Split<'a>,
     fingerprint: &str,
-    limits: &Limits,
     profile: &Profile,
 ) -> Result<Import<'a>, Refusal> {
-    let bundle = Bundle::parse(envelope.bundle, limits).map_err(|error| bundle_refusal(&error))?;
     let bundle_id = bundle.id().map_or_else(
         || {
             format!(
@@ -142,7 +163,6 @@ fn import<'a>(
         str::to_owned,
     );
     let objects = bundle.object_count();
-    let split = bundle.split(profile);
     let errors = named_defects(split.not_sent());
     if split.part_count() == 0 {
         let message = nothing_to_import(objects, split.not_sent());
@@ -154,7 +174,7 @@ fn import<'a>(
             "{broken} of {objects} objects are broken and were not sent; {} were",
             split.part_count()
         );
-        let warnings = warnings(envelope.bundle, limits, profile);
+        let warnings = warnings(bundle, profile);
         let findings = errors.into_iter().chain(warnings).collect();
         Refusal::new(Code::Partial, message).with_findings(findings)
     });
@@ -205,11 +225,8 @@ fn named_defects(not_sent: &[NotSent]) -> Vec<Finding> {
         .collect()
 }
 
-/// Parsed once more, since splitting took the bundle; partial files are rare.
-fn warnings(bundle: Text<'_>, limits: &Limits, profile: &Profile) -> Vec<Finding> {
-    let Ok(bundle) = Bundle::parse(bundle, limits) else {
-        return Vec::new();
-    };
+/// The objects are read once more for this; partial files are rare.
+fn warnings(bundle: &Bundle<'_>, profile: &Profile) -> Vec<Finding> {
     bundle
         .validate(profile)
         .kept()

@@ -32,7 +32,7 @@ pub use check::{CheckReport, CheckedConnector, check};
 pub use claim::{Claim, ClaimError, Claimed};
 pub use connectors::Connectors;
 pub use envelope::{Envelope, is_envelope};
-pub use examine::{Examined, Import, LeftOut, examine, findings, fingerprint, left_out};
+pub use examine::{Examined, Import, LeftOut, examine, examine_all, fingerprint, left_out};
 pub use importer::{Clock, Company, Importer, Parts, Rules};
 pub use lease::{Lease, NotOurs};
 pub use ledger::{

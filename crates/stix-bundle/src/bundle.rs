@@ -1,8 +1,9 @@
 //! A STIX bundle whose objects have not been looked into yet.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
-use crate::json::{self, JsonError, Kind, Object};
+use crate::json::{JsonError, Kind, Object};
 use crate::value::Value;
 use crate::{Limits, Text};
 
@@ -25,10 +26,12 @@ use crate::{Limits, Text};
 /// ```
 #[derive(Debug)]
 pub struct Bundle<'a> {
-    members: Object<'a>,
+    has_type: bool,
     id: Option<Cow<'a, str>>,
-    objects: Vec<Value<'a>>,
+    text: &'a str,
+    objects: Arc<Vec<Value<'a>>>,
     max_refs: usize,
+    max_all_refs: usize,
 }
 
 /// Why a text is no bundle.
@@ -77,23 +80,24 @@ impl<'a> Bundle<'a> {
     /// # Errors
     /// [`BundleError`], in the order of its variants.
     pub fn parse(text: Text<'a>, limits: &Limits) -> Result<Self, BundleError> {
-        let members = Object::parse(text)?;
-        let list = members.get("objects").ok_or(BundleError::NoObjects)?;
-        let list = Value::of(list);
-        if list.kind() != Kind::Array {
-            return Err(BundleError::ObjectsNotAList { found: list.kind() });
+        let outline = outline(text, limits.max_objects)?;
+        match outline.list.ok_or(BundleError::NoObjects)? {
+            Kind::Array => {}
+            found => return Err(BundleError::ObjectsNotAList { found }),
         }
-        let limit = limits.max_objects;
-        let objects: Vec<_> = list.items().take(limit.saturating_add(1)).collect();
-        if objects.len() > limit {
-            return Err(BundleError::TooManyObjects { limit });
+        if outline.objects.len() > limits.max_objects {
+            return Err(BundleError::TooManyObjects {
+                limit: limits.max_objects,
+            });
         }
-        let id = members.get("id").and_then(json::string);
+        let string = |value: Option<Value<'a>>| value.and_then(Value::string);
         Ok(Self {
-            members,
-            id,
-            objects,
+            has_type: string(outline.bundle_type).as_deref() == Some("bundle"),
+            id: string(outline.id),
+            text: text.as_str(),
+            objects: Arc::new(outline.objects),
             max_refs: limits.max_refs,
+            max_all_refs: limits.max_all_refs,
         })
     }
 
@@ -107,16 +111,81 @@ impl<'a> Bundle<'a> {
         self.objects.len()
     }
 
-    pub(crate) fn members(&self) -> &Object<'a> {
-        &self.members
+    /// Whether its type is that of a bundle.
+    pub(crate) fn has_type(&self) -> bool {
+        self.has_type
     }
 
-    pub(crate) fn objects(&self) -> &[Value<'a>] {
+    pub(crate) fn text(&self) -> &'a str {
+        self.text
+    }
+
+    /// Shared with the [`Split`](crate::Split), which outlives this.
+    pub(crate) fn objects(&self) -> &Arc<Vec<Value<'a>>> {
         &self.objects
+    }
+
+    pub(crate) fn max_all_refs(&self) -> usize {
+        self.max_all_refs
     }
 
     pub(crate) fn max_refs(&self) -> usize {
         self.max_refs
+    }
+}
+
+/// The members of a bundle that matter.
+#[derive(Default)]
+struct Outline<'a> {
+    bundle_type: Option<Value<'a>>,
+    id: Option<Value<'a>>,
+    /// What its `objects` are.
+    list: Option<Kind>,
+    /// Their elements, at most one more than allowed.
+    objects: Vec<Value<'a>>,
+}
+
+/// The grammar is checked once: not here where the text was found in one that was parsed.
+fn outline(text: Text<'_>, limit: usize) -> Result<Outline<'_>, BundleError> {
+    if !text.is_json() {
+        Object::pick(text, &[])?;
+    }
+    let value = Value::of_json(text);
+    if let Some(outline) = Outline::of(value, limit) {
+        return Ok(outline);
+    }
+    // It is no object, or a key has no text; the parser says where.
+    Object::pick(text, &[])?;
+    Err(BundleError::NotAnObject {
+        found: value.kind(),
+    })
+}
+
+impl<'a> Outline<'a> {
+    fn of(bundle: Value<'a>, limit: usize) -> Option<Self> {
+        if bundle.kind() != Kind::Object {
+            return None;
+        }
+        let mut outline = Self::default();
+        let mut items = bundle.items();
+        while let Some(key) = items.next() {
+            match &*key.string()? {
+                "objects" => {
+                    outline.objects.clear();
+                    outline.list = items.each_of_list(|object| {
+                        if outline.objects.len() <= limit {
+                            outline.objects.push(object);
+                        }
+                    });
+                }
+                "type" => outline.bundle_type = items.next(),
+                "id" => outline.id = items.next(),
+                _ => {
+                    items.next();
+                }
+            }
+        }
+        Some(outline)
     }
 }
 

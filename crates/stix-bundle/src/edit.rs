@@ -1,6 +1,5 @@
 //! What changes in an object's text before it is sent.
 
-use std::collections::HashSet;
 use std::io::Write;
 use std::ops::Range;
 
@@ -9,6 +8,7 @@ use crate::embedded;
 use crate::fields::{DEP_COUNT_KEY, Defect, Field, Role, fields};
 use crate::graph::Link;
 use crate::object::open;
+use crate::seen::Seen;
 use crate::value::Value;
 
 /// A value that another one takes the place of.
@@ -32,7 +32,7 @@ pub(crate) fn edits(
     profile: &Profile,
 ) -> Result<Box<[Edit]>, Defect> {
     let object = open(raw)?;
-    let mut verdicts = links.iter().map(|link| link.kept);
+    let mut verdicts = links.iter().map(|link| link.is_kept());
     let mut edits = Vec::new();
     for field in fields(&object, profile) {
         let new = new_value(&field, &mut verdicts)?;
@@ -56,7 +56,9 @@ fn new_value(
             _ => None,
         },
         Role::References => list(field, &kept_references(field, verdicts)?),
-        Role::ExternalReferences | Role::KillChainPhases => list(field, &embedded::kept(field)?),
+        Role::ExternalReferences | Role::KillChainPhases => {
+            list(field, &embedded::kept(field, usize::MAX)?)
+        }
     })
 }
 
@@ -76,7 +78,7 @@ fn kept_references(
     field: &Field<'_, '_>,
     verdicts: &mut impl Iterator<Item = bool>,
 ) -> Result<Vec<bool>, Defect> {
-    let mut seen = HashSet::new();
+    let mut seen = Seen::new();
     let mut kept = Vec::new();
     for target in field.references()? {
         let target = target?;

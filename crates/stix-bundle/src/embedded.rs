@@ -1,11 +1,11 @@
 //! Lists of things that have no id of their own: external references and kill chain phases.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
 
-use crate::fields::{Defect, Field, Role, invalid};
+use crate::fields::{Defect, Field, Role, invalid, too_many};
 use crate::json::Kind;
-use crate::value::{Members, Value};
+use crate::seen::Seen;
+use crate::value::Value;
 
 /// What makes two elements the same one to the platform.
 #[derive(PartialEq, Eq, Hash)]
@@ -22,38 +22,33 @@ enum Scalar<'a> {
     Other(String),
 }
 
-/// Which elements of such a list stay: not repetitions, and not those that identify nothing.
-pub(crate) fn kept(field: &Field<'_, '_>) -> Result<Vec<bool>, Defect> {
-    let mut seen = HashSet::new();
+/// Which elements of such a list stay: not repetitions, and not those that identify nothing. At
+/// most `limit` elements are looked at.
+pub(crate) fn kept(field: &Field<'_, '_>, limit: usize) -> Result<Vec<bool>, Defect> {
+    let mut seen = Seen::new();
     let mut kept = Vec::new();
     for element in field.items().ok_or_else(|| unreadable(field))? {
-        let members = element.members().ok_or_else(|| unreadable(field))?;
-        let identity = identity(field, &members)?;
+        if kept.len() == limit {
+            return Err(too_many(limit));
+        }
+        let identity = identity(field, element)?;
         kept.push(identity.is_some_and(|identity| seen.insert(identity)));
     }
     Ok(kept)
 }
 
-fn identity<'a>(
-    field: &Field<'_, 'a>,
-    members: &Members<'a>,
-) -> Result<Option<Identity<'a>>, Defect> {
-    let value = |key| {
-        members
-            .get(key)
-            .map_or(Ok(None), |value| scalar(field, value))
-    };
+fn identity<'a>(field: &Field<'_, 'a>, element: Value<'a>) -> Result<Option<Identity<'a>>, Defect> {
+    let scalar = |value: Option<_>| value.map_or(Ok(None), |value| scalar(field, value));
     if field.role == Role::KillChainPhases {
-        return Ok(Some(Identity::Phase(
-            value("kill_chain_name")?,
-            value("phase_name")?,
-        )));
+        let keys = ["kill_chain_name", "phase_name"];
+        let [chain, phase] = element.pick(keys).ok_or_else(|| unreadable(field))?;
+        return Ok(Some(Identity::Phase(scalar(chain)?, scalar(phase)?)));
     }
-    Ok(match value("url")? {
+    let keys = ["url", "source_name", "external_id"];
+    let [url, source, id] = element.pick(keys).ok_or_else(|| unreadable(field))?;
+    Ok(match scalar(url)? {
         Some(url) => Some(Identity::Url(url)),
-        None => value("source_name")?
-            .zip(value("external_id")?)
-            .map(external),
+        None => scalar(source)?.zip(scalar(id)?).map(external),
     })
 }
 
@@ -89,7 +84,7 @@ mod tests {
             key: "k",
             value: Value::of(serde_json::from_str(list).unwrap()),
         };
-        assert_eq!(kept(&field).ok().as_deref(), expect, "{list}");
+        assert_eq!(kept(&field, usize::MAX).ok().as_deref(), expect, "{list}");
     }
 
     #[test]

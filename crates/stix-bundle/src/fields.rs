@@ -10,6 +10,9 @@ use crate::value::{Items, Members, Value};
 /// The key in which the platform's splitter keeps its count, and so do we.
 pub(crate) const DEP_COUNT_KEY: &str = "nb_deps";
 
+/// Up to here, comparing each key with each is faster than sorting them.
+const FEW: usize = 16;
+
 /// What a member means to the splitter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
@@ -38,20 +41,23 @@ pub(crate) struct Defect {
 /// An object's members that have a role, each key once: where Python's `dict` has it, which is at
 /// the first place of a repeated key, with the last value.
 pub(crate) fn fields<'o, 'a>(members: &'o Members<'a>, profile: &Profile) -> Vec<Field<'o, 'a>> {
-    let mut fields: Vec<_> = members
-        .iter()
-        .enumerate()
-        .filter_map(|(i, (key, value))| {
-            Some((
-                i,
-                Field {
-                    role: role(key, profile)?,
-                    key,
-                    value,
-                },
-            ))
-        })
-        .collect();
+    let found = members.iter().filter_map(|(key, value)| {
+        let role = role(key, profile)?;
+        Some(Field { role, key, value })
+    });
+    let fields: Vec<_> = found.collect();
+    let repeats = |(at, field): (usize, &Field<'_, '_>)| {
+        let earlier = &fields[..at];
+        earlier.iter().any(|earlier| earlier.key == field.key)
+    };
+    if fields.len() <= FEW && !fields.iter().enumerate().any(repeats) {
+        return fields;
+    }
+    merged(fields)
+}
+
+fn merged<'o, 'a>(fields: Vec<Field<'o, 'a>>) -> Vec<Field<'o, 'a>> {
+    let mut fields: Vec<_> = fields.into_iter().enumerate().collect();
     fields.sort_by_key(|(_, field)| field.key);
     fields.dedup_by(|(_, later), (_, first)| {
         let repeated = later.key == first.key;
@@ -117,6 +123,15 @@ pub(crate) fn invalid(key: &str, what: &str) -> Defect {
 /// More references than the limit.
 pub(crate) fn too_many(limit: usize) -> Defect {
     let detail = format!("it has more than the {limit} references allowed");
+    Defect {
+        code: NotSentCode::TooManyReferences,
+        detail,
+    }
+}
+
+/// The object with which the bundle has more references than the limit on all of them.
+pub(crate) fn too_many_in_all(limit: usize) -> Defect {
+    let detail = format!("with it the bundle has more than the {limit} references allowed");
     Defect {
         code: NotSentCode::TooManyReferences,
         detail,

@@ -103,6 +103,31 @@ impl<'a> Object<'a> {
     /// [`JsonError::Syntax`] or [`JsonError::NotAnObject`]; lines and columns count from the start
     /// of `text`.
     pub fn parse(text: Text<'a>) -> Result<Self, JsonError> {
+        Self::read(text, Members { keys: None })
+    }
+
+    /// The same, keeping only the members of these keys: of a text with millions of others,
+    /// nothing else takes up memory.
+    ///
+    /// ```
+    /// use stix_bundle::json::Object;
+    /// use stix_bundle::{Limits, Text};
+    ///
+    /// let text = Text::check(br#"{"a": 1, "b": 2, "a": 3}"#, &Limits::default())?;
+    /// let object = Object::pick(text, &["a"])?;
+    /// assert_eq!(object.get("a").map(|value| value.get()), Some("3"));
+    /// assert!(object.get("b").is_none());
+    /// assert_eq!(object.members().count(), 1, "only the last value of a key is kept");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`parse`](Self::parse).
+    pub fn pick(text: Text<'a>, keys: &[&str]) -> Result<Self, JsonError> {
+        Self::read(text, Members { keys: Some(keys) })
+    }
+
+    fn read(text: Text<'a>, wanted: Members<'_>) -> Result<Self, JsonError> {
         if !text
             .as_str()
             .trim_start_matches(JSON_SPACE)
@@ -112,7 +137,7 @@ impl<'a> Object<'a> {
             return Err(JsonError::NotAnObject { found: kind(value) });
         }
         let mut reader = serde_json::Deserializer::from_str(text.as_str());
-        let members = Members.deserialize(&mut reader)?;
+        let members = wanted.deserialize(&mut reader)?;
         reader.end()?;
         Ok(Self { members })
     }
@@ -148,9 +173,12 @@ pub fn string(value: &RawValue) -> Option<Cow<'_, str>> {
     Value::of(value).string()
 }
 
-struct Members;
+struct Members<'k> {
+    /// The keys that are kept; all, where there are none.
+    keys: Option<&'k [&'k str]>,
+}
 
-impl<'de> DeserializeSeed<'de> for Members {
+impl<'de> DeserializeSeed<'de> for Members<'_> {
     type Value = Vec<(Cow<'de, str>, &'de RawValue)>;
 
     fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<Self::Value, D::Error> {
@@ -158,7 +186,7 @@ impl<'de> DeserializeSeed<'de> for Members {
     }
 }
 
-impl<'de> Visitor<'de> for Members {
+impl<'de> Visitor<'de> for Members<'_> {
     type Value = Vec<(Cow<'de, str>, &'de RawValue)>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -166,9 +194,17 @@ impl<'de> Visitor<'de> for Members {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut members = Vec::new();
+        let mut members: Self::Value = Vec::new();
         while let Some(key) = map.next_key_seed(Key)? {
-            members.push((key, map.next_value()?));
+            let value = map.next_value()?;
+            match self.keys {
+                None => members.push((key, value)),
+                Some(keys) if keys.contains(&&*key) => {
+                    members.retain(|(earlier, _)| *earlier != key);
+                    members.push((key, value));
+                }
+                Some(_) => {}
+            }
         }
         Ok(members)
     }

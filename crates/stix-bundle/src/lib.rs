@@ -14,6 +14,7 @@ mod not_sent;
 mod object;
 mod profile;
 mod rules;
+mod seen;
 mod split;
 mod text;
 mod validate;

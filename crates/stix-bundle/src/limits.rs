@@ -19,6 +19,9 @@ pub struct Limits {
     pub max_depth: usize,
     /// References that one object holds in its `_ref` and `_refs` keys; 100,000 by default.
     pub max_refs: usize,
+    /// References that all objects of a bundle hold together; 10,000,000 by default. Objects with
+    /// which there would be more are not sent.
+    pub max_all_refs: usize,
 }
 
 impl Default for Limits {
@@ -28,6 +31,7 @@ impl Default for Limits {
             max_objects: 1_000_000,
             max_depth: 128,
             max_refs: 100_000,
+            max_all_refs: 10_000_000,
         }
     }
 }

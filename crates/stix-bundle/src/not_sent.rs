@@ -39,8 +39,12 @@ pub enum NotSentCode {
     NoType,
     /// A property has a form on which the platform's worker would fail, dropping it without a word.
     InvalidProperty,
-    /// It has more references than [`Limits::max_refs`](crate::Limits::max_refs).
+    /// It has more references than [`Limits::max_refs`](crate::Limits::max_refs), more external
+    /// references or kill chain phases than that, or with it the bundle has more references than
+    /// [`Limits::max_all_refs`](crate::Limits::max_all_refs).
     TooManyReferences,
+    /// It has more than 1,000,000 members.
+    TooManyMembers,
 }
 
 impl NotSentCode {
@@ -56,6 +60,7 @@ impl NotSentCode {
             Self::NoType => "no-type",
             Self::InvalidProperty => "invalid-property",
             Self::TooManyReferences => "too-many-references",
+            Self::TooManyMembers => "too-many-members",
         }
     }
 
@@ -71,7 +76,8 @@ impl NotSentCode {
             | Self::NoId
             | Self::NoType
             | Self::InvalidProperty
-            | Self::TooManyReferences => true,
+            | Self::TooManyReferences
+            | Self::TooManyMembers => true,
         }
     }
 }

@@ -1,14 +1,14 @@
 //! One object of a bundle: what the splitter must know of it, or why it cannot be sent.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
 
 use crate::Profile;
 use crate::embedded::kept;
 use crate::fields::{Defect, Field, Role, fields, invalid, too_many};
 use crate::json::Kind;
 use crate::not_sent::NotSentCode;
-use crate::value::{Members, Value};
+use crate::seen::Seen;
+use crate::value::{MAX_MEMBERS, Members, Value};
 
 /// What the splitter must know of an object.
 #[derive(Debug)]
@@ -79,9 +79,17 @@ pub(crate) fn open(value: Value<'_>) -> Result<Members<'_>, Defect> {
             detail,
         });
     }
-    value.members().ok_or_else(|| Defect {
-        code: NotSentCode::InvalidProperty,
-        detail: "one of its keys cannot be read".to_owned(),
+    value.members().ok_or_else(|| {
+        if value.has_too_many_members() {
+            return Defect {
+                code: NotSentCode::TooManyMembers,
+                detail: format!("it has more than the {MAX_MEMBERS} members allowed"),
+            };
+        }
+        Defect {
+            code: NotSentCode::InvalidProperty,
+            detail: "one of its keys cannot be read".to_owned(),
+        }
     })
 }
 
@@ -119,7 +127,7 @@ impl<'a> Facts<'a> {
             }
             Role::References => self.add_list(field, max_refs)?,
             Role::ExternalReferences | Role::KillChainPhases => {
-                self.untidy |= kept(field)?.contains(&false);
+                self.untidy |= kept(field, max_refs)?.contains(&false);
             }
             Role::DepCount => self.untidy = true,
         }
@@ -145,10 +153,7 @@ impl<'a> Facts<'a> {
 }
 
 fn has_repetitions(references: &[(Cow<'_, str>, End)]) -> bool {
-    if references.len() < 2 {
-        return false;
-    }
-    let mut seen = HashSet::with_capacity(references.len());
+    let mut seen = Seen::new();
     !references.iter().all(|(target, _)| seen.insert(target))
 }
 

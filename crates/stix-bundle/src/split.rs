@@ -1,13 +1,16 @@
 //! A bundle in parts of one object each, in the order in which the platform can take them.
 
+use std::sync::Arc;
+
 use crate::edit::{self, Edit, edits, write_number};
 use crate::fields::Defect;
-use crate::graph::{Graph, Node};
+use crate::graph::Graph;
 use crate::not_sent::{NotSent, NotSentCode, shorten};
-use crate::object::{open, read};
-use crate::value::Value;
+use crate::object::{Facts, open, read};
+use crate::validate::{check, note};
+use crate::value::{Members, Value};
 use crate::walk::walk;
-use crate::{Bundle, Profile};
+use crate::{Bundle, Findings, Profile};
 
 /// A bundle in parts, each a bundle of one object; an object comes after those it refers to.
 ///
@@ -15,8 +18,11 @@ use crate::{Bundle, Profile};
 /// that cannot stay are taken out, lists lose their repetitions, and `nb_deps` is added.
 #[derive(Debug)]
 pub struct Split<'a> {
-    nodes: Vec<Node<'a>>,
+    objects: Arc<Vec<Value<'a>>>,
+    graph: Graph<'a>,
     parts: Vec<Plan>,
+    /// Of the few parts that have any.
+    edits: Vec<Box<[Edit]>>,
     not_sent: Vec<NotSent>,
     cycles_broken: usize,
     references_removed: usize,
@@ -24,10 +30,16 @@ pub struct Split<'a> {
 
 #[derive(Debug)]
 struct Plan {
-    node: usize,
     deps: u64,
-    edits: Box<[Edit]>,
+    node: u32,
+    /// Which edits it has; [`UNCHANGED`] where it has none.
+    edits: u32,
 }
+
+/// The edits of a part that has none.
+const UNCHANGED: u32 = u32::MAX;
+/// The edits of an object that no part holds.
+const NOT_SENT: u32 = u32::MAX - 1;
 
 /// What one part holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,81 +75,136 @@ impl<'a> Bundle<'a> {
     /// assert_eq!((split.part(1).id, split.part(1).nb_deps), ("malware--1", 2));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn split(self, profile: &Profile) -> Split<'a> {
+    pub fn split(&self, profile: &Profile) -> Split<'a> {
+        self.split_reading(profile, |_, _| {})
+    }
+
+    /// Splits and [validates](Self::validate) the bundle, reading each object but once.
+    ///
+    /// ```
+    /// use stix_bundle::{Bundle, Limits, Profile, Text};
+    ///
+    /// let limits = Limits::default();
+    /// let text = Text::check(br#"{"objects": [{"type": "mutex", "id": "mutex--1"}]}"#, &limits)?;
+    /// let bundle = Bundle::parse(text, &limits)?;
+    /// let (split, findings) = bundle.split_and_validate(&Profile::opencti());
+    /// assert_eq!((split.part_count(), findings.warnings()), (1, 4));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn split_and_validate(&self, profile: &Profile) -> (Split<'a>, Findings) {
+        let mut findings = self.findings_of_itself();
+        let split = self.split_reading(profile, |index, object| match object {
+            Ok((object, facts)) => check(index, object, facts, profile, &mut findings),
+            Err(defect) => note(index, defect, &mut findings),
+        });
+        (split, findings)
+    }
+
+    fn split_reading(&self, profile: &Profile, look: impl FnMut(usize, Look<'_, 'a>)) -> Split<'a> {
         let mut not_sent = Vec::new();
-        let mut graph = self.graph(profile, &mut not_sent);
+        let mut graph = self.graph(profile, &mut not_sent, look);
         let walk = walk(&mut graph);
-        for node in 0..graph.nodes.len() {
-            if let Some((code, detail)) = graph.refusal(node) {
-                not_sent.push(refused(&graph.nodes[node], code, detail));
-            }
+        let mut edits = Vec::new();
+        let mut plans = Vec::with_capacity(graph.len());
+        for node in 0..graph.len() {
+            let edited = match graph.refusal(node) {
+                Some((code, detail)) => Err(Defect { code, detail }),
+                None => self.edits(&graph, node, profile),
+            };
+            plans.push(match edited {
+                Ok(None) => UNCHANGED,
+                Ok(Some(changes)) => {
+                    edits.push(changes);
+                    u32::try_from(edits.len() - 1).unwrap_or(NOT_SENT)
+                }
+                Err(Defect { code, detail }) => {
+                    not_sent.push(refused(&graph, node, code, detail));
+                    NOT_SENT
+                }
+            });
         }
-        let mut parts = Vec::with_capacity(walk.order.len());
-        for (node, deps) in walk.order {
-            if graph.refusal(node).is_some() {
-                continue;
-            }
-            match node_edits(&graph, node, profile) {
-                Ok(edits) => parts.push(Plan { node, deps, edits }),
-                Err(e) => not_sent.push(refused(&graph.nodes[node], e.code, e.detail)),
-            }
-        }
+        graph.finish();
+        let sent = walk.order.into_iter().map(|node| Plan {
+            deps: walk.deps[node as usize],
+            node,
+            edits: plans[node as usize],
+        });
+        let mut parts = Vec::with_capacity(graph.len());
+        parts.extend(sent.filter(|part: &Plan| part.edits != NOT_SENT));
         parts.sort_by_key(|part| part.deps);
         not_sent.sort_by_key(|object| object.index);
         Split {
-            nodes: graph.nodes,
+            objects: Arc::clone(self.objects()),
+            graph,
             parts,
+            edits,
             not_sent,
             cycles_broken: walk.cycles_broken,
             references_removed: walk.cycles_broken + walk.unsupported,
         }
     }
 
-    /// The sound objects; the others are added to `not_sent`.
-    fn graph(&self, profile: &Profile, not_sent: &mut Vec<NotSent>) -> Graph<'a> {
-        let mut graph = Graph::with_capacity(self.object_count());
+    /// An object that nothing changes in is not read a second time.
+    fn edits(
+        &self,
+        graph: &Graph<'_>,
+        node: usize,
+        profile: &Profile,
+    ) -> Result<Option<Box<[Edit]>>, Defect> {
+        if !graph.is_changed(node) {
+            return Ok(None);
+        }
+        let raw = self.objects()[graph.position(node)];
+        edits(raw, graph.links_of(node), profile).map(Some)
+    }
+
+    /// The sound objects; the others are added to `not_sent`. `look` sees them all.
+    fn graph(
+        &self,
+        profile: &Profile,
+        not_sent: &mut Vec<NotSent>,
+        mut look: impl FnMut(usize, Look<'_, 'a>),
+    ) -> Graph<'a> {
+        let mut graph = Graph::with_capacity(self.object_count(), self.text(), self.max_all_refs());
         for (position, &raw) in self.objects().iter().enumerate() {
-            match open(raw).and_then(|object| read(&object, profile, self.max_refs())) {
-                Ok(facts) => graph.add(position, raw, facts, profile),
-                Err(defect) => not_sent.push(defective(position, raw, defect)),
+            let read = open(raw).and_then(|object| {
+                let facts = read(&object, profile, self.max_refs())?;
+                graph.add(position, &facts, profile)?;
+                Ok((object, facts))
+            });
+            match read {
+                Ok((object, facts)) => look(position, Ok((&object, &facts))),
+                Err(defect) => {
+                    look(position, Err(&defect));
+                    not_sent.push(defective(position, raw, defect));
+                }
             }
         }
         graph
     }
 }
 
-/// An object that nothing changes in is not read a second time.
-fn node_edits(graph: &Graph<'_>, node: usize, profile: &Profile) -> Result<Box<[Edit]>, Defect> {
-    let links = graph.links_of(node);
-    let Node { raw, untidy, .. } = &graph.nodes[node];
-    if *untidy || links.iter().any(|link| !link.kept) {
-        edits(*raw, links, profile)
-    } else {
-        Ok(Box::default())
-    }
-}
+/// What is seen of an object while the bundle is read.
+type Look<'o, 'a> = Result<(&'o Members<'a>, &'o Facts<'a>), &'o Defect>;
 
-fn refused(node: &Node<'_>, code: NotSentCode, detail: String) -> NotSent {
+fn refused(graph: &Graph<'_>, node: usize, code: NotSentCode, detail: String) -> NotSent {
     NotSent {
-        index: node.position,
+        index: graph.position(node),
         code,
-        id: Some(shorten(&node.id)),
-        object_type: Some(shorten(&node.object_type)),
+        id: Some(shorten(graph.id(node))),
+        object_type: Some(shorten(graph.object_type(node))),
         detail,
     }
 }
 
 fn defective(index: usize, raw: Value<'_>, Defect { code, detail }: Defect) -> NotSent {
-    let object = open(raw).ok();
-    let text = |key| {
-        let value = object.as_ref()?.get(key)?;
-        value.string().map(|text| shorten(&text))
-    };
+    let [id, object_type] = raw.pick(["id", "type"]).unwrap_or_default();
+    let text = |value: Option<Value<'_>>| value?.string().map(|text| shorten(&text));
     NotSent {
         index,
         code,
-        id: text("id"),
-        object_type: text("type"),
+        id: text(id),
+        object_type: text(object_type),
         detail,
     }
 }
@@ -154,16 +221,11 @@ impl Split<'_> {
     /// If `index` is not below [`part_count`](Self::part_count).
     pub fn part(&self, index: usize) -> Part<'_> {
         let Plan { node, deps, .. } = self.parts[index];
-        let Node {
-            position,
-            id,
-            object_type,
-            ..
-        } = &self.nodes[node];
+        let node = node as usize;
         Part {
-            object: *position,
-            id,
-            object_type,
+            object: self.graph.position(node),
+            id: self.graph.id(node),
+            object_type: self.graph.object_type(node),
             nb_deps: deps,
         }
     }
@@ -204,8 +266,13 @@ impl Split<'_> {
     /// # Panics
     /// If `index` is not below [`part_count`](Self::part_count).
     pub fn write_object(&self, index: usize, out: &mut Vec<u8>) {
-        let Plan { node, deps, edits } = &self.parts[index];
-        edit::write(self.nodes[*node].raw, edits, *deps, out);
+        let Plan { deps, node, edits } = self.parts[index];
+        let edits = self
+            .edits
+            .get(edits as usize)
+            .map_or(&[][..], |edits| edits);
+        let object = self.objects[self.graph.position(node as usize)];
+        edit::write(object, edits, deps, out);
     }
 
     /// The objects that no part holds, in the order of the bundle.

@@ -30,7 +30,11 @@ pub(crate) const JSON_SPACE: [char; 4] = [' ', '\t', '\n', '\r'];
 /// # Ok::<(), TextError>(())
 /// ```
 #[derive(Clone, Copy)]
-pub struct Text<'a>(&'a str);
+pub struct Text<'a> {
+    text: &'a str,
+    /// Whether a parser went through it: then it is one value, without space around it.
+    is_json: bool,
+}
 
 /// Why a text is not looked at any further.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -85,12 +89,15 @@ impl<'a> Text<'a> {
             offset: e.valid_up_to(),
         })?;
         check_structure(bytes, limits.max_depth)?;
-        Ok(Self(text.strip_prefix('\u{feff}').unwrap_or(text)))
+        Ok(Self {
+            text: text.strip_prefix('\u{feff}').unwrap_or(text),
+            is_json: false,
+        })
     }
 
     /// The text itself.
     pub fn as_str(self) -> &'a str {
-        self.0
+        self.text
     }
 
     /// The same promise for a part of this text, such as a value found in it; `None` where `part`
@@ -105,20 +112,30 @@ impl<'a> Text<'a> {
     /// # Ok::<(), stix_bundle::TextError>(())
     /// ```
     pub fn narrow(self, part: &'a str) -> Option<Self> {
-        let outer = self.0.as_bytes().as_ptr_range();
+        let outer = self.text.as_bytes().as_ptr_range();
         let inner = part.as_bytes().as_ptr_range();
-        (outer.start <= inner.start && inner.end <= outer.end).then_some(Self(part))
+        (outer.start <= inner.start && inner.end <= outer.end).then_some(Self {
+            text: part,
+            is_json: false,
+        })
     }
 
     /// A value that a parser of this crate found in a checked text.
     pub(crate) fn found(value: &'a RawValue) -> Self {
-        Self(value.get())
+        Self {
+            text: value.get(),
+            is_json: true,
+        }
+    }
+
+    pub(crate) fn is_json(self) -> bool {
+        self.is_json
     }
 }
 
 impl fmt::Debug for Text<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Text({} bytes)", self.0.len())
+        write!(f, "Text({} bytes)", self.text.len())
     }
 }
 

@@ -1,8 +1,8 @@
 //! Which rules of STIX 2.1 a bundle breaks.
 
-use crate::fields::Defect;
+use crate::fields::{Defect, too_many_in_all};
 use crate::forms::{Timestamp, is_identifier};
-use crate::json::{self, Kind};
+use crate::json::Kind;
 use crate::not_sent::shorten;
 use crate::object::{Facts, Form, open, read};
 use crate::rules::{TIMESTAMPS, TypeRule};
@@ -36,35 +36,29 @@ impl Bundle<'_> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn validate(&self, profile: &Profile) -> Findings {
-        let mut findings = Findings::default();
-        self.check_itself(&mut findings);
+        let mut findings = self.findings_of_itself();
+        let mut references = 0;
         for (index, &raw) in self.objects().iter().enumerate() {
-            match open(raw)
-                .and_then(|object| Ok((read(&object, profile, self.max_refs())?, object)))
-            {
-                Ok((facts, object)) => {
-                    if facts.form != Form::Entity || profile.supports(&facts.id) {
-                        Checker {
-                            index,
-                            object,
-                            findings: &mut findings,
-                        }
-                        .check(&facts);
-                    }
+            let read = open(raw).and_then(|object| {
+                let facts = read(&object, profile, self.max_refs())?;
+                if references + facts.references.len() > self.max_all_refs() {
+                    return Err(too_many_in_all(self.max_all_refs()));
                 }
-                Err(Defect { code, detail }) => findings.add(Level::Error, || Finding {
-                    code: code.as_str(),
-                    level: Level::Error,
-                    path: format!("$.objects[{index}]"),
-                    message: detail,
-                }),
+                references += facts.references.len();
+                Ok((facts, object))
+            });
+            match read {
+                Ok((facts, object)) => check(index, &object, &facts, profile, &mut findings),
+                Err(defect) => note(index, &defect, &mut findings),
             }
         }
         findings
     }
 
-    fn check_itself(&self, findings: &mut Findings) {
-        if self.members().get("type").and_then(json::string).as_deref() != Some("bundle") {
+    /// What is wrong with the bundle around its objects.
+    pub(crate) fn findings_of_itself(&self) -> Findings {
+        let mut findings = Findings::default();
+        if !self.has_type() {
             let message = "the type is not \"bundle\"";
             findings.add(Level::Warning, || {
                 warning("bundle-type", "$.type", message.to_owned())
@@ -79,7 +73,36 @@ impl Bundle<'_> {
                 warning("bundle-id", "$.id", message.to_owned())
             });
         }
+        findings
     }
+}
+
+/// Adds the warnings about a sound object.
+pub(crate) fn check(
+    index: usize,
+    object: &Members<'_>,
+    facts: &Facts<'_>,
+    profile: &Profile,
+    findings: &mut Findings,
+) {
+    if facts.form != Form::Entity || profile.supports(&facts.id) {
+        let mut checker = Checker {
+            index,
+            object,
+            findings,
+        };
+        checker.check(facts);
+    }
+}
+
+/// Adds the error that a defective object is.
+pub(crate) fn note(index: usize, defect: &Defect, findings: &mut Findings) {
+    findings.add(Level::Error, || Finding {
+        code: defect.code.as_str(),
+        level: Level::Error,
+        path: format!("$.objects[{index}]"),
+        message: defect.detail.clone(),
+    });
 }
 
 fn warning(code: &'static str, path: impl Into<String>, message: String) -> Finding {
@@ -94,7 +117,7 @@ fn warning(code: &'static str, path: impl Into<String>, message: String) -> Find
 /// One sendable object being checked.
 struct Checker<'f, 'a> {
     index: usize,
-    object: Members<'a>,
+    object: &'f Members<'a>,
     findings: &'f mut Findings,
 }
 

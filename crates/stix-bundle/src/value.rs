@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use memchr::memchr;
 use serde_json::value::RawValue;
 
+use crate::Text;
 use crate::json::Kind;
 use crate::text::{JSON_SPACE, after_string};
 
@@ -16,6 +17,11 @@ impl<'a> Value<'a> {
     /// What `serde_json` found to be a value.
     pub(crate) fn of(raw: &'a RawValue) -> Self {
         Self(raw.get())
+    }
+
+    /// A text whose grammar was checked.
+    pub(crate) fn of_json(text: Text<'a>) -> Self {
+        Self(text.as_str().trim_matches(JSON_SPACE))
     }
 
     pub(crate) fn text(self) -> &'a str {
@@ -61,7 +67,25 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// An object's members; `None` where the value is none, or one of its keys has no text.
+    /// The last values of some keys of an object; `None` where the value is none, or one of its
+    /// keys has no text.
+    pub(crate) fn pick<const N: usize>(self, keys: [&str; N]) -> Option<[Option<Self>; N]> {
+        if self.kind() != Kind::Object {
+            return None;
+        }
+        let mut values = [None; N];
+        let mut items = self.items();
+        while let (Some(key), Some(value)) = (items.next(), items.next()) {
+            let key = key.string()?;
+            if let Some(place) = keys.iter().position(|wanted| *wanted == key) {
+                values[place] = Some(value);
+            }
+        }
+        Some(values)
+    }
+
+    /// An object's members; `None` where the value is none, one of its keys has no text, or it
+    /// [has too many](Self::has_too_many_members).
     pub(crate) fn members(self) -> Option<Members<'a>> {
         if self.kind() != Kind::Object {
             return None;
@@ -69,14 +93,25 @@ impl<'a> Value<'a> {
         let mut members = Vec::with_capacity(USUAL_MEMBERS);
         let mut items = self.items();
         while let (Some(key), Some(value)) = (items.next(), items.next()) {
+            if members.len() == MAX_MEMBERS {
+                return None;
+            }
             members.push((key.string()?, value));
         }
         Some(Members(members))
     }
+
+    /// Whether an object has more members than are looked at.
+    pub(crate) fn has_too_many_members(self) -> bool {
+        self.kind() == Kind::Object && self.items().nth(2 * MAX_MEMBERS).is_some()
+    }
 }
 
+/// Members that one object may have; more take up many times the memory that their text does.
+pub(crate) const MAX_MEMBERS: usize = 1_000_000;
+
 /// Members for which room is made at once.
-const USUAL_MEMBERS: usize = 16;
+const USUAL_MEMBERS: usize = 24;
 
 /// An object's members in their order, repeated keys included.
 #[derive(Debug)]
@@ -106,8 +141,7 @@ impl<'a> Iterator for Items<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let bytes = self.text.as_bytes();
-        let rest = bytes.get(self.at..)?;
-        let start = self.at + rest.iter().position(|byte| !is_between(*byte))?;
+        let start = self.start()?;
         if matches!(bytes[start], b']' | b'}') {
             return None;
         }
@@ -116,9 +150,31 @@ impl<'a> Iterator for Items<'a> {
     }
 }
 
+impl<'a> Items<'a> {
+    /// Goes past the next value, and says what it is; where that is a list, `each` is given its
+    /// elements.
+    pub(crate) fn each_of_list(&mut self, each: impl FnMut(Value<'a>)) -> Option<Kind> {
+        let start = self.start()?;
+        if self.text.as_bytes()[start] != b'[' {
+            return self.next().map(Value::kind);
+        }
+        self.at = start + 1;
+        self.by_ref().for_each(each);
+        self.at = self.start()? + 1;
+        Some(Kind::Array)
+    }
+
+    /// Where the next value starts, or the bracket stands that closes these.
+    fn start(&self) -> Option<usize> {
+        let rest = self.text.as_bytes().get(self.at..)?;
+        let between = rest.iter().position(|byte| !is_between(*byte))?;
+        Some(self.at + between)
+    }
+}
+
 /// Whether a byte stands between values.
 fn is_between(byte: u8) -> bool {
-    matches!(byte, b',' | b':') || JSON_SPACE.contains(&char::from(byte))
+    matches!(byte, b',' | b':' | b' ' | b'\t' | b'\n' | b'\r')
 }
 
 /// Where the value ends that starts at `at`.

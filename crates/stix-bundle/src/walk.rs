@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::graph::{Graph, Link};
+use crate::graph::Graph;
 
 /// Where counts of dependencies stop growing: the last integer up to which a JSON number is safe
 /// in any reader (RFC 8259, section 6). A small bundle can make them grow exponentially.
@@ -11,8 +11,10 @@ pub(crate) const MAX_DEPS: u64 = 1 << 53;
 /// Every object after those it refers to.
 #[derive(Debug)]
 pub(crate) struct Walk {
-    /// The objects, and with each its count: one, and the counts of all that it refers to.
-    pub(crate) order: Vec<(usize, u64)>,
+    /// The objects.
+    pub(crate) order: Vec<u32>,
+    /// Of each object in the order of the bundle, one and the counts of all that it refers to.
+    pub(crate) deps: Vec<u64>,
     /// References that led back to an object on the way to where they stand.
     pub(crate) cycles_broken: usize,
     /// References of a type that the platform does not take.
@@ -22,33 +24,31 @@ pub(crate) struct Walk {
 /// Follows all references, depth first, from each object in the order of the bundle; marks those
 /// that cannot stay.
 pub(crate) fn walk(graph: &mut Graph<'_>) -> Walk {
-    let count = graph.nodes.len();
+    let count = graph.len();
     let walk = Walk {
         order: Vec::with_capacity(count),
+        deps: vec![NEW; count],
         cycles_broken: 0,
         unsupported: 0,
     };
     let mut walker = Walker {
         graph,
-        states: vec![State::New; count],
         path: Vec::new(),
         walk,
     };
     for node in 0..count {
         let root = walker.graph.winner(node);
-        if walker.states[root] == State::New {
+        if walker.walk.deps[root] == NEW {
             walker.visit(root);
         }
     }
     walker.walk
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
-    New,
-    OnPath,
-    Done { deps: u64 },
-}
+/// The count of an object that was not come to yet; a true one is at least one.
+const NEW: u64 = 0;
+/// The count of an object whose references are being followed.
+const ON_PATH: u64 = u64::MAX;
 
 /// An object whose references are being followed.
 struct Step {
@@ -59,7 +59,6 @@ struct Step {
 
 struct Walker<'g, 'a> {
     graph: &'g mut Graph<'a>,
-    states: Vec<State>,
     path: Vec<Step>,
     walk: Walk,
 }
@@ -77,7 +76,7 @@ impl Walker<'_, '_> {
     }
 
     fn enter(&mut self, node: usize) {
-        self.states[node] = State::OnPath;
+        self.walk.deps[node] = ON_PATH;
         self.path.push(Step {
             node,
             links: self.graph.link_numbers(node),
@@ -86,11 +85,11 @@ impl Walker<'_, '_> {
     }
 
     fn follow(&mut self, link: usize) {
-        let Link { name, kept, .. } = self.graph.links[link];
-        if !self.graph.names.is_supported(name) {
-            self.graph.links[link].kept = false;
+        let reference = self.graph.links[link];
+        if !self.graph.names.is_supported(reference.name()) {
+            self.graph.links[link].remove();
             self.walk.unsupported += 1;
-        } else if !kept {
+        } else if !reference.is_kept() {
             self.walk.cycles_broken += 1;
         } else if let Some(target) = self.graph.target(link) {
             self.follow_to(target, link);
@@ -98,20 +97,20 @@ impl Walker<'_, '_> {
     }
 
     fn follow_to(&mut self, target: usize, link: usize) {
-        match self.states[target] {
-            State::New => self.enter(target),
-            State::Done { deps } => self.count(deps),
-            State::OnPath => {
-                self.graph.links[link].kept = false;
+        match self.walk.deps[target] {
+            NEW => self.enter(target),
+            ON_PATH => {
+                self.graph.links[link].remove();
                 self.walk.cycles_broken += 1;
             }
+            deps => self.count(deps),
         }
     }
 
     fn leave(&mut self) {
         if let Some(Step { node, deps, .. }) = self.path.pop() {
-            self.states[node] = State::Done { deps };
-            self.walk.order.push((node, deps));
+            self.walk.deps[node] = deps;
+            self.walk.order.extend(u32::try_from(node));
             self.count(deps);
         }
     }

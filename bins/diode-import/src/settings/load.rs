@@ -229,6 +229,7 @@ fn limits(reader: &mut Reader) -> Option<Limits> {
         max_objects: max_objects?,
         max_depth: max_depth?,
         max_refs: max_refs?,
+        ..Limits::default()
     })
 }
 

@@ -109,6 +109,70 @@ fn references_at_and_around_the_limit() {
 }
 
 #[test]
+fn all_references_of_a_bundle_at_and_around_the_limit() {
+    let limits = Limits {
+        max_all_refs: 3,
+        ..Limits::default()
+    };
+    let text = r#"{"objects":[{"type":"tool","id":"tool--1","a_refs":["a","b"]},
+        {"type":"tool","id":"tool--2","a_refs":["a","b"]},
+        {"type":"tool","id":"tool--3","a_ref":"a"},
+        {"type":"tool","id":"tool--4","a_ref":"a"}]}"#;
+    let text = Text::check(text.as_bytes(), &limits).unwrap();
+    let bundle = Bundle::parse(text, &limits).unwrap();
+    let (split, findings) = bundle.split_and_validate(&Profile::opencti());
+    let not_sent = split.not_sent().iter();
+    let not_sent: Vec<_> = not_sent.map(|object| (object.index, object.code)).collect();
+    let code = NotSentCode::TooManyReferences;
+    assert_eq!(not_sent, [(1, code), (3, code)]);
+    assert_eq!(
+        split.not_sent()[0].detail,
+        "with it the bundle has more than the 3 references allowed"
+    );
+    assert_eq!(findings.errors(), 2);
+    let alone = bundle.validate(&Profile::opencti());
+    assert_eq!(alone.kept(), findings.kept());
+}
+
+#[test]
+fn embedded_lists_are_as_long_as_lists_of_references_at_most() {
+    let limits = Limits {
+        max_refs: 2,
+        ..Limits::default()
+    };
+    for key in ["external_references", "kill_chain_phases"] {
+        for (count, expect) in [(2, None), (3, Some(NotSentCode::TooManyReferences))] {
+            let list = vec!["{}"; count].join(",");
+            let text =
+                format!(r#"{{"objects":[{{"type":"tool","id":"tool--1","{key}":[{list}]}}]}}"#);
+            let text = Text::check(text.as_bytes(), &limits).unwrap();
+            let split = Bundle::parse(text, &limits)
+                .unwrap()
+                .split(&Profile::opencti());
+            let seen = split.not_sent().first().map(|object| object.code);
+            assert_eq!(seen, expect, "{count} {key}");
+        }
+    }
+}
+
+#[test]
+fn members_at_and_around_the_limit() {
+    for (more, expect) in [
+        (999_998, None),
+        (999_999, Some(NotSentCode::TooManyMembers)),
+    ] {
+        let members = r#","":1"#.repeat(more);
+        let text = format!(r#"{{"objects":[{{"type":"tool","id":"tool--1"{members}}}]}}"#);
+        let split = split(&text);
+        let seen = split.not_sent().first();
+        assert_eq!(seen.map(|object| object.code), expect, "{more}");
+        if let Some(object) = seen {
+            assert_eq!(object.id.as_deref(), Some("tool--1"));
+        }
+    }
+}
+
+#[test]
 fn one_object_may_have_as_many_references_as_allowed() {
     let limits = Limits::default();
     let text = tools(2, |i| {

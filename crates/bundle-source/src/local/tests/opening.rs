@@ -36,7 +36,7 @@ fn opener_without_proc() -> Opener {
     Opener::with_numbers_in("/nothing/is/here".as_ref(), PATIENCE)
 }
 
-/// Opens a held file and reads it; tells whether it was the store that file it.
+/// Opens a held file and reads it; tells whether it was the store that opened it.
 async fn read(opener: Opener, held: Held) -> Result<(bool, Bytes), Unread> {
     let reading = blocking::unblock(move || {
         let file = opener.open(&held)?;
