@@ -3,7 +3,7 @@
 use serde::Serialize;
 use stix_bundle::{Limits, Profile};
 
-use crate::examine::{Examined, LeftOut, examine_all, fingerprint, left_out};
+use crate::examine::{Examined, LeftOut, examine_all, left_out};
 use crate::refusal::{Finding, Refusal};
 use crate::{Code, Outcome};
 
@@ -82,7 +82,7 @@ impl CheckReport {
 
 /// Reads, validates and splits a file as an import would.
 pub fn check(file: &str, bytes: &[u8], limits: &Limits, profile: &Profile) -> CheckReport {
-    let (examined, found) = examine_all(bytes, &fingerprint(bytes), limits, profile);
+    let (examined, found) = examine_all(bytes, limits, profile);
     match examined {
         Examined::Foreign(what) => CheckReport {
             code: Some(Code::NotAnEnvelope.as_str()),

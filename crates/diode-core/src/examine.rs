@@ -77,14 +77,14 @@ pub fn examine<'a>(
 ) -> Examined<'a> {
     look_into(bytes, limits, |envelope, bundle| {
         let split = bundle.split(profile);
-        import(envelope, &bundle, split, fingerprint, profile)
+        import(envelope, &bundle, split, || fingerprint.into(), profile)
     })
 }
 
-/// The same with all that validation finds in the bundle; nothing where there is no bundle.
+/// The same with all that validation finds in the bundle; nothing where there is no bundle. The
+/// fingerprint is taken here, where it is needed.
 pub fn examine_all<'a>(
     bytes: &'a [u8],
-    fingerprint: &str,
     limits: &Limits,
     profile: &Profile,
 ) -> (Examined<'a>, Findings) {
@@ -92,7 +92,7 @@ pub fn examine_all<'a>(
     let examined = look_into(bytes, limits, |envelope, bundle| {
         let (split, found) = bundle.split_and_validate(profile);
         findings = found;
-        import(envelope, &bundle, split, fingerprint, profile)
+        import(envelope, &bundle, split, || fingerprint(bytes), profile)
     });
     (examined, findings)
 }
@@ -150,14 +150,14 @@ fn import<'a>(
     envelope: Envelope<'a>,
     bundle: &Bundle<'a>,
     split: Split<'a>,
-    fingerprint: &str,
+    fingerprint: impl FnOnce() -> String,
     profile: &Profile,
 ) -> Result<Import<'a>, Refusal> {
     let bundle_id = bundle.id().map_or_else(
         || {
             format!(
                 "bundle--{}",
-                Uuid::new_v5(&BUNDLE_ID_NAMESPACE, fingerprint.as_bytes())
+                Uuid::new_v5(&BUNDLE_ID_NAMESPACE, fingerprint().as_bytes())
             )
         },
         str::to_owned,
