@@ -99,6 +99,7 @@ fn the_defaults_are_those_of_the_table() {
                 max_objects: 1000000,
                 max_depth: 128,
                 max_refs: 100000,
+                max_all_refs: 10000000,
             },
             max_in_flight_bytes: 67108864,
             validation_mode: Auto,
