@@ -179,8 +179,9 @@ impl Courier {
                 return Err(undelivered);
             }
         };
+        let before = arrived.len();
         let mut unsent = 0;
-        let mut failed = None;
+        let mut failed: Option<DeliveryError> = None;
         for ((outcome, parts), file) in outcomes.into_iter().zip(&parts).zip(files) {
             self.take_room(file.import, &outcome);
             match outcome {
@@ -200,6 +201,10 @@ impl Courier {
         let Some(error) = failed else {
             return Ok(());
         };
+        if error.kind == DeliveryErrorKind::Unroutable {
+            // What had reached the queue, confirmed or not, may have been deleted with it.
+            arrived.truncate(before);
+        }
         let undelivered = error.into();
         self.give_back(&share, unsent, &undelivered).await;
         Err(undelivered)
