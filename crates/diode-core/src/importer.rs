@@ -23,6 +23,7 @@ use opencti_client::{Platform, PlatformVersion, Queue};
 use stix_bundle::{Limits, Profile};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use self::aside::Permission;
 use self::leaving::Leaving;
@@ -313,6 +314,7 @@ impl Importer {
         let steps = plan(listing, &known, &policy, (self.clock)());
         course.report.looking = began.elapsed();
         let mut ahead = self.read_ahead(&steps);
+        let _approach = self.approach(&steps);
         let mut steps = steps.into_iter().peekable();
         while course.report.interruption.is_none() {
             if self.turn.is_cancelled() {
@@ -360,6 +362,14 @@ impl Importer {
             reach,
             to_read,
         )
+    }
+
+    /// Connects to the queue while the first file is read and judged.
+    fn approach(&self, steps: &[Step]) -> Option<AbortOnDropHandle<()>> {
+        steps.iter().find_map(Step::to_read)?;
+        let queue = Arc::clone(&self.courier.queue);
+        let approaching = tokio::spawn(async move { queue.approach().await });
+        Some(AbortOnDropHandle::new(approaching))
     }
 
     fn note_missing(

@@ -164,6 +164,11 @@ pub struct DeliveryError {
 /// A way to the platform's workers.
 #[async_trait]
 pub trait Queue: Send + Sync {
+    /// Connects ahead of time, while there is something else to do before the first shipment. A
+    /// failure is not told: [`prepare`](Self::prepare) tries again, and tells. Whoever drops this
+    /// gives it up.
+    async fn approach(&self) {}
+
     /// Makes sure that messages can be handed over now: connects where it must. Called before a
     /// work is opened, so that none is opened in vain while the broker is away.
     ///

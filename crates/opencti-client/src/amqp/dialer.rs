@@ -20,6 +20,9 @@ use crate::{DeliveryErrorKind, TlsError};
 /// How often a wait looks whether the broker blocks us.
 const TICK: Duration = Duration::from_millis(500);
 
+/// For so long a connection that was just opened needs no other proof.
+const FRESH: Duration = Duration::from_secs(5);
+
 /// The waits between attempts to connect.
 const RECONNECT: Backoff = Backoff {
     base: Duration::from_millis(500),
@@ -48,6 +51,19 @@ impl<'a> Dialer<'a> {
         self.queue.options()
     }
 
+    /// Connects if there is no connection, without a second attempt.
+    pub(super) async fn approach(queue: &AmqpQueue, kept: &mut Option<Kept>) {
+        if kept.is_some() {
+            return;
+        }
+        if let Err(error) = connect(kept, &queue.broker(), queue.options()).await {
+            tracing::debug!(
+                error = &error as &dyn Error,
+                "cannot connect to the broker ahead of time"
+            );
+        }
+    }
+
     /// Makes `kept` an open connection to the broker's present address. Where that fails and may
     /// be tried again, it is left empty, and the wait before the next attempt is over.
     pub(super) async fn dial(&mut self, kept: &mut Option<Kept>) -> Result<(), Failure> {
@@ -63,8 +79,11 @@ impl<'a> Dialer<'a> {
     pub(super) async fn prove(&mut self, kept: &mut Option<Kept>) -> Result<(), Failure> {
         let broker = self.queue.broker();
         // A broker that blocks us answers nothing, and is there all the same.
-        let blocked = |kept: &Kept| kept.version == broker.version && kept.link.is_blocked();
-        if kept.as_ref().is_some_and(blocked) {
+        let is_proof = |kept: &Kept| {
+            let is_fresh = kept.opened.elapsed() < FRESH && kept.link.is_open();
+            kept.version == broker.version && (kept.link.is_blocked() || is_fresh)
+        };
+        if kept.as_ref().is_some_and(is_proof) {
             return Ok(());
         }
         self.replace(kept, broker).await
@@ -257,7 +276,11 @@ async fn connect(
             *kept = None;
             let link = Link::open(&broker.address, options).await?;
             let version = broker.version;
-            *kept = Some(Kept { link, version });
+            *kept = Some(Kept {
+                link,
+                version,
+                opened: Instant::now(),
+            });
             Ok(())
         }
     }

@@ -37,8 +37,8 @@ pub struct AmqpOptions {
 impl Default for AmqpOptions {
     fn default() -> Self {
         Self {
-            window_messages: 1024,
-            window_bytes: 16 << 20,
+            window_messages: 4096,
+            window_bytes: 8 << 20,
             heartbeat: Duration::from_secs(30),
             connect_timeout: Duration::from_secs(10),
             confirm_timeout: Duration::from_mins(1),

@@ -54,6 +54,7 @@ pub(super) struct Broker {
 pub(super) struct Kept {
     pub(super) link: Link,
     pub(super) version: u64,
+    pub(super) opened: Instant,
 }
 
 impl AmqpQueue {
@@ -100,6 +101,13 @@ impl fmt::Debug for AmqpQueue {
 
 #[async_trait]
 impl Queue for AmqpQueue {
+    async fn approach(&self) {
+        // Whoever holds the link connects already, or delivers.
+        if let Ok(mut kept) = self.link.try_lock() {
+            Dialer::approach(self, &mut kept).await;
+        }
+    }
+
     async fn prepare(&self) -> Result<(), DeliveryError> {
         let mut kept = self.link.lock().await;
         let never = CancellationToken::new();

@@ -195,6 +195,31 @@ async fn a_connection_that_broke_while_idle_is_made_again() {
 }
 
 #[tokio::test]
+async fn who_connects_ahead_of_time_needs_not_connect_later() {
+    let mailbox = Mailbox::new().await;
+    let target = broker::address();
+    let proxy = Proxy::start((target.host, target.port), 0, 0).await;
+    let queue = AmqpQueue::new(at_port(proxy.port), AmqpOptions::default());
+    queue.approach().await;
+    assert_eq!(proxy.accepted(), 1);
+    queue.approach().await;
+    queue.prepare().await.unwrap();
+    send(&queue, &mailbox, &Numbered::new(10)).await.unwrap();
+    assert_eq!(proxy.accepted(), 1);
+    assert_eq!(mailbox.drain().await, indices(10));
+}
+
+#[tokio::test]
+async fn a_failure_ahead_of_time_is_told_when_it_matters() {
+    let queue = AmqpQueue::new(nobody(), impatient());
+    queue.approach().await;
+    let error = queue.prepare().await.unwrap_err();
+    check(&error, DeliveryErrorKind::Unavailable, "cannot be reached");
+    queue.set_address(broker::address());
+    queue.prepare().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_wrong_password_or_virtual_host_is_denied() {
     let password = BrokerAddress {
         password: Secret::new("wrong-password"),
