@@ -51,7 +51,8 @@ pub async fn soak(options: &Options) -> anyhow::Result<Report> {
         }
     };
     let shelves = stand.shelves().await;
-    let problems = book.problems(&shelves, options.after_import);
+    let mut problems = book.problems(&shelves, options.after_import);
+    problems.extend(book.unexcused());
     let mut report = Report::new(options, began.elapsed(), book.counts(), tally, problems);
     if !report.is_good() {
         report.kept = Some(stand.keep());
@@ -78,6 +79,7 @@ async fn expose(
         random: Random::new(options.seed, FAULTS),
         stand,
         collector: &collector,
+        book,
         rabbitmqctl: options.rabbitmqctl.as_deref(),
     };
     let tally = disturber.disturb(options.goal).await;
@@ -86,6 +88,8 @@ async fn expose(
     let tally = tally?;
     until_done(options, stand, book).await?;
     stand.stop().await?;
+    book.delivered(&stand.delivered()?);
+    book.hit(None);
     // Whatever was done must be known: another start finds nothing to do.
     stand.run_once().await?;
     collector.finish().await?;
