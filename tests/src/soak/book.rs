@@ -38,8 +38,11 @@ struct Page {
     missing: usize,
     /// Whether the program's ledger says that it was delivered.
     delivered: bool,
-    /// How many faults met it under way: each may make it come once more.
-    hits: u32,
+    /// The number of the first connection by which something of it was sent.
+    first: Option<usize>,
+    /// The faults that met it written and not delivered: of each, the number of the last connection
+    /// before it.
+    hits: Vec<usize>,
 }
 
 /// What was counted.
@@ -87,7 +90,8 @@ impl Book {
             counts: vec![0; objects],
             missing: objects,
             delivered: false,
-            hits: 0,
+            first: None,
+            hits: Vec::new(),
         };
         let mut pages = self.lock();
         pages.open += usize::from(page.is_open());
@@ -138,12 +142,24 @@ impl Book {
         }
     }
 
-    /// A fault has met every file that is under way, or those of one connector: what was written, and
-    /// is not known as delivered.
-    pub(super) fn hit(&self, connector: Option<&str>) {
+    /// An object has been sent by the connection with this number, whether it arrives or not.
+    pub(super) fn sent(&self, id: &str, connection: usize) {
+        let file = origin_of(id).map(|(file, _)| file);
+        let mut pages = self.lock();
+        if let Some(page) = file.and_then(|file| pages.by_number.get_mut(&file)) {
+            let first = page.first.get_or_insert(connection);
+            *first = connection.min(*first);
+        }
+    }
+
+    /// A fault has met what was written and is not known as delivered, or that of one connector;
+    /// `connection` is the last one that may have been there before it.
+    pub(super) fn hit(&self, connector: Option<&str>, connection: usize) {
         for page in self.lock().by_number.values_mut() {
             let met = connector.is_none_or(|connector| connector == page.connector);
-            page.hits += u32::from(met && !page.delivered);
+            if met && !page.delivered {
+                page.hits.push(connection);
+            }
         }
     }
 
@@ -172,7 +188,7 @@ impl Book {
             counts.repeated += page.counts.iter().filter(|count| **count > 1).count();
             let resent = page.resent();
             counts.resent += resent as usize;
-            counts.excused += resent.min(page.hits) as usize;
+            counts.excused += resent.min(page.excuses()) as usize;
         }
         counts
     }
@@ -201,7 +217,7 @@ impl Book {
         let unexcused = pages
             .by_number
             .values()
-            .filter(|page| page.resent() > page.hits);
+            .filter(|page| page.resent() > page.excuses());
         unexcused
             .map(|page| {
                 format!(
@@ -210,7 +226,7 @@ impl Book {
                     page.content,
                     if page.replaced { ", replaced" } else { "" },
                     page.resent(),
-                    page.hits
+                    page.excuses()
                 )
             })
             .collect()
@@ -230,6 +246,14 @@ impl Page {
     fn resent(&self) -> u32 {
         let most = self.counts.iter().copied().max().unwrap_or(0);
         most.saturating_sub(1)
+    }
+
+    /// How many times it may have been: once for each fault that met it when something of it had been
+    /// sent. What was sent just before a fault may pass the proxy after it, but by an old connection.
+    fn excuses(&self) -> u32 {
+        let first = self.first.unwrap_or(usize::MAX);
+        let met = self.hits.iter().filter(|connection| **connection >= first);
+        met.map(|_| 1).sum()
     }
 
     fn problem(&self, shelves: &Shelves, after_import: AfterImport) -> Option<String> {
@@ -331,36 +355,53 @@ mod tests {
             let counts = book.counts();
             assert_eq!((counts.resent, counts.excused), (resent, excused));
         };
-        // What comes to a file that is not there yet is no excuse.
-        book.hit(None);
+        // A fault that a file is not there for is no excuse; nor one before it is sent.
+        book.hit(None, 1);
         book.open(&sheet(1, Content::Good, 1), "one");
         let other = Sheet {
             source: SOURCES[1],
             ..sheet(2, Content::Partial, 2)
         };
         book.open(&other, "two");
-        let sent = |file| book.arrived(&id(file, 0), false);
-        sent(1);
-        sent(2);
+        book.hit(None, 1);
+        let sent = |file, connection| {
+            book.sent(&id(file, 0), connection);
+            book.arrived(&id(file, 0), false);
+        };
+        sent(1, 2);
+        sent(2, 2);
         expect(&[], 0, 0);
-        book.hit(None);
-        expect(&[], 0, 0);
-        sent(1);
-        sent(2);
+        sent(1, 2);
+        expect(&["feed-000001.json"], 1, 0);
+        book.hit(None, 2);
+        expect(&[], 1, 1);
+        sent(2, 3);
         expect(&[], 2, 2);
-        sent(1);
+        sent(1, 3);
         expect(&["feed-000001.json"], 3, 2);
-        book.hit(Some(SOURCES[0].id));
+        book.hit(Some(SOURCES[0].id), 3);
         expect(&[], 3, 3);
-        sent(2);
+        sent(2, 3);
         expect(&["feed-000002.json"], 4, 3);
         // What is known as delivered stays so, whatever becomes of its row.
         book.delivered(&HashSet::from([Sha256::digest("one").into()]));
         book.delivered(&HashSet::new());
-        book.hit(None);
+        book.hit(None, 3);
         expect(&[], 4, 4);
-        sent(1);
+        sent(1, 3);
         expect(&["feed-000001.json"], 5, 4);
+    }
+
+    #[test]
+    fn what_passes_after_a_fault_by_an_old_connection_was_sent_before_it() {
+        let book = Book::default();
+        book.open(&sheet(1, Content::Good, 1), "one");
+        book.hit(None, 1);
+        for connection in [2, 1] {
+            book.sent(&id(1, 0), connection);
+            book.arrived(&id(1, 0), false);
+        }
+        assert!(book.unexcused().is_empty());
     }
 
     #[test]
@@ -371,6 +412,7 @@ mod tests {
             book.open_replaced(&sheet(number, Content::Good, 1), name, text);
         };
         let twice = |file, excused| {
+            book.sent(&id(file, 0), 1);
             book.arrived(&id(file, 0), false);
             book.arrived(&id(file, 0), false);
             assert_eq!(book.counts().excused, excused);
@@ -378,7 +420,7 @@ mod tests {
         replaced(1, "one");
         book.open(&sheet(2, Content::Good, 1), "two");
         book.delivered(&HashSet::from([Sha256::digest("two").into()]));
-        book.hit(None);
+        book.hit(None, 1);
         twice(1, 0);
         let told = book.unexcused();
         assert!(told[0].contains("feed-000002.json (Good, replaced)"));
@@ -386,7 +428,7 @@ mod tests {
         replaced(3, "three");
         book.open(&sheet(4, Content::Good, 1), "four");
         book.delivered(&HashSet::from([Sha256::digest("three").into()]));
-        book.hit(None);
+        book.hit(None, 1);
         twice(3, 0);
         twice(4, 1);
     }

@@ -278,7 +278,7 @@ impl Disturber<'_> {
             }
         }
         if disturbance.breaks_off() {
-            self.book.hit(connector);
+            self.book.hit(connector, self.stand.proxy.connections());
         }
         Ok(true)
     }

@@ -34,8 +34,8 @@ const PATIENCE: Duration = Duration::from_secs(90);
 /// the report.
 pub async fn soak(options: &Options) -> anyhow::Result<Report> {
     let began = Instant::now();
-    let mut stand = Stand::build(options).await?;
     let book = Arc::new(Book::default());
+    let mut stand = Stand::build(options, &book).await?;
     let collector = Collector::start(&options.broker, stand.queues(), &book);
     let soaked = expose(options, &mut stand, &book, collector).await;
     let tally = match soaked {
@@ -89,7 +89,7 @@ async fn expose(
     until_done(options, stand, book).await?;
     stand.stop().await?;
     book.delivered(&stand.delivered()?);
-    book.hit(None);
+    book.hit(None, stand.proxy.connections());
     // Whatever was done must be known: another start finds nothing to do.
     stand.run_once().await?;
     collector.finish().await?;

@@ -8,6 +8,8 @@ use anyhow::Context as _;
 use lapin::uri::AMQPUri;
 use tempfile::TempDir;
 
+use super::book::Book;
+use super::collector::object_of;
 use super::feed::SOURCES;
 use super::ledger::{self, Digest};
 use super::options::Options;
@@ -36,12 +38,18 @@ impl Stand {
     ///
     /// # Errors
     /// If something of it cannot be started.
-    pub(super) async fn build(options: &Options) -> anyhow::Result<Self> {
+    pub(super) async fn build(options: &Options, book: &Arc<Book>) -> anyhow::Result<Self> {
         let folder = TempDir::with_prefix("soak-").context("cannot make a folder")?;
         let inbox = folder.path().join("inbox");
         std::fs::create_dir(&inbox)?;
         let platform = Platform::start(Config::on_broker(&options.broker)).await?;
-        let proxy = Proxy::start(address_of(&options.broker)?).await?;
+        let sent = Arc::clone(book);
+        let listener = move |connection, body: &[u8]| {
+            if let Some(id) = object_of(body) {
+                sent.sent(&id, connection);
+            }
+        };
+        let proxy = Proxy::start_telling(address_of(&options.broker)?, listener).await?;
         let program = Program::new(&platform, folder.path(), &inbox, &state_in(&folder))?
             .logging_to(&folder.path().join("log"))
             .with("MQ_HOST", "127.0.0.1")
