@@ -1,5 +1,6 @@
 //! A proxy before the broker that knows as much of AMQP as it takes to break it at a chosen place.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -25,6 +26,20 @@ pub struct Proxy {
 struct Passed {
     messages: AtomicUsize,
     confirms: AtomicUsize,
+    connections: AtomicUsize,
+    /// Who wants to know of each message.
+    listener: Option<Listener>,
+}
+
+/// Is told the number of a connection, from 1, and the body of a message that came by it.
+type Listen = dyn Fn(usize, &[u8]) + Send + Sync;
+
+struct Listener(Box<Listen>);
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Listener")
+    }
 }
 
 /// What is let through.
@@ -49,7 +64,26 @@ impl Proxy {
     /// # Errors
     /// If it cannot listen.
     pub async fn start(broker: impl Into<String>) -> anyhow::Result<Self> {
-        let broker = broker.into();
+        Self::start_with(broker.into(), Passed::default()).await
+    }
+
+    /// The same, and tells `listener` of each message before the broker has it: the number of its
+    /// connection, from 1, and its body, a frame at a time.
+    ///
+    /// # Errors
+    /// If it cannot listen.
+    pub async fn start_telling(
+        broker: impl Into<String>,
+        listener: impl Fn(usize, &[u8]) + Send + Sync + 'static,
+    ) -> anyhow::Result<Self> {
+        let passed = Passed {
+            listener: Some(Listener(Box::new(listener))),
+            ..Passed::default()
+        };
+        Self::start_with(broker.into(), passed).await
+    }
+
+    async fn start_with(broker: String, passed: Passed) -> anyhow::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0")
             .await
             .context("cannot listen on the loopback interface")?;
@@ -60,7 +94,7 @@ impl Proxy {
             publishing: Flow::Free,
             confirms: Flow::Free,
         });
-        let passed = Arc::new(Passed::default());
+        let passed = Arc::new(passed);
         let stop = CancellationToken::new();
         let accept = accept(listener, broker, gate.clone(), Arc::clone(&passed));
         let stopped = stop.clone();
@@ -86,6 +120,11 @@ impl Proxy {
     /// How many confirms went through to the program so far; one may be for many messages.
     pub fn confirmed(&self) -> usize {
         self.passed.confirms.load(Ordering::SeqCst)
+    }
+
+    /// How many connections there were so far: the number of the last one.
+    pub fn connections(&self) -> usize {
+        self.passed.connections.load(Ordering::SeqCst)
     }
 
     /// Cuts all connections that there are.
@@ -142,6 +181,7 @@ async fn accept(
         }
         let wire = Wire {
             gate: gate.subscribe(),
+            number: passed.connections.fetch_add(1, Ordering::SeqCst) + 1,
             passed: Arc::clone(&passed),
         };
         connections.spawn(forward(client, broker.clone(), wire));
@@ -167,6 +207,7 @@ async fn forward(client: TcpStream, broker: String, wire: Wire) {
 /// What both directions of a connection share.
 struct Wire {
     gate: watch::Receiver<Gate>,
+    number: usize,
     passed: Arc<Passed>,
 }
 
@@ -188,6 +229,9 @@ impl Wire {
                 back.lock().await.write_all(&blocked()).await?;
                 self.until_free(|gate| gate.publishing).await;
                 back.lock().await.write_all(&unblocked()).await?;
+            }
+            if let (Some(listener), Some(body)) = (&self.passed.listener, frame.body()) {
+                (listener.0)(self.number, body);
             }
             to.write_all(&frame.0).await?;
             if publishes {
@@ -246,6 +290,7 @@ const BLOCKED: Method = [0, 10, 0, 60];
 const UNBLOCKED: Method = [0, 10, 0, 61];
 
 const METHOD_FRAME: u8 = 1;
+const BODY_FRAME: u8 = 3;
 const FRAME_END: u8 = 0xCE;
 const HEADER_BYTES: usize = 7;
 
@@ -266,6 +311,12 @@ impl Frame {
         let is_method = self.0.first() == Some(&METHOD_FRAME);
         let method = self.0.get(HEADER_BYTES..HEADER_BYTES + 4)?;
         is_method.then(|| method.try_into().ok()).flatten()
+    }
+
+    fn body(&self) -> Option<&[u8]> {
+        let is_body = self.0.first() == Some(&BODY_FRAME);
+        let body = self.0.get(HEADER_BYTES..self.0.len() - 1)?;
+        is_body.then_some(body)
     }
 }
 

@@ -1,11 +1,12 @@
 //! What was written, what has arrived of it, and what is wrong in the end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use sha2::{Digest as _, Sha256};
 
 use super::feed::{Content, Place, Sheet, origin_of};
+use super::ledger::Digest as Fingerprint;
 use super::options::AfterImport;
 use super::shelves::Shelves;
 
@@ -25,14 +26,23 @@ struct Pages {
 #[derive(Debug)]
 struct Page {
     name: String,
+    /// The id of the connector that it is from.
+    connector: &'static str,
     content: Content,
     place: Place,
     /// Whether another file took its name, so that it may have arrived or not.
     replaced: bool,
-    digest: [u8; 32],
+    digest: Fingerprint,
     /// How often each object arrived.
     counts: Vec<u32>,
     missing: usize,
+    /// Whether the program's ledger says that it was delivered.
+    delivered: bool,
+    /// The number of the first connection by which something of it was sent.
+    first: Option<usize>,
+    /// The faults that met it written and not delivered: of each, the number of the last connection
+    /// before it.
+    hits: Vec<usize>,
 }
 
 /// What was counted.
@@ -47,6 +57,8 @@ pub(super) struct Counts {
     pub(super) repeated: usize,
     /// How many times a file was sent again, in full or in part.
     pub(super) resent: usize,
+    /// How many of these times a fault excuses.
+    pub(super) excused: usize,
 }
 
 impl Book {
@@ -70,12 +82,16 @@ impl Book {
         };
         let page = Page {
             name: sheet.name(),
+            connector: sheet.source.id,
             content: sheet.content,
             place: sheet.place,
             replaced,
             digest: Sha256::digest(text).into(),
             counts: vec![0; objects],
             missing: objects,
+            delivered: false,
+            first: None,
+            hits: Vec::new(),
         };
         let mut pages = self.lock();
         pages.open += usize::from(page.is_open());
@@ -108,6 +124,45 @@ impl Book {
         pages.open -= usize::from(was_open && !page.is_open());
     }
 
+    /// The program's ledger says that the files with these digests were delivered: nothing excuses
+    /// sending them again from now on.
+    pub(super) fn delivered(&self, digests: &HashSet<Fingerprint>) {
+        let mut pages = self.lock();
+        let mut names = HashSet::new();
+        for page in pages.by_number.values_mut() {
+            page.delivered |= digests.contains(&page.digest);
+            if page.delivered && !page.replaced {
+                names.insert(page.name.clone());
+            }
+        }
+        // The ledger has one row for a name. Where it is about the file that replaced another, the
+        // pass that had the other is over.
+        for page in pages.by_number.values_mut() {
+            page.delivered |= page.replaced && names.contains(&page.name);
+        }
+    }
+
+    /// An object has been sent by the connection with this number, whether it arrives or not.
+    pub(super) fn sent(&self, id: &str, connection: usize) {
+        let file = origin_of(id).map(|(file, _)| file);
+        let mut pages = self.lock();
+        if let Some(page) = file.and_then(|file| pages.by_number.get_mut(&file)) {
+            let first = page.first.get_or_insert(connection);
+            *first = connection.min(*first);
+        }
+    }
+
+    /// A fault has met what was written and is not known as delivered, or that of one connector;
+    /// `connection` is the last one that may have been there before it.
+    pub(super) fn hit(&self, connector: Option<&str>, connection: usize) {
+        for page in self.lock().by_number.values_mut() {
+            let met = connector.is_none_or(|connector| connector == page.connector);
+            if met && !page.delivered {
+                page.hits.push(connection);
+            }
+        }
+    }
+
     /// How many files have objects to come.
     pub(super) fn open_files(&self) -> usize {
         self.lock().open
@@ -131,8 +186,9 @@ impl Book {
                 counts.lost += page.missing;
             }
             counts.repeated += page.counts.iter().filter(|count| **count > 1).count();
-            let most = page.counts.iter().copied().max().unwrap_or(0);
-            counts.resent += most.saturating_sub(1) as usize;
+            let resent = page.resent();
+            counts.resent += resent as usize;
+            counts.excused += resent.min(page.excuses()) as usize;
         }
         counts
     }
@@ -155,6 +211,27 @@ impl Book {
         problems
     }
 
+    /// The files that were sent again more often than faults met them under way.
+    pub(super) fn unexcused(&self) -> Vec<String> {
+        let pages = self.lock();
+        let unexcused = pages
+            .by_number
+            .values()
+            .filter(|page| page.resent() > page.excuses());
+        unexcused
+            .map(|page| {
+                format!(
+                    "{} ({:?}{}): sent again {} times, but met under way by {} faults",
+                    page.name,
+                    page.content,
+                    if page.replaced { ", replaced" } else { "" },
+                    page.resent(),
+                    page.excuses()
+                )
+            })
+            .collect()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Pages> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -163,6 +240,20 @@ impl Book {
 impl Page {
     fn is_open(&self) -> bool {
         self.missing > 0 && !self.replaced
+    }
+
+    /// How many times it was sent again, in full or in part.
+    fn resent(&self) -> u32 {
+        let most = self.counts.iter().copied().max().unwrap_or(0);
+        most.saturating_sub(1)
+    }
+
+    /// How many times it may have been: once for each fault that met it when something of it had been
+    /// sent. What was sent just before a fault may pass the proxy after it, but by an old connection.
+    fn excuses(&self) -> u32 {
+        let first = self.first.unwrap_or(usize::MAX);
+        let met = self.hits.iter().filter(|connection| **connection >= first);
+        met.map(|_| 1).sum()
     }
 
     fn problem(&self, shelves: &Shelves, after_import: AfterImport) -> Option<String> {
@@ -250,6 +341,96 @@ mod tests {
         assert_eq!(book.open_files(), 0);
         let counts = book.counts();
         assert_eq!((counts.lost, counts.repeated, counts.resent), (0, 1, 1));
+    }
+
+    #[test]
+    fn a_file_may_be_sent_again_as_often_as_faults_met_it_under_way() {
+        let book = Book::default();
+        let expect = |unexcused: &[&str], resent, excused| {
+            let told = book.unexcused();
+            assert_eq!(told.len(), unexcused.len(), "{told:?}");
+            for (told, name) in told.iter().zip(unexcused) {
+                assert!(told.contains(name), "{told}");
+            }
+            let counts = book.counts();
+            assert_eq!((counts.resent, counts.excused), (resent, excused));
+        };
+        // A fault that a file is not there for is no excuse; nor one before it is sent.
+        book.hit(None, 1);
+        book.open(&sheet(1, Content::Good, 1), "one");
+        let other = Sheet {
+            source: SOURCES[1],
+            ..sheet(2, Content::Partial, 2)
+        };
+        book.open(&other, "two");
+        book.hit(None, 1);
+        let sent = |file, connection| {
+            book.sent(&id(file, 0), connection);
+            book.arrived(&id(file, 0), false);
+        };
+        sent(1, 2);
+        sent(2, 2);
+        expect(&[], 0, 0);
+        sent(1, 2);
+        expect(&["feed-000001.json"], 1, 0);
+        book.hit(None, 2);
+        expect(&[], 1, 1);
+        sent(2, 3);
+        expect(&[], 2, 2);
+        sent(1, 3);
+        expect(&["feed-000001.json"], 3, 2);
+        book.hit(Some(SOURCES[0].id), 3);
+        expect(&[], 3, 3);
+        sent(2, 3);
+        expect(&["feed-000002.json"], 4, 3);
+        // What is known as delivered stays so, whatever becomes of its row.
+        book.delivered(&HashSet::from([Sha256::digest("one").into()]));
+        book.delivered(&HashSet::new());
+        book.hit(None, 3);
+        expect(&[], 4, 4);
+        sent(1, 3);
+        expect(&["feed-000001.json"], 5, 4);
+    }
+
+    #[test]
+    fn what_passes_after_a_fault_by_an_old_connection_was_sent_before_it() {
+        let book = Book::default();
+        book.open(&sheet(1, Content::Good, 1), "one");
+        book.hit(None, 1);
+        for connection in [2, 1] {
+            book.sent(&id(1, 0), connection);
+            book.arrived(&id(1, 0), false);
+        }
+        assert!(book.unexcused().is_empty());
+    }
+
+    #[test]
+    fn a_replaced_file_is_over_with_the_one_that_replaced_it() {
+        let book = Book::default();
+        let replaced = |number, text| {
+            let name = format!("feed-{:06}.json", number + 1);
+            book.open_replaced(&sheet(number, Content::Good, 1), name, text);
+        };
+        let twice = |file, excused| {
+            book.sent(&id(file, 0), 1);
+            book.arrived(&id(file, 0), false);
+            book.arrived(&id(file, 0), false);
+            assert_eq!(book.counts().excused, excused);
+        };
+        replaced(1, "one");
+        book.open(&sheet(2, Content::Good, 1), "two");
+        book.delivered(&HashSet::from([Sha256::digest("two").into()]));
+        book.hit(None, 1);
+        twice(1, 0);
+        let told = book.unexcused();
+        assert!(told[0].contains("feed-000002.json (Good, replaced)"));
+
+        replaced(3, "three");
+        book.open(&sheet(4, Content::Good, 1), "four");
+        book.delivered(&HashSet::from([Sha256::digest("three").into()]));
+        book.hit(None, 1);
+        twice(3, 0);
+        twice(4, 1);
     }
 
     #[test]

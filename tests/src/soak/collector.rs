@@ -7,7 +7,6 @@ use anyhow::Context as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures::StreamExt as _;
-use lapin::message::Delivery;
 use lapin::options::{
     BasicAckOptions, BasicConsumeOptions, BasicQosOptions, QueueDeclareOptions, QueueDeleteOptions,
 };
@@ -133,7 +132,7 @@ async fn collect(broker: &str, queue: &str, book: &Book) -> anyhow::Result<()> {
         .await?;
     while let Some(delivery) = consumer.next().await {
         let delivery = delivery?;
-        let id = object_of(&delivery).unwrap_or_default();
+        let id = object_of(&delivery.data).unwrap_or_default();
         book.arrived(&id, delivery.redelivered);
         delivery.ack(BasicAckOptions::default()).await?;
     }
@@ -141,8 +140,8 @@ async fn collect(broker: &str, queue: &str, book: &Book) -> anyhow::Result<()> {
 }
 
 /// The id of the one object that a message carries.
-fn object_of(delivery: &Delivery) -> Option<String> {
-    let body: Value = serde_json::from_slice(&delivery.data).ok()?;
+pub(super) fn object_of(message: &[u8]) -> Option<String> {
+    let body: Value = serde_json::from_slice(message).ok()?;
     let content = STANDARD.decode(body["content"].as_str()?).ok()?;
     let bundle: Value = serde_json::from_slice(&content).ok()?;
     match bundle["objects"].as_array()?.as_slice() {

@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use tokio::process::Command;
 use tokio::time::sleep;
 
+use super::book::Book;
 use super::collector::Collector;
 use super::feed::SOURCES;
 use super::options::Goal;
@@ -104,16 +105,19 @@ impl Disturbance {
         }
     }
 
-    /// How many times it may cause files to be sent again: those under way. Where the connection breaks off, what was not confirmed
-    /// goes out again, and where that lasts, the whole file later.
-    pub(super) fn excuses(self) -> usize {
+    /// Whether sending breaks off, so that each file that is under way may be sent once more, in full
+    /// or in part: over a new connection, with its queue declared again, or with a later pass.
+    fn breaks_off(self) -> bool {
         match self {
-            Self::Kill | Self::Stop | Self::Cut | Self::ConnectionsClosed => 1,
-            Self::BrokerDown
+            Self::Kill
+            | Self::Stop
+            | Self::Cut
+            | Self::ConnectionsClosed
+            | Self::BrokerDown
             | Self::BrokerRestarted
             | Self::PermissionsLost
-            | Self::QueueDeleted => 2,
-            Self::BrokerBlocked | Self::MemoryAlarm | Self::Store(_) | Self::Platform(_) => 0,
+            | Self::QueueDeleted => true,
+            Self::BrokerBlocked | Self::MemoryAlarm | Self::Store(_) | Self::Platform(_) => false,
         }
     }
 }
@@ -151,6 +155,7 @@ pub(super) struct Disturber<'a> {
     pub(super) random: Random,
     pub(super) stand: &'a mut Stand,
     pub(super) collector: &'a Collector,
+    pub(super) book: &'a Book,
     pub(super) rabbitmqctl: Option<&'a Path>,
 }
 
@@ -207,13 +212,20 @@ impl Disturber<'_> {
         self.random.weighted(&choices).unwrap_or(D::Kill)
     }
 
-    /// Makes a fault, and ends it. Tells whether it took place.
+    /// Makes a fault, ends it, and notes which files it met. Tells whether it took place.
     async fn make(&mut self, disturbance: Disturbance) -> anyhow::Result<bool> {
         let lasting = self.random.millis(LASTING);
+        let mut connector = None;
+        self.note_delivered()?;
         match disturbance {
-            Disturbance::Kill => self.stand.kill_and_start().await?,
+            Disturbance::Kill => {
+                self.stand.kill().await?;
+                self.note_delivered()?;
+                self.stand.start()?;
+            }
             Disturbance::Stop => {
                 self.stand.stop().await?;
+                self.note_delivered()?;
                 self.stand.start()?;
             }
             Disturbance::Cut => self.stand.proxy.cut(),
@@ -248,8 +260,11 @@ impl Disturber<'_> {
                     .await?;
             }
             Disturbance::QueueDeleted => {
-                let index = self.random.number(0..SOURCES.len() as u32);
-                return Ok(self.collector.delete_queue(index as usize).await);
+                let index = self.random.number(0..SOURCES.len() as u32) as usize;
+                if !self.collector.delete_queue(index).await {
+                    return Ok(false);
+                }
+                connector = Some(SOURCES[index].id);
             }
             Disturbance::Store(trouble) => {
                 self.stand.treat_requests(trouble.fault());
@@ -262,7 +277,16 @@ impl Disturber<'_> {
                 self.stand.platform.recover();
             }
         }
+        if disturbance.breaks_off() {
+            self.book.hit(connector, self.stand.proxy.connections());
+        }
         Ok(true)
+    }
+
+    /// A fault does not meet what the ledger has as delivered before it or, where the program ends, then.
+    fn note_delivered(&self) -> anyhow::Result<()> {
+        self.book.delivered(&self.stand.delivered()?);
+        Ok(())
     }
 
     async fn control(&self, arguments: &[&str]) -> anyhow::Result<()> {

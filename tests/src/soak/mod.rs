@@ -4,8 +4,9 @@
 //! arrive: renamed into place, appended to, filled in place, replaced; or put into a bucket. Some
 //! are broken, some are somebody else's. Meanwhile the program is killed and started again, the broker, the platform and
 //! the store fail in all the ways that can be made here, and what arrives at the queues is counted: each
-//! object's id tells its file and its number in it. In the end nothing may be missing, and no more
-//! may have come twice than the faults excuse.
+//! object's id tells its file and its number in it. In the end nothing may be missing, and a file may
+//! have been sent again only as often as faults met it under way: when something of it had been sent,
+//! and the program's ledger did not yet say that it was delivered.
 //!
 //! Which files and which faults come, and in which order, follows from the seed; at which instant
 //! they meet does not.
@@ -14,6 +15,7 @@ mod book;
 mod collector;
 mod disturb;
 mod feed;
+mod ledger;
 mod options;
 mod random;
 mod report;

@@ -34,8 +34,8 @@ const PATIENCE: Duration = Duration::from_secs(90);
 /// the report.
 pub async fn soak(options: &Options) -> anyhow::Result<Report> {
     let began = Instant::now();
-    let mut stand = Stand::build(options).await?;
     let book = Arc::new(Book::default());
+    let mut stand = Stand::build(options, &book).await?;
     let collector = Collector::start(&options.broker, stand.queues(), &book);
     let soaked = expose(options, &mut stand, &book, collector).await;
     let tally = match soaked {
@@ -51,7 +51,8 @@ pub async fn soak(options: &Options) -> anyhow::Result<Report> {
         }
     };
     let shelves = stand.shelves().await;
-    let problems = book.problems(&shelves, options.after_import);
+    let mut problems = book.problems(&shelves, options.after_import);
+    problems.extend(book.unexcused());
     let mut report = Report::new(options, began.elapsed(), book.counts(), tally, problems);
     if !report.is_good() {
         report.kept = Some(stand.keep());
@@ -78,6 +79,7 @@ async fn expose(
         random: Random::new(options.seed, FAULTS),
         stand,
         collector: &collector,
+        book,
         rabbitmqctl: options.rabbitmqctl.as_deref(),
     };
     let tally = disturber.disturb(options.goal).await;
@@ -86,6 +88,8 @@ async fn expose(
     let tally = tally?;
     until_done(options, stand, book).await?;
     stand.stop().await?;
+    book.delivered(&stand.delivered()?);
+    book.hit(None, stand.proxy.connections());
     // Whatever was done must be known: another start finds nothing to do.
     stand.run_once().await?;
     collector.finish().await?;

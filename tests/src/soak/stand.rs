@@ -1,5 +1,6 @@
 //! What a soak runs on: platform, proxy, folders, and the program.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -7,7 +8,10 @@ use anyhow::Context as _;
 use lapin::uri::AMQPUri;
 use tempfile::TempDir;
 
+use super::book::Book;
+use super::collector::object_of;
 use super::feed::SOURCES;
+use super::ledger::{self, Digest};
 use super::options::Options;
 use super::shelves::Shelves;
 use super::store::{Fault, Proxy as StoreProxy};
@@ -34,28 +38,29 @@ impl Stand {
     ///
     /// # Errors
     /// If something of it cannot be started.
-    pub(super) async fn build(options: &Options) -> anyhow::Result<Self> {
+    pub(super) async fn build(options: &Options, book: &Arc<Book>) -> anyhow::Result<Self> {
         let folder = TempDir::with_prefix("soak-").context("cannot make a folder")?;
         let inbox = folder.path().join("inbox");
         std::fs::create_dir(&inbox)?;
         let platform = Platform::start(Config::on_broker(&options.broker)).await?;
-        let proxy = Proxy::start(address_of(&options.broker)?).await?;
-        let program = Program::new(
-            &platform,
-            folder.path(),
-            &inbox,
-            &folder.path().join("state"),
-        )?
-        .logging_to(&folder.path().join("log"))
-        .with("MQ_HOST", "127.0.0.1")
-        .with("MQ_PORT", proxy.port().to_string())
-        .with("CONNECTOR_RUN_AND_TERMINATE", "false")
-        .with("CONNECTOR_DURATION_PERIOD", "PT1S")
-        .with("DIODE_IMPORT_APPLICANT_MAPPINGS", "src-user-1:dst-user-1")
-        .with(
-            "DIODE_IMPORT_DELETE_AFTER_IMPORT",
-            options.after_import.setting(),
-        );
+        let sent = Arc::clone(book);
+        let listener = move |connection, body: &[u8]| {
+            if let Some(id) = object_of(body) {
+                sent.sent(&id, connection);
+            }
+        };
+        let proxy = Proxy::start_telling(address_of(&options.broker)?, listener).await?;
+        let program = Program::new(&platform, folder.path(), &inbox, &state_in(&folder))?
+            .logging_to(&folder.path().join("log"))
+            .with("MQ_HOST", "127.0.0.1")
+            .with("MQ_PORT", proxy.port().to_string())
+            .with("CONNECTOR_RUN_AND_TERMINATE", "false")
+            .with("CONNECTOR_DURATION_PERIOD", "PT1S")
+            .with("DIODE_IMPORT_APPLICANT_MAPPINGS", "src-user-1:dst-user-1")
+            .with(
+                "DIODE_IMPORT_DELETE_AFTER_IMPORT",
+                options.after_import.setting(),
+            );
         let program = if options.sources.has_directory() {
             program
         } else {
@@ -90,6 +95,14 @@ impl Stand {
     /// Where the files go.
     pub(super) fn inbox(&self) -> PathBuf {
         self.folder.path().join("inbox")
+    }
+
+    /// The files that were delivered, by the program's ledger.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub(super) fn delivered(&self) -> anyhow::Result<HashSet<Digest>> {
+        ledger::delivered(&state_in(&self.folder))
     }
 
     /// Where files are written to.
@@ -130,15 +143,14 @@ impl Stand {
         queues.into()
     }
 
-    /// Kills the program, and starts it again.
+    /// Kills the program, and waits until it is dead.
     ///
     /// # Errors
-    /// If it cannot be killed or started.
-    pub(super) async fn kill_and_start(&mut self) -> anyhow::Result<()> {
+    /// If it cannot be killed.
+    pub(super) async fn kill(&mut self) -> anyhow::Result<()> {
         if let Some(running) = self.running.take() {
             running.kill().await?;
         }
-        self.running = Some(self.program.start()?);
         Ok(())
     }
 
@@ -204,6 +216,10 @@ impl Stand {
 pub(super) struct Inbox {
     pub(super) folder: PathBuf,
     pub(super) bucket: Option<Arc<Bucket>>,
+}
+
+fn state_in(folder: &TempDir) -> PathBuf {
+    folder.path().join("state")
 }
 
 fn without_directory(program: Program) -> Program {

@@ -2,22 +2,23 @@
 
 mod applicants;
 mod bench;
+mod clocks;
 mod convoys;
+mod kept;
 mod pressure;
 mod turn;
+mod validation;
 
 use std::io::Write as _;
-use std::time::Duration;
 
 use chrono::TimeDelta;
-use opencti_client::{DeliveryErrorKind, ErrorClass, PlatformVersion};
-use serde_json::{Value, json};
-use tokio_util::sync::CancellationToken;
+use opencti_client::{DeliveryErrorKind, ErrorClass};
+use serde_json::json;
 
 use self::bench::{Bench, QueueFault, StubbornSource, envelope, exists, identity};
 use super::Company;
 use crate::report::Interruption;
-use crate::{AfterImport, History, Outcome, ValidationMode};
+use crate::{AfterImport, Outcome};
 
 #[tokio::test]
 async fn a_good_file_goes_the_way_that_loses_nothing() {
@@ -199,92 +200,6 @@ async fn a_message_that_the_broker_refuses_makes_the_file_partial() {
     assert!(bench.diary().contains(&report.to_owned()));
 }
 
-/// An envelope that asks for validation.
-fn doubtful(objects: &[Value]) -> String {
-    let scope = r#""scope":"x""#;
-    let asking = format!(r#"{scope},"validate_before_import":true"#);
-    envelope("c", objects).replace(scope, &asking)
-}
-
-#[tokio::test]
-async fn validation_goes_into_a_draft_where_the_platform_has_them() {
-    let mut bench = Bench::new();
-    bench.version = Some(PlatformVersion::new(6, 6, 0));
-    bench.put("a.json", &doubtful(&[identity("a")]), 60);
-    assert_eq!(bench.pass().await.count(Outcome::Imported), 1);
-    assert_eq!(bench.queue.messages.lock().unwrap()[0]["draft_id"], "draft");
-    assert_eq!(bench.platform.uploads.lock().unwrap().len(), 0);
-}
-
-#[tokio::test]
-async fn validation_goes_into_the_workbench_elsewhere_and_needs_no_broker() {
-    let mut bench = Bench::new();
-    bench.version = Some(PlatformVersion::new(6, 5, 9));
-    *bench.queue.ready.lock().unwrap() = Some(DeliveryErrorKind::Unavailable);
-    let unsupported = json!({"type": "x-y", "id": "x-y--1"});
-    let path = bench.put("a.json", &doubtful(&[identity("a"), unsupported]), 60);
-    let report = bench.pass().await;
-    assert_eq!((report.count(Outcome::Imported), report.not_sent), (1, 0));
-    let steps = [
-        "register c",
-        "work c",
-        "expect 1",
-        "upload",
-        "remove a.json",
-    ];
-    assert_eq!(bench.diary(), steps);
-    assert!(!exists(&path));
-    let uploads = bench.platform.uploads.lock().unwrap();
-    let name = uploads[0].name.strip_suffix(".json").unwrap();
-    assert!(name.starts_with("work of c: Feed run @ "), "{name}");
-    let bundle = r#"{"id":"bundle--1","objects":[{"id":"identity--a","#;
-    assert!(uploads[0].content.starts_with(bundle.as_bytes()));
-}
-
-#[tokio::test]
-async fn a_bundle_with_broken_objects_goes_into_the_workbench_without_them() {
-    let bench = Bench::new();
-    let objects = [identity("a"), json!({"type": "identity", "name": "no id"})];
-    bench.put("a.json", &doubtful(&objects), 60);
-    assert_eq!(bench.pass().await.count(Outcome::Partial), 1);
-    assert_eq!(bench.reason("a.json.reason.json")["code"], "partial");
-    let uploads = bench.platform.uploads.lock().unwrap();
-    let bundle: Value = serde_json::from_slice(&uploads[0].content).unwrap();
-    assert_eq!(bundle["objects"].as_array().unwrap().len(), 1);
-    assert_eq!(bundle["objects"][0]["id"], "identity--a");
-}
-
-#[tokio::test]
-async fn where_validation_is_refused_what_needs_it_waits_and_the_rest_goes_on() {
-    for (version, call, works) in [
-        ((6, 5, 0), "upload", &["work c"][..]),
-        ((6, 6, 0), "draft", &["work c", "expect -1", "work c"]),
-    ] {
-        let mut bench = Bench::new();
-        bench.version = Some(PlatformVersion::new(version.0, version.1, version.2));
-        bench.fail(call, ErrorClass::Contract, 9);
-        bench.put("1.json", &doubtful(&[identity("a")]), 60);
-        bench.put("2.json", &doubtful(&[identity("a")]), 50);
-        bench.put("3.json", &envelope("c", &[identity("a")]), 40);
-        let report = bench.pass().await;
-        assert_eq!(report.count(Outcome::Waiting), 2, "{call}");
-        assert_eq!(report.count(Outcome::Imported), 1, "{call}");
-        let mut diary = bench.diary();
-        diary.retain(|line| line.starts_with("work") || line.starts_with("expect -"));
-        assert_eq!(diary, works, "{call}");
-    }
-}
-
-#[tokio::test]
-async fn a_draft_that_is_told_to_be_taken_and_cannot_be_makes_files_wait() {
-    let mut bench = Bench::new();
-    bench.version = Some(PlatformVersion::new(6, 5, 9));
-    bench.validation.mode = ValidationMode::Draft;
-    bench.put("a.json", &envelope("c", &[identity("a")]), 60);
-    assert_eq!(bench.pass().await.count(Outcome::Waiting), 1);
-    assert_eq!(bench.diary(), Vec::<String>::new());
-}
-
 #[tokio::test]
 async fn killed_before_cleaning_up_the_next_run_only_cleans_up() {
     let broken = json!({"type": "identity", "name": "no id"});
@@ -374,67 +289,6 @@ async fn what_goes_beyond_a_limit_is_set_aside_with_its_code() {
 }
 
 #[tokio::test]
-async fn a_clock_that_jumps_repeats_nothing_and_holds_up_nothing() {
-    let mut bench = Bench::new();
-    bench.after_import = AfterImport::Keep;
-    bench.put("a.json", &envelope("c", &[identity("a")]), 60);
-    bench.put("b.json", "{", 0);
-    bench.pass().await;
-    assert_eq!(bench.published(), ["publish c 1"]);
-    bench.later(TimeDelta::days(-3650));
-    assert!(!bench.pass().await.is_eventful());
-    bench.put("c.json", &envelope("c", &[identity("c")]), 0);
-    assert_eq!(bench.pass().await.count(Outcome::Imported), 1);
-    // First seen at a time that is ten years away by this clock.
-    bench.later(TimeDelta::seconds(6));
-    assert_eq!(bench.pass().await.count(Outcome::Rejected), 1);
-    bench.later(TimeDelta::days(1));
-    assert!(!bench.pass().await.is_eventful());
-}
-
-#[tokio::test]
-async fn a_clock_that_jumps_ahead_judges_no_unfinished_file_too_early() {
-    let bench = Bench::new();
-    let content = envelope("c", &[identity("a")]);
-    bench.put("a.json", &content[..40], 1);
-    bench.put("b.json", &content[..40], 1);
-    let mut importer = bench.importer();
-    assert_eq!(importer.pass(None).await.count(Outcome::Waiting), 2);
-    for _ in 0..2 {
-        bench.later(TimeDelta::days(3650));
-        bench.elapse(Duration::from_secs(2));
-        assert_eq!(importer.pass(None).await.count(Outcome::Waiting), 2);
-    }
-    bench.put("a.json", &content, 0);
-    bench.later(TimeDelta::days(-9999));
-    bench.elapse(Duration::from_secs(1));
-    let report = importer.pass(None).await;
-    assert_eq!(report.count(Outcome::Imported), 1);
-    assert_eq!(report.count(Outcome::Rejected), 1);
-    assert_eq!(bench.reason("b.json.reason.json")["code"], "invalid-json");
-}
-
-#[tokio::test]
-async fn a_clock_that_jumps_ahead_lets_nothing_expire_for_a_day() {
-    let mut bench = Bench::new();
-    bench.after_import = AfterImport::Keep;
-    let path = bench.put("a.json", &envelope("c", &[identity("a")]), 60);
-    bench.put("b.json", "{", 60);
-    let rejected = bench.folder.path().join("rejected/b.json");
-    let mut importer = bench.importer();
-    importer.pass(None).await;
-    bench.later(TimeDelta::days(3650));
-    for _ in 0..2 {
-        bench.elapse(Duration::from_mins(1));
-        importer.pass(None).await;
-        assert!(exists(&path) && exists(&rejected));
-    }
-    bench.elapse(Duration::from_hours(24));
-    assert_eq!(importer.pass(None).await.removed, 2);
-    assert!(!exists(&path) && !exists(&rejected));
-}
-
-#[tokio::test]
 async fn a_ledger_that_is_damaged_while_it_is_used_is_replaced_and_the_next_pass_goes_on() {
     let mut bench = Bench::new();
     bench.after_import = AfterImport::Keep;
@@ -480,120 +334,6 @@ async fn foreign_files_are_read_once_and_left() {
     assert_eq!(bench.pass().await.count(Outcome::Ignored), 0);
     assert!(exists(&path));
     assert_eq!(bench.diary(), Vec::<String>::new());
-}
-
-#[tokio::test]
-async fn kept_files_are_sent_once_until_they_change_or_come_back() {
-    let mut bench = Bench::new();
-    bench.after_import = AfterImport::Keep;
-    let content = envelope("c", &[identity("a")]);
-    let path = bench.put("a.json", &content, 60);
-    bench.pass().await;
-    bench.pass().await;
-    bench.put("a.json", &content, 10);
-    bench.pass().await;
-    assert_eq!(
-        bench.published(),
-        ["publish c 1"],
-        "the same content, written anew"
-    );
-    bench.put(
-        "a.json",
-        &envelope("c", &[identity("a"), identity("b")]),
-        10,
-    );
-    bench.pass().await;
-    assert_eq!(
-        bench.published(),
-        ["publish c 2"],
-        "other content under the same name"
-    );
-    std::fs::remove_file(&path).unwrap();
-    bench.pass().await;
-    bench.put("a.json", &envelope("c", &[identity("a"), identity("b")]), 5);
-    bench.pass().await;
-    assert_eq!(
-        bench.published(),
-        ["publish c 2"],
-        "it had gone, and came back"
-    );
-    assert!(exists(&path));
-}
-
-#[tokio::test]
-async fn retention_counts_from_the_decision_and_spares_what_is_not_ours() {
-    let mut bench = Bench::new();
-    bench.after_import = AfterImport::Keep;
-    let old = 30 * 86_400;
-    let imported = bench.put("a.json", &envelope("c", &[identity("a")]), old);
-    let foreign = bench.put("b.json", "{}", old);
-    bench.put("c.json", "{", old);
-    bench.pass().await;
-    let rejected = bench.folder.path().join("rejected/c.json");
-    let stray = bench.folder.path().join("rejected/stray.json");
-    std::fs::write(&stray, "x").unwrap();
-    bench.later(TimeDelta::days(6));
-    bench.pass().await;
-    assert!(exists(&imported) && exists(&rejected));
-    bench.later(TimeDelta::days(2));
-    assert_eq!(bench.pass().await.removed, 2);
-    assert!(!exists(&imported) && !exists(&rejected));
-    assert!(!exists(
-        &bench.folder.path().join("rejected/c.json.reason.json")
-    ));
-    assert!(exists(&foreign) && exists(&stray));
-}
-
-#[tokio::test]
-async fn history_is_forgotten_90_days_after_the_file_is_gone() {
-    let bench = Bench::new();
-    bench.put("a.json", &envelope("c", &[identity("a")]), 60);
-    let remembered = || {
-        let history = History::open(bench.state.path()).unwrap();
-        history.entries(10).unwrap().len()
-    };
-    bench.pass().await;
-    for (later, expect) in [(TimeDelta::days(89), 1), (TimeDelta::days(2), 0)] {
-        bench.later(later);
-        bench.pass().await;
-        assert_eq!(remembered(), expect, "{later}");
-    }
-}
-
-#[tokio::test]
-async fn what_the_peer_imported_is_kept_and_its_retention_counts_from_now() {
-    let mut bench = Bench::new();
-    bench.after_import = AfterImport::Keep;
-    let old = 30 * 86_400;
-    let content = envelope("c", &[identity("a")]);
-    let imported = bench.put("a.json", &content, old);
-    let foreign = bench.put("b.json", "{}", old);
-    bench.put("c.json", "{", old);
-    bench.importer().pass(Some(1e12)).await;
-    assert_eq!(bench.published(), Vec::<String>::new());
-    assert_eq!(bench.reason("c.json.reason.json")["code"], "invalid-json");
-
-    bench.later(TimeDelta::days(6));
-    bench.put("a.json", &content, old - 1);
-    bench.pass().await;
-    assert!(exists(&imported));
-    bench.later(TimeDelta::days(2));
-    bench.pass().await;
-    assert!(!exists(&imported) && exists(&foreign));
-    assert_eq!(bench.published(), Vec::<String>::new(), "written anew");
-}
-
-#[tokio::test]
-async fn stopped_while_taking_over_the_next_run_takes_over() {
-    let mut bench = Bench::new();
-    bench.after_import = AfterImport::Keep;
-    bench.put("a.json", &envelope("c", &[identity("a")]), 60);
-    bench.stop.cancel();
-    let report = bench.importer().pass(Some(1e12)).await;
-    assert_eq!(report.interruption, Some(Interruption::Stopped));
-    bench.stop = CancellationToken::new();
-    bench.importer().pass(Some(1e12)).await;
-    assert_eq!(bench.published(), Vec::<String>::new());
 }
 
 #[tokio::test]

@@ -1,0 +1,80 @@
+//! What can go wrong with the ledger.
+
+use std::path::PathBuf;
+
+/// What went wrong with the ledger.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// Its folder cannot be made.
+    #[error("cannot create the state folder {}", path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: std::io::Error,
+    },
+    /// It cannot be opened, or is none.
+    #[error("cannot open the ledger {}", path.display())]
+    Open {
+        /// Its file.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: rusqlite::Error,
+    },
+    /// There is none.
+    #[error("there is no ledger at {}", path.display())]
+    Missing {
+        /// Where its file should be.
+        path: PathBuf,
+    },
+    /// It was written by a newer version of this program.
+    #[error("the ledger {} has schema {found}, newer than {supported}, which this version reads", path.display())]
+    Newer {
+        /// Its file.
+        path: PathBuf,
+        /// Its schema.
+        found: i64,
+        /// The newest schema that this version reads.
+        supported: i64,
+    },
+    /// It is not what was written.
+    #[error("the ledger is damaged: {finding}")]
+    Damaged {
+        /// The first thing that is wrong with it.
+        finding: String,
+    },
+    /// It is damaged, and cannot be put out of the way.
+    #[error("cannot rename the damaged ledger {}", path.display())]
+    Kept {
+        /// Its file.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: std::io::Error,
+    },
+    /// It cannot be read or written.
+    #[error("cannot {action} the ledger")]
+    Access {
+        /// `read` or `write`.
+        action: &'static str,
+        /// The cause.
+        #[source]
+        source: rusqlite::Error,
+    },
+}
+
+pub(super) fn read(source: rusqlite::Error) -> LedgerError {
+    LedgerError::Access {
+        action: "read",
+        source,
+    }
+}
+
+pub(super) fn write(source: rusqlite::Error) -> LedgerError {
+    LedgerError::Access {
+        action: "write",
+        source,
+    }
+}
