@@ -10,6 +10,7 @@ mod turn;
 mod validation;
 
 use std::io::Write as _;
+use std::sync::atomic::Ordering;
 
 use chrono::TimeDelta;
 use opencti_client::{DeliveryErrorKind, ErrorClass};
@@ -46,6 +47,17 @@ async fn a_good_file_goes_the_way_that_loses_nothing() {
     assert_eq!(message["applicant_id"], "here");
     assert!(!exists(&path));
     assert!(!bench.pass().await.is_eventful());
+}
+
+#[tokio::test]
+async fn the_queue_is_approached_when_there_is_a_file_to_read() {
+    let bench = Bench::new();
+    let approaches = || bench.queue.approaches.load(Ordering::Relaxed);
+    bench.pass().await;
+    assert_eq!(approaches(), 0);
+    bench.put("a.json", &envelope("c", &[identity("a")]), 60);
+    bench.pass().await;
+    assert_eq!(approaches(), 1);
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -146,6 +147,7 @@ pub(super) struct FakeQueue {
     pub(super) faults: Mutex<Vec<QueueFault>>,
     pub(super) ready: Mutex<Option<DeliveryErrorKind>>,
     pub(super) messages: Mutex<Vec<Value>>,
+    pub(super) approaches: AtomicUsize,
 }
 
 pub(super) fn failure(kind: DeliveryErrorKind, confirmed: usize) -> DeliveryError {
@@ -160,6 +162,10 @@ pub(super) fn failure(kind: DeliveryErrorKind, confirmed: usize) -> DeliveryErro
 
 #[async_trait]
 impl Queue for FakeQueue {
+    async fn approach(&self) {
+        self.approaches.fetch_add(1, Ordering::Relaxed);
+    }
+
     async fn prepare(&self) -> Result<(), DeliveryError> {
         self.ready
             .lock()
@@ -356,6 +362,7 @@ impl Bench {
                 faults: Mutex::default(),
                 ready: Mutex::default(),
                 messages: Mutex::default(),
+                approaches: AtomicUsize::new(0),
             }),
             source: StubbornSource::new(folder.path(), &diary),
             folder,
