@@ -34,6 +34,8 @@ struct Gate {
     generation: u64,
     connections: Flow,
     publishing: Flow,
+    /// So many messages are let through in all.
+    messages: usize,
     confirms: Flow,
 }
 
@@ -58,6 +60,7 @@ impl Proxy {
             generation: 0,
             connections: Flow::Free,
             publishing: Flow::Free,
+            messages: usize::MAX,
             confirms: Flow::Free,
         });
         let passed = Arc::new(Passed::default());
@@ -116,6 +119,16 @@ impl Proxy {
     /// Ends what [`block`](Self::block) began.
     pub fn unblock(&self) {
         self.gate.send_modify(|gate| gate.publishing = Flow::Free);
+    }
+
+    /// Withholds messages, and what comes after them, once so many have gone through in all.
+    pub fn withhold_messages_after(&self, messages: usize) {
+        self.gate.send_modify(|gate| gate.messages = messages);
+    }
+
+    /// Lets messages through again, those withheld first.
+    pub fn release_messages(&self) {
+        self.withhold_messages_after(usize::MAX);
     }
 
     /// Withholds the broker's confirms, and what comes after them.
@@ -188,6 +201,10 @@ impl Wire {
                 back.lock().await.write_all(&blocked()).await?;
                 self.until_free(|gate| gate.publishing).await;
                 back.lock().await.write_all(&unblocked()).await?;
+            }
+            if publishes {
+                let passed = self.passed.messages.load(Ordering::SeqCst);
+                wait(&mut self.gate.clone(), |gate| passed < gate.messages).await;
             }
             to.write_all(&frame.0).await?;
             if publishes {
