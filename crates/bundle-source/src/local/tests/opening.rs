@@ -157,20 +157,20 @@ async fn a_reading_that_takes_long_is_waited_for() {
     let entry = place.entry("x.json", b"[1]").await;
     let held = place.hold(&entry);
     let opener = Arc::new(Opener::new());
-    let (begin, begun) = mpsc::channel();
-    let (release, released) = mpsc::channel();
+    let (says_so, is_open) = mpsc::channel();
+    let (go_on, may_go_on) = mpsc::channel();
     let slow = move |held: &Held, file| {
-        begin.send(()).unwrap();
-        released.recv().unwrap();
+        says_so.send(()).unwrap();
+        may_go_on.recv().unwrap();
         held.read(file)
     };
     tokio::time::pause();
     let mut reading = pin!(read_held_with(&opener, move || Ok(held), slow));
     assert!(poll!(&mut reading).is_pending());
-    begun.recv_timeout(PATIENCE).unwrap();
+    is_open.recv_timeout(PATIENCE).unwrap();
     tokio::time::advance(2 * opener.patience()).await;
     assert!(poll!(&mut reading).is_pending(), "it is given up");
-    release.send(()).unwrap();
+    go_on.send(()).unwrap();
     tokio::time::resume();
     assert_eq!(in_time(reading).await.unwrap(), "[1]");
 }
