@@ -172,6 +172,13 @@ async fn between_the_ledger_and_the_removal() {
     }
 }
 
+/// What a ledger that nobody has open says of a file.
+fn outcome_of(site: &Site, name: &str) -> String {
+    let ledger = Connection::open(site.state().join("ledger.sqlite3")).unwrap();
+    let query = "SELECT outcome FROM files WHERE location = ?1";
+    ledger.query_row(query, [name], |row| row.get(0)).unwrap()
+}
+
 async fn killed_once_logged(scene: &Scene, words: &str) {
     let running = scene.daemon().kept_by_modes().start().unwrap();
     scene.site.logged(&["a.json", words]).await;
@@ -214,6 +221,7 @@ async fn after_an_object_is_removed() {
         let running = daemon.start().unwrap();
         comes_true("it is deleted", async || scene.left().await.is_empty()).await;
         running.kill().await.unwrap();
+        assert_eq!(outcome_of(&scene.site, "a.json"), "imported");
         assert_eq!(scene.import().await, wanted);
     }
 }
