@@ -1,6 +1,7 @@
 //! A proxy before the broker that knows as much of AMQP as it takes to break it at a chosen place.
 
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -131,7 +132,7 @@ impl Proxy {
         self.withhold_messages_after(usize::MAX);
     }
 
-    /// Withholds the broker's confirms, and what comes after them.
+    /// Withholds the broker's confirms, and what comes after them but for heartbeats.
     pub fn withhold_confirms(&self) {
         self.gate.send_modify(|gate| gate.confirms = Flow::Stopped);
     }
@@ -219,17 +220,36 @@ impl Wire {
         mut from: OwnedReadHalf,
         to: &Mutex<OwnedWriteHalf>,
     ) -> std::io::Result<()> {
+        let mut withheld = Vec::new();
         loop {
-            let frame = Frame::read(&mut from).await?;
-            let confirms = matches!(frame.method(), Some(ACK | NACK));
-            if confirms {
-                self.until_free(|gate| gate.confirms).await;
-            }
-            to.lock().await.write_all(&frame.0).await?;
-            if confirms {
-                self.passed.confirms.fetch_add(1, Ordering::SeqCst);
+            let mut next = pin!(Frame::read(&mut from));
+            let frame = loop {
+                tokio::select! {
+                    biased;
+                    () = self.until_free(|gate| gate.confirms), if !withheld.is_empty() => {
+                        for frame in withheld.drain(..) {
+                            self.tell(&frame, to).await?;
+                        }
+                    }
+                    frame = &mut next => break frame?,
+                }
+            };
+            let stops = frame.confirms() && self.is_stopped(|gate| gate.confirms);
+            if (stops || !withheld.is_empty()) && !frame.is_heartbeat() {
+                withheld.push(frame);
+            } else {
+                self.tell(&frame, to).await?;
             }
         }
+    }
+
+    /// Hands the program a frame of the broker's.
+    async fn tell(&self, frame: &Frame, to: &Mutex<OwnedWriteHalf>) -> std::io::Result<()> {
+        to.lock().await.write_all(&frame.0).await?;
+        if frame.confirms() {
+            self.passed.confirms.fetch_add(1, Ordering::SeqCst);
+        }
+        Ok(())
     }
 
     /// Returns when this connection is to be cut.
@@ -263,6 +283,7 @@ const BLOCKED: Method = [0, 10, 0, 60];
 const UNBLOCKED: Method = [0, 10, 0, 61];
 
 const METHOD_FRAME: u8 = 1;
+const HEARTBEAT_FRAME: u8 = 8;
 const FRAME_END: u8 = 0xCE;
 const HEADER_BYTES: usize = 7;
 
@@ -277,6 +298,14 @@ impl Frame {
         bytes.resize(HEADER_BYTES + size as usize + 1, 0);
         from.read_exact(&mut bytes[HEADER_BYTES..]).await?;
         Ok(Self(bytes))
+    }
+
+    fn confirms(&self) -> bool {
+        matches!(self.method(), Some(ACK | NACK))
+    }
+
+    fn is_heartbeat(&self) -> bool {
+        self.0.first() == Some(&HEARTBEAT_FRAME)
     }
 
     fn method(&self) -> Option<Method> {

@@ -71,9 +71,27 @@ async fn one_that_confirms_late_is_sent_nothing_twice() {
     proxy.withhold_confirms();
     let running = daemon(&site, &proxy).await;
     eventually("everything is published", || proxy.published() == 5).await;
+    // The next comes within 40 s, and the broker may be silent for a minute.
+    let signs_of_life = || site.platform.calls_of("pingConnector").len();
+    let before = signs_of_life();
+    eventually("a sign of life is given", || signs_of_life() > before).await;
+    assert_eq!(proxy.published(), 5);
     assert!(site.left().contains("a.json"), "deleted unconfirmed");
     proxy.release_confirms();
     imported(&site, running, 1).await;
+}
+
+/// After a minute the connection counts as broken, although it gives signs of life.
+#[tokio::test]
+async fn one_that_never_confirms_is_connected_to_again() {
+    let (site, proxy) = (Site::new().await, proxy().await);
+    proxy.withhold_confirms();
+    let running = daemon(&site, &proxy).await;
+    site.logged(&["lost or cannot reach the broker", "silent"])
+        .await;
+    assert!(site.left().contains("a.json"), "deleted unconfirmed");
+    proxy.release_confirms();
+    imported(&site, running, 2).await;
 }
 
 /// What was confirmed is deleted with the queue, and nobody says so: only the next message is returned.
