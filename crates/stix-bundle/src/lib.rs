@@ -12,6 +12,7 @@ mod limits;
 mod names;
 mod not_sent;
 mod object;
+mod objects;
 mod profile;
 mod rules;
 mod seen;

@@ -7,6 +7,7 @@ use crate::fields::Defect;
 use crate::graph::Graph;
 use crate::not_sent::{NotSent, NotSentCode, shorten};
 use crate::object::{Facts, open, read};
+use crate::objects::Objects;
 use crate::validate::{check, note};
 use crate::value::{Members, Value};
 use crate::walk::walk;
@@ -18,7 +19,7 @@ use crate::{Bundle, Findings, Profile};
 /// that cannot stay are taken out, lists lose their repetitions, and `nb_deps` is added.
 #[derive(Debug)]
 pub struct Split<'a> {
-    objects: Arc<Vec<Value<'a>>>,
+    objects: Arc<Objects<'a>>,
     graph: Graph<'a>,
     parts: Vec<Plan>,
     /// Of the few parts that have any.
@@ -154,7 +155,7 @@ impl<'a> Bundle<'a> {
         if !graph.is_changed(node) {
             return Ok(None);
         }
-        let raw = self.objects()[graph.position(node)];
+        let raw = self.objects().get(graph.position(node));
         edits(raw, graph.links_of(node), profile).map(Some)
     }
 
@@ -165,8 +166,9 @@ impl<'a> Bundle<'a> {
         not_sent: &mut Vec<NotSent>,
         mut look: impl FnMut(usize, Look<'_, 'a>),
     ) -> Graph<'a> {
-        let mut graph = Graph::with_capacity(self.object_count(), self.text(), self.max_all_refs());
-        for (position, &raw) in self.objects().iter().enumerate() {
+        let objects = self.objects();
+        let mut graph = Graph::with_capacity(objects.len(), objects.text(), self.max_all_refs());
+        for (position, raw) in objects.iter().enumerate() {
             let read = open(raw).and_then(|object| {
                 let facts = read(&object, profile, self.max_refs())?;
                 graph.add(position, &facts, profile)?;
@@ -271,7 +273,7 @@ impl Split<'_> {
             .edits
             .get(edits as usize)
             .map_or(&[][..], |edits| edits);
-        let object = self.objects[self.graph.position(node as usize)];
+        let object = self.objects.get(self.graph.position(node as usize));
         edit::write(object, edits, deps, out);
     }
 
