@@ -82,13 +82,14 @@ enum Starts {
 impl Starts {
     fn push(&mut self, start: usize) {
         match self {
-            Self::Near(starts) => match u32::try_from(start) {
-                Ok(start) => starts.push(start),
-                Err(_) => {
+            Self::Near(starts) => {
+                if let Ok(start) = u32::try_from(start) {
+                    starts.push(start);
+                } else {
                     let starts = starts.iter().map(|near| *near as usize);
                     *self = Self::Far(starts.chain([start]).collect());
                 }
-            },
+            }
             Self::Far(starts) => starts.push(start),
         }
     }
