@@ -167,9 +167,11 @@ impl Store<'_> {
         if known.has(OTHER) {
             return &*self.others[place] == name;
         }
-        let rest = self.text.as_bytes()[place..].strip_prefix(name.as_bytes());
-        // What has a quotation mark within may run on behind the known name.
-        rest.is_some_and(|rest| rest.starts_with(b"\"")) && self.read(number).len() == name.len()
+        let (text, end) = (self.text.as_bytes(), place + name.len());
+        // The known name ends at the first quotation mark; this one may have some within.
+        text.get(end) == Some(&b'"')
+            && &text[place..end] == name.as_bytes()
+            && memchr(b'"', name.as_bytes()).is_none()
     }
 
     fn read(&self, number: u32) -> &str {
