@@ -11,6 +11,7 @@ mod certificates;
 mod ci;
 mod counts;
 mod deny;
+mod disk;
 mod docs;
 mod install;
 mod keeper;
@@ -56,7 +57,8 @@ commands:
   services     start the tests' RabbitMQ and S3 server, and keep them until Enter is pressed
   help         this text
 
-RabbitMQ and Ceph are installed with apt-get where they are missing and we are root. To use servers
+Where no disk may be mounted, `test` leaves out the tests of a full disk, and says so. RabbitMQ and
+Ceph are installed with apt-get where they are missing and we are root. To use servers
 that run already:
   DIODE_TEST_AMQP  a broker's address, such as amqp://guest:guest@127.0.0.1:5672/%2f; it should have
                    max_message_size set to 16777216, the limit that one of the tests goes over;
@@ -109,8 +111,9 @@ fn demo() -> anyhow::Result<()> {
 fn test(arguments: &[&str]) -> anyhow::Result<()> {
     let program = shell::build_program()?;
     let services = Services::start()?;
+    let arguments = disk::arguments(arguments, disk::can_be_mounted()?);
     let result = Cargo::new(["test", "--workspace", "--no-fail-fast"])
-        .args(arguments)
+        .args(&arguments)
         .env(shell::BIN_VARIABLE, program)
         .envs(services.broker.variables())
         .env(store::VARIABLE, services.store.address())

@@ -165,8 +165,8 @@ pub struct DeliveryError {
 #[async_trait]
 pub trait Queue: Send + Sync {
     /// Connects ahead of time, while there is something else to do before the first shipment. A
-    /// failure is not told: [`prepare`](Self::prepare) tries again, and tells. Whoever drops this
-    /// gives it up.
+    /// failure is not told: [`prepare`](Self::prepare) tries again, and tells. Whoever drops the
+    /// future gives it up. A queue that has nothing to connect to does nothing, as here.
     async fn approach(&self) {}
 
     /// Makes sure that messages can be handed over now: connects where it must. Called before a

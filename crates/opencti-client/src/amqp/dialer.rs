@@ -20,9 +20,6 @@ use crate::{DeliveryErrorKind, TlsError};
 /// How often a wait looks whether the broker blocks us.
 const TICK: Duration = Duration::from_millis(500);
 
-/// For so long a connection that was just opened needs no other proof.
-const FRESH: Duration = Duration::from_secs(5);
-
 /// The waits between attempts to connect.
 const RECONNECT: Backoff = Backoff {
     base: Duration::from_millis(500),
@@ -79,11 +76,8 @@ impl<'a> Dialer<'a> {
     pub(super) async fn prove(&mut self, kept: &mut Option<Kept>) -> Result<(), Failure> {
         let broker = self.queue.broker();
         // A broker that blocks us answers nothing, and is there all the same.
-        let is_proof = |kept: &Kept| {
-            let is_fresh = kept.opened.elapsed() < FRESH && kept.link.is_open();
-            kept.version == broker.version && (kept.link.is_blocked() || is_fresh)
-        };
-        if kept.as_ref().is_some_and(is_proof) {
+        let blocked = |kept: &Kept| kept.version == broker.version && kept.link.is_blocked();
+        if kept.as_ref().is_some_and(blocked) {
             return Ok(());
         }
         self.replace(kept, broker).await
@@ -276,11 +270,7 @@ async fn connect(
             *kept = None;
             let link = Link::open(&broker.address, options).await?;
             let version = broker.version;
-            *kept = Some(Kept {
-                link,
-                version,
-                opened: Instant::now(),
-            });
+            *kept = Some(Kept { link, version });
             Ok(())
         }
     }

@@ -54,7 +54,6 @@ pub(super) struct Broker {
 pub(super) struct Kept {
     pub(super) link: Link,
     pub(super) version: u64,
-    pub(super) opened: Instant,
 }
 
 impl AmqpQueue {
