@@ -136,6 +136,8 @@ async fn one_that_refuses_us_gets_nothing_until_it_does_not() {
         let run = site.program().with(setting, wrong).run().await.unwrap();
         assert_eq!(run.code, Some(4), "{setting}: {}", run.stderr);
         assert!(run.stderr.contains("file waits"), "{}", run.stderr);
+        let what_to_check = "refuses user \\\"guest\\\" on virtual host";
+        assert!(run.stderr.contains(what_to_check), "{}", run.stderr);
         assert!(!run.stderr.contains("wrong-password"), "{}", run.stderr);
         assert_eq!(site.left(), ["a.json".to_owned()].into());
         site.run().await;
