@@ -6,11 +6,13 @@ use crate::counts::Counts;
 use crate::edit::{self, Edit, edits, write_number};
 use crate::fields::Defect;
 use crate::graph::Graph;
-use crate::not_sent::{NotSent, NotSentCode, shorten};
+use crate::not_sent::NotSent;
 use crate::object::{Facts, open, read};
 use crate::objects::Objects;
+use crate::refusal::{Refusal, Refused};
+use crate::room::push;
 use crate::validate::{check, note};
-use crate::value::{Members, Value};
+use crate::value::Members;
 use crate::walk::{Walk, walk};
 use crate::{Bundle, Findings, Profile};
 
@@ -28,7 +30,8 @@ pub struct Split<'a> {
     deps: Counts,
     /// Of the few objects that have any, in the order of the bundle.
     edits: Vec<(u32, Box<[Edit]>)>,
-    not_sent: Vec<NotSent>,
+    /// In the order of the bundle.
+    not_sent: Vec<Refused>,
     cycles_broken: usize,
     references_removed: usize,
 }
@@ -102,16 +105,19 @@ impl<'a> Bundle<'a> {
             unsupported,
         } = walk(&mut graph);
         let mut edits = Vec::new();
-        for node in graph.numbers().filter(|node| graph.is_sound(*node)) {
+        for position in 0..graph.len() {
+            let Some(node) = graph.sound(position) else {
+                continue;
+            };
             let edited = match graph.refusal(node) {
-                Some((code, detail)) => Err(Defect { code, detail }),
-                None => self.edits(&graph, node, profile),
+                Some(refusal) => Err(refusal),
+                None => self.edits(&graph, node, profile).map_err(Refusal::from),
             };
             match edited {
                 Ok(None) => {}
-                Ok(Some(changes)) => edits.push((node, changes)),
-                Err(Defect { code, detail }) => {
-                    not_sent.push(refused(&graph, node, code, detail));
+                Ok(Some(changes)) => push(&mut edits, (node, changes)),
+                Err(refusal) => {
+                    push(&mut not_sent, Refused { position, refusal });
                     deps.set(node, Counts::NONE);
                 }
             }
@@ -119,7 +125,7 @@ impl<'a> Bundle<'a> {
         graph.finish();
         order.retain(|node| deps.get(*node) != Counts::NONE);
         order.sort_by_key(|node| deps.get(*node));
-        not_sent.sort_by_key(|object| object.index);
+        not_sent.sort_by_key(|object| object.position);
         Split {
             objects: Arc::clone(self.objects()),
             graph,
@@ -150,7 +156,7 @@ impl<'a> Bundle<'a> {
     fn graph(
         &self,
         profile: &Profile,
-        not_sent: &mut Vec<NotSent>,
+        not_sent: &mut Vec<Refused>,
         mut look: impl FnMut(usize, Look<'_, 'a>),
     ) -> Graph<'a> {
         let objects = self.objects();
@@ -172,7 +178,8 @@ impl<'a> Bundle<'a> {
             };
             if let Err(defect) = added {
                 look(position, Err(&defect));
-                not_sent.push(defective(position, raw, defect));
+                let refusal = defect.into();
+                push(not_sent, Refused { position, refusal });
             }
         }
         graph.complete();
@@ -182,28 +189,6 @@ impl<'a> Bundle<'a> {
 
 /// What is seen of an object while the bundle is read.
 type Look<'o, 'a> = Result<(&'o Members<'a>, &'o Facts<'a>), &'o Defect>;
-
-fn refused(graph: &Graph<'_>, node: u32, code: NotSentCode, detail: String) -> NotSent {
-    NotSent {
-        index: node as usize,
-        code,
-        id: Some(shorten(graph.id(node))),
-        object_type: Some(shorten(graph.object_type(node))),
-        detail,
-    }
-}
-
-fn defective(index: usize, raw: Value<'_>, Defect { code, detail }: Defect) -> NotSent {
-    let [id, object_type] = raw.pick(["id", "type"]).unwrap_or_default();
-    let text = |value: Option<Value<'_>>| value?.string().map(|text| shorten(&text));
-    NotSent {
-        index,
-        code,
-        id: text(id),
-        object_type: text(object_type),
-        detail,
-    }
-}
 
 impl Split<'_> {
     /// How many parts there are.
@@ -269,8 +254,9 @@ impl Split<'_> {
     }
 
     /// The objects that no part holds, in the order of the bundle.
-    pub fn not_sent(&self) -> &[NotSent] {
-        &self.not_sent
+    pub fn not_sent(&self) -> impl ExactSizeIterator<Item = NotSent> {
+        let refused = self.not_sent.iter();
+        refused.map(|object| object.describe(&self.graph, &self.objects))
     }
 
     /// How many references were taken out because they closed a cycle, an object's reference to
