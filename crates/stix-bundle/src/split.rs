@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::counts::Counts;
-use crate::edit::{self, Edit, edits, write_number};
+use crate::edit::{Edits, write_number};
 use crate::fields::Defect;
 use crate::graph::Graph;
 use crate::not_sent::NotSent;
@@ -28,8 +28,7 @@ pub struct Split<'a> {
     order: Vec<u32>,
     /// Of each object.
     deps: Counts,
-    /// Of the few objects that have any, in the order of the bundle.
-    edits: Vec<(u32, Box<[Edit]>)>,
+    edits: Edits,
     /// In the order of the bundle.
     not_sent: Vec<Refused>,
     cycles_broken: usize,
@@ -104,25 +103,22 @@ impl<'a> Bundle<'a> {
             cycles_broken,
             unsupported,
         } = walk(&mut graph);
-        let mut edits = Vec::new();
+        let mut edits = Edits::default();
         for position in 0..graph.len() {
             let Some(node) = graph.sound(position) else {
                 continue;
             };
-            let edited = match graph.refusal(node) {
-                Some(refusal) => Err(refusal),
-                None => self.edits(&graph, node, profile).map_err(Refusal::from),
-            };
-            match edited {
-                Ok(None) => {}
-                Ok(Some(changes)) => push(&mut edits, (node, changes)),
-                Err(refusal) => {
-                    push(&mut not_sent, Refused { position, refusal });
-                    deps.set(node, Counts::NONE);
-                }
+            let refusal = graph.refusal(node).or_else(|| {
+                let edited = self.edit(&graph, node, profile, &mut edits);
+                edited.err().map(Refusal::from)
+            });
+            if let Some(refusal) = refusal {
+                push(&mut not_sent, Refused { position, refusal });
+                deps.set(node, Counts::NONE);
             }
         }
         graph.finish();
+        edits.shrink();
         order.retain(|node| deps.get(*node) != Counts::NONE);
         order.sort_by_key(|node| deps.get(*node));
         not_sent.sort_by_key(|object| object.position);
@@ -139,17 +135,18 @@ impl<'a> Bundle<'a> {
     }
 
     /// An object that nothing changes in is not read a second time.
-    fn edits(
+    fn edit(
         &self,
         graph: &Graph<'_>,
         node: u32,
         profile: &Profile,
-    ) -> Result<Option<Box<[Edit]>>, Defect> {
+        edits: &mut Edits,
+    ) -> Result<(), Defect> {
         if !graph.is_changed(node) {
-            return Ok(None);
+            return Ok(());
         }
         let raw = self.objects().get(node as usize);
-        edits(raw, graph.links_of(node), profile).map(Some)
+        edits.add(node, raw, graph.links_of(node), profile)
     }
 
     /// The sound objects; the others are added to `not_sent`. `look` sees them all.
@@ -247,10 +244,8 @@ impl Split<'_> {
     /// If `index` is not below [`part_count`](Self::part_count).
     pub fn write_object(&self, index: usize, out: &mut Vec<u8>) {
         let node = self.order[index];
-        let edited = self.edits.binary_search_by_key(&node, |(node, _)| *node);
-        let edits = edited.map_or(&[][..], |place| &self.edits[place].1);
         let object = self.objects.get(node as usize);
-        edit::write(object, edits, self.deps.get(node), out);
+        self.edits.write(node, object, self.deps.get(node), out);
     }
 
     /// The objects that no part holds, in the order of the bundle.
