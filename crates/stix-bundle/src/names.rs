@@ -221,6 +221,10 @@ mod tests {
             assert_eq!(names.number(&name, &profile), Some(expect), "{name:?}");
             assert_eq!(names.text_of(expect), name);
         }
+        assert!(names.store.is(0, "tool--1"));
+        for other in [&text[1..19], "tool--", "tool--2", "x"] {
+            assert!(!names.store.is(0, other), "{other}");
+        }
         assert!(names.is_supported(0) && !names.is_supported(1));
         assert_eq!((names.own(0), names.object(0)), (None, None));
         names.set_internal(0, 7);

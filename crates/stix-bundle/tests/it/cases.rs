@@ -492,3 +492,34 @@ fn another_profile_has_other_rules() {
     let expect = r#"{"type":"x-foo","id":"x-foo--1","a_ref":"tool--1","b_link":null,"nb_deps":1}"#;
     assert_eq!(object(&split, 0), expect);
 }
+
+#[test]
+fn what_is_not_sent_is_told_in_words() {
+    let text = r#"{"objects":[
+        {"type":"tool","id":"tool--1"},
+        {"type":"x-foo","id":"x-foo--1"},
+        {"type":"relationship","id":"relationship--1","target_ref":"tool--1"},
+        {"type":"relationship","id":"relationship--2","source_ref":"tool--1","target_ref":"x-foo--1"},
+        {"type":"sighting","id":"sighting--1","sighting_of_ref":"tool--1"},
+        {"type":"tool","id":"tool--1"},
+        {"type":"tool"}
+    ]}"#;
+    let split = split(text);
+    let seen: Vec<_> = split.not_sent().map(|o| (o.index, o.detail)).collect();
+    let expect = [
+        (0, "object 5 has the same id"),
+        (1, "the platform takes no ids of type \"x-foo\""),
+        (2, "\"source_ref\" holds no reference that could be sent"),
+        (3, "\"target_ref\" holds no reference that could be sent"),
+        (
+            4,
+            "\"where_sighted_refs\" holds no reference that could be sent",
+        ),
+        (6, "it has no \"id\""),
+    ];
+    assert_eq!(
+        seen,
+        expect.map(|(index, detail)| (index, detail.to_owned()))
+    );
+    assert_eq!(split.not_sent().len(), expect.len());
+}
