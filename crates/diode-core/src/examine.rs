@@ -116,18 +116,17 @@ fn look_into<'a>(
 }
 
 /// The objects that are not sent, counted by code and type.
-pub fn left_out(not_sent: &[NotSent]) -> Vec<LeftOut> {
-    let mut counts: BTreeMap<(&'static str, Option<&str>), usize> = BTreeMap::new();
+pub fn left_out(not_sent: impl Iterator<Item = NotSent>) -> Vec<LeftOut> {
+    let mut counts: BTreeMap<(&'static str, Option<String>), usize> = BTreeMap::new();
     for object in not_sent {
-        *counts
-            .entry((object.code.as_str(), object.object_type.as_deref()))
-            .or_default() += 1;
+        let kind = (object.code.as_str(), object.object_type);
+        *counts.entry(kind).or_default() += 1;
     }
     counts
         .into_iter()
         .map(|((code, object_type), count)| LeftOut {
             code,
-            object_type: object_type.map(str::to_owned),
+            object_type,
             count,
         })
         .collect()
@@ -186,7 +185,7 @@ fn import<'a>(
     })
 }
 
-fn nothing_to_import(objects: usize, not_sent: &[NotSent]) -> String {
+fn nothing_to_import(objects: usize, not_sent: impl Iterator<Item = NotSent>) -> String {
     if objects == 0 {
         return "the bundle has no objects".to_owned();
     }
@@ -204,23 +203,19 @@ fn nothing_to_import(objects: usize, not_sent: &[NotSent]) -> String {
     )
 }
 
-fn defect_count(not_sent: &[NotSent]) -> usize {
-    not_sent
-        .iter()
-        .filter(|object| object.code.is_defect())
-        .count()
+fn defect_count(not_sent: impl Iterator<Item = NotSent>) -> usize {
+    not_sent.filter(|object| object.code.is_defect()).count()
 }
 
-fn named_defects(not_sent: &[NotSent]) -> Vec<Finding> {
+fn named_defects(not_sent: impl Iterator<Item = NotSent>) -> Vec<Finding> {
     not_sent
-        .iter()
         .filter(|object| object.code.is_defect())
         .take(MAX_NAMED)
         .map(|object| Finding {
             code: object.code.as_str(),
             level: Level::Error.into(),
             path: format!("$.bundle.objects[{}]", object.index),
-            message: object.detail.clone(),
+            message: object.detail,
         })
         .collect()
 }

@@ -81,7 +81,8 @@ fn digest_split(split: &Split<'_>, hasher: &mut DefaultHasher) {
         split.write_part(part, "bundle--1", &mut out);
         out.hash(hasher);
     }
-    format!("{:?}", split.not_sent()).hash(hasher);
+    let not_sent: Vec<_> = split.not_sent().collect();
+    format!("{not_sent:?}").hash(hasher);
     (split.cycles_broken(), split.references_removed()).hash(hasher);
 }
 

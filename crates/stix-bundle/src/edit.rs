@@ -8,41 +8,113 @@ use crate::embedded;
 use crate::fields::{DEP_COUNT_KEY, Defect, Field, Role, fields};
 use crate::links::Link;
 use crate::object::open;
+use crate::room::{make_room, push};
 use crate::seen::Seen;
 use crate::value::Value;
 
-/// A value that another one takes the place of.
-#[derive(Debug)]
-pub(crate) struct Edit {
-    /// Where the value stands in the object's text, in bytes.
-    span: Range<usize>,
-    new: New,
+/// What changes in the objects of a bundle, one object after the other.
+#[derive(Debug, Default)]
+pub(crate) struct Edits {
+    list: Vec<Edit>,
+    /// What is written in place of what stood there.
+    texts: Vec<u8>,
 }
 
+/// A value that another one takes the place of.
 #[derive(Debug)]
+struct Edit {
+    object: u32,
+    /// Where the value stands in the object's text, in bytes.
+    span: Range<usize>,
+    /// Where the new one stands in the texts; nothing where it is the count of dependencies.
+    text: Range<usize>,
+}
+
 enum New {
-    Text(Box<str>),
+    Null,
+    Text(String),
     DepCount,
 }
 
-/// The edits of one object, in the order of its text. `links` are its references, as judged.
-pub(crate) fn edits(
-    raw: Value<'_>,
-    links: impl Iterator<Item = Link>,
-    profile: &Profile,
-) -> Result<Box<[Edit]>, Defect> {
-    let object = open(raw)?;
-    let mut verdicts = links.map(Link::is_kept);
-    let mut edits = Vec::new();
-    for field in fields(&object, profile) {
-        let new = new_value(&field, &mut verdicts)?;
-        edits.extend(new.map(|new| Edit {
-            span: span(raw, field.value),
-            new,
-        }));
+impl Edits {
+    /// Adds those of the next object. `links` are its references, as judged.
+    ///
+    /// # Errors
+    /// Where a property has a form on which the platform's worker would fail; then none are added.
+    pub(crate) fn add(
+        &mut self,
+        number: u32,
+        raw: Value<'_>,
+        links: impl Iterator<Item = Link>,
+        profile: &Profile,
+    ) -> Result<(), Defect> {
+        let object = open(raw)?;
+        let mut verdicts = links.map(Link::is_kept);
+        let mut found = Vec::new();
+        for field in fields(&object, profile) {
+            let new = new_value(&field, &mut verdicts)?;
+            found.extend(new.map(|new| (span(raw, field.value), new)));
+        }
+        found.sort_by_key(|(span, _)| span.start);
+        for (span, new) in found {
+            let start = self.texts.len();
+            let text = match &new {
+                New::Null => "null",
+                New::Text(text) => text,
+                New::DepCount => "",
+            };
+            make_room(&mut self.texts, text.len());
+            self.texts.extend_from_slice(text.as_bytes());
+            let edit = Edit {
+                object: number,
+                span,
+                text: start..self.texts.len(),
+            };
+            push(&mut self.list, edit);
+        }
+        Ok(())
     }
-    edits.sort_by_key(|edit| edit.span.start);
-    Ok(edits.into_boxed_slice())
+
+    /// Lets go of the room for more.
+    pub(crate) fn shrink(&mut self) {
+        self.list.shrink_to_fit();
+        self.texts.shrink_to_fit();
+    }
+
+    /// Those of an object, in the order of its text.
+    fn of(&self, number: u32) -> impl Iterator<Item = &Edit> {
+        let first = self.list.partition_point(|edit| edit.object < number);
+        let rest = self.list[first..].iter();
+        rest.take_while(move |edit| edit.object == number)
+    }
+
+    /// Writes an object with its edits and its count of dependencies.
+    pub(crate) fn write(&self, number: u32, raw: Value<'_>, deps: u64, out: &mut Vec<u8>) {
+        let text = raw.text().as_bytes();
+        let mut counted = false;
+        let mut at = 0;
+        for edit in self.of(number) {
+            out.extend_from_slice(&text[at..edit.span.start]);
+            let new = &self.texts[edit.text.clone()];
+            if new.is_empty() {
+                counted = true;
+                write_number(deps, out);
+            } else {
+                out.extend_from_slice(new);
+            }
+            at = edit.span.end;
+        }
+        if counted {
+            out.extend_from_slice(&text[at..]);
+            return;
+        }
+        out.extend_from_slice(&text[at..text.len() - 1]);
+        out.extend_from_slice(b",\"");
+        out.extend_from_slice(DEP_COUNT_KEY.as_bytes());
+        out.extend_from_slice(b"\":");
+        write_number(deps, out);
+        out.push(b'}');
+    }
 }
 
 fn new_value(
@@ -52,7 +124,7 @@ fn new_value(
     Ok(match field.role {
         Role::DepCount => Some(New::DepCount),
         Role::Reference => match field.reference()? {
-            Some(_) if verdicts.next() == Some(false) => Some(New::Text("null".into())),
+            Some(_) if verdicts.next() == Some(false) => Some(New::Null),
             _ => None,
         },
         Role::References => list(field, &kept_references(field, verdicts)?),
@@ -70,7 +142,7 @@ fn list(field: &Field<'_, '_>, kept: &[bool]) -> Option<New> {
     let elements = field.value.items().zip(kept);
     let kept = elements.filter_map(|(element, kept)| kept.then_some(element.text()));
     let texts: Vec<&str> = kept.collect();
-    Some(New::Text(format!("[{}]", texts.join(",")).into()))
+    Some(New::Text(format!("[{}]", texts.join(","))))
 }
 
 /// Which references of a list stay: those that may, each once.
@@ -91,34 +163,6 @@ fn kept_references(
 fn span(object: Value<'_>, value: Value<'_>) -> Range<usize> {
     let start = value.text().as_ptr().addr() - object.text().as_ptr().addr();
     start..start + value.text().len()
-}
-
-/// Writes an object with its edits and its count of dependencies.
-pub(crate) fn write(raw: Value<'_>, edits: &[Edit], deps: u64, out: &mut Vec<u8>) {
-    let text = raw.text().as_bytes();
-    let mut counted = false;
-    let mut at = 0;
-    for edit in edits {
-        out.extend_from_slice(&text[at..edit.span.start]);
-        match &edit.new {
-            New::Text(new) => out.extend_from_slice(new.as_bytes()),
-            New::DepCount => {
-                counted = true;
-                write_number(deps, out);
-            }
-        }
-        at = edit.span.end;
-    }
-    if counted {
-        out.extend_from_slice(&text[at..]);
-        return;
-    }
-    out.extend_from_slice(&text[at..text.len() - 1]);
-    out.extend_from_slice(b",\"");
-    out.extend_from_slice(DEP_COUNT_KEY.as_bytes());
-    out.extend_from_slice(b"\":");
-    write_number(deps, out);
-    out.push(b'}');
 }
 
 /// Writes a number in decimal.

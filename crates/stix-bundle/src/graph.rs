@@ -1,13 +1,11 @@
 //! A bundle's sound objects and the references between them.
 
-use std::ops::Range;
-
 use crate::Profile;
 use crate::fields::{Defect, too_many_in_all};
 use crate::links::{Link, Links, MAX_LINKS};
 use crate::names::{MAX_OBJECT, Names};
-use crate::not_sent::{NotSentCode, shorten};
 use crate::object::{End, Facts, Form};
+use crate::refusal::Refusal;
 
 /// An object of the bundle; there may be a million, so all is as small as can be.
 #[derive(Clone, Copy, Debug)]
@@ -145,14 +143,16 @@ impl<'a> Graph<'a> {
         self.starts = Vec::new();
     }
 
-    /// The numbers of all objects.
-    pub(crate) fn numbers(&self) -> Range<u32> {
-        0..u32::try_from(self.nodes.len()).unwrap_or(u32::MAX)
+    /// How many objects there are.
+    pub(crate) fn len(&self) -> usize {
+        self.nodes.len()
     }
 
-    /// Whether an object can be sent, as far as can be told of it alone.
-    pub(crate) fn is_sound(&self, node: u32) -> bool {
-        self.nodes[node as usize].id != UNSOUND
+    /// The number of the object at a position, if it can be sent, as far as can be told of it alone.
+    pub(crate) fn sound(&self, position: usize) -> Option<u32> {
+        let node = self.nodes.get(position)?;
+        let number = u32::try_from(position).ok()?;
+        (node.id != UNSOUND).then_some(number)
     }
 
     /// An object's id.
@@ -199,47 +199,26 @@ impl<'a> Graph<'a> {
 
     /// Why the platform's own rules leave an object out, now that it is known which of its
     /// references stay.
-    pub(crate) fn refusal(&self, node: u32) -> Option<(NotSentCode, String)> {
+    pub(crate) fn refusal(&self, node: u32) -> Option<Refusal> {
         let winner = self.winner(node);
         if winner != node {
-            let detail = format!("object {winner} has the same id");
-            return Some((NotSentCode::DuplicateId, detail));
+            return Some(Refusal::Replaced(winner));
         }
-        let form = self.nodes[node as usize].form();
-        match form.ends() {
-            Some(ends) => self.missing_end(node, ends).map(|key| {
-                let code = match form {
-                    Form::Sighting => NotSentCode::SightingWithoutEnd,
-                    _ => NotSentCode::RelationshipWithoutEnd,
-                };
-                (
-                    code,
-                    format!("{key:?} holds no reference that could be sent"),
-                )
-            }),
-            None => self.unsupported(node),
+        let object = self.nodes[node as usize];
+        match object.form() {
+            Form::Entity => (!self.names.is_supported(object.id)).then_some(Refusal::Unsupported),
+            form => {
+                let end = self.missing_end(node)?;
+                Some(Refusal::WithoutEnd(form, end))
+            }
         }
     }
 
-    fn missing_end(&self, node: u32, [first, second]: [&'static str; 2]) -> Option<&'static str> {
-        let has = |end| {
-            self.links_of(node)
-                .any(|link| link.is_kept() && link.is(end))
+    fn missing_end(&self, node: u32) -> Option<End> {
+        let is_missing = |end: &End| {
+            let mut links = self.links_of(node);
+            !links.any(|link| link.is_kept() && link.is(*end))
         };
-        match (has(End::First), has(End::Second)) {
-            (false, _) => Some(first),
-            (_, false) => Some(second),
-            (true, true) => None,
-        }
-    }
-
-    fn unsupported(&self, node: u32) -> Option<(NotSentCode, String)> {
-        if self.names.is_supported(self.nodes[node as usize].id) {
-            return None;
-        }
-        let prefix = self.id(node).split_once("--");
-        let prefix = prefix.map_or("", |(prefix, _)| prefix);
-        let detail = format!("the platform takes no ids of type {:?}", shorten(prefix));
-        Some((NotSentCode::UnsupportedType, detail))
+        [End::First, End::Second].into_iter().find(is_missing)
     }
 }

@@ -16,6 +16,7 @@ mod not_sent;
 mod object;
 mod objects;
 mod profile;
+mod refusal;
 mod room;
 mod rules;
 mod seen;

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::object::End;
-use crate::room::push;
+use crate::room::make_room;
 
 /// A reference of an object: the number of a name, with three bits beside it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +42,10 @@ impl Link {
     }
 }
 
-/// The most that there may be: each takes at most 5 bytes, and places have 32 bits.
+/// Bytes that a link takes at most.
+const MAX_BYTES: usize = 5;
+
+/// The most that there may be: places have 32 bits.
 pub(crate) const MAX_LINKS: usize = 1 << 28;
 
 /// All references; each takes as many bytes as its number needs, seven bits in each, the lowest
@@ -69,16 +72,13 @@ impl Links {
     }
 
     pub(crate) fn push(&mut self, link: Link) {
+        make_room(&mut self.bytes, MAX_BYTES);
         let mut rest = link.0;
-        loop {
-            let low = rest.to_le_bytes()[0] & !MORE;
+        while rest >= u32::from(MORE) {
+            self.bytes.push(rest.to_le_bytes()[0] | MORE);
             rest >>= BITS;
-            let more = if rest == 0 { 0 } else { MORE };
-            push(&mut self.bytes, low | more);
-            if rest == 0 {
-                break;
-            }
         }
+        self.bytes.push(rest.to_le_bytes()[0]);
         self.count += 1;
     }
 

@@ -1,5 +1,6 @@
 //! Every id, type and reference of a bundle once, and the object it leads to.
 
+use std::borrow::Cow;
 use std::hash::BuildHasher;
 
 use foldhash::quality::RandomState;
@@ -84,14 +85,16 @@ impl<'a> Names<'a> {
         }
     }
 
-    /// The number of a name; `None` where there are more than can be numbered.
-    pub(crate) fn number(&mut self, name: &str, profile: &Profile) -> Option<u32> {
+    /// The number of a name; `None` where there are more than can be numbered. A borrowed name is
+    /// what stands between two quotation marks, so it has none within.
+    #[expect(clippy::ptr_arg, reason = "whether it is borrowed counts")]
+    pub(crate) fn number(&mut self, name: &Cow<'_, str>, profile: &Profile) -> Option<u32> {
         let Self {
             store,
             numbers,
             hasher,
         } = self;
-        let hash = hasher.hash_one(name);
+        let hash = hasher.hash_one(&**name);
         if let Some(&number) = numbers.find(hash, |number| store.is(*number, name)) {
             return Some(number);
         }
@@ -143,7 +146,8 @@ impl<'a> Names<'a> {
 }
 
 impl Store<'_> {
-    fn add(&mut self, name: &str, profile: &Profile) -> Option<u32> {
+    #[expect(clippy::ptr_arg, reason = "whether it is borrowed counts")]
+    fn add(&mut self, name: &Cow<'_, str>, profile: &Profile) -> Option<u32> {
         let number = u32::try_from(self.list.len()).ok()?;
         if number > MAX_NUMBER {
             return None;
@@ -152,7 +156,7 @@ impl Store<'_> {
         let (place, other) = if let Some(start) = place(self.text, name) {
             (start, 0)
         } else {
-            self.others.push(Box::from(name));
+            self.others.push(Box::from(&**name));
             (u32::try_from(self.others.len() - 1).ok()?, OTHER)
         };
         let object = NONE << OBJECT_SHIFT | other | supported;
@@ -161,17 +165,18 @@ impl Store<'_> {
     }
 
     /// Whether a name is this one.
-    fn is(&self, number: u32, name: &str) -> bool {
+    #[expect(clippy::ptr_arg, reason = "whether it is borrowed counts")]
+    fn is(&self, number: u32, name: &Cow<'_, str>) -> bool {
         let known = self.list[number as usize];
         let place = known.place as usize;
         if known.has(OTHER) {
-            return &*self.others[place] == name;
+            return *self.others[place] == **name;
         }
         let (text, end) = (self.text.as_bytes(), place + name.len());
-        // The known name ends at the first quotation mark; this one may have some within.
+        // The known name ends at the first quotation mark.
         text.get(end) == Some(&b'"')
             && &text[place..end] == name.as_bytes()
-            && memchr(b'"', name.as_bytes()).is_none()
+            && (matches!(name, Cow::Borrowed(_)) || memchr(b'"', name.as_bytes()).is_none())
     }
 
     fn read(&self, number: u32) -> &str {
@@ -187,17 +192,18 @@ impl Store<'_> {
 
 /// Where a name starts in the text; `None` where it does not stand there up to a quotation mark, or
 /// beyond the first 4 GiB.
-fn place(text: &str, name: &str) -> Option<u32> {
+#[expect(clippy::ptr_arg, reason = "whether it is borrowed counts")]
+fn place(text: &str, name: &Cow<'_, str>) -> Option<u32> {
+    let Cow::Borrowed(name) = name else {
+        return None;
+    };
     let start = name.as_ptr().addr().checked_sub(text.as_ptr().addr())?;
-    let rest = text.as_bytes().get(start..)?;
-    let within = memchr(b'"', rest)? == name.len();
-    u32::try_from(start).ok().filter(|_| within)
+    let ends = text.as_bytes().get(start + name.len()) == Some(&b'"');
+    u32::try_from(start).ok().filter(|_| ends)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::borrow::Cow;
-
     use super::*;
 
     #[test]
@@ -214,13 +220,19 @@ mod tests {
             (Cow::Owned("tool--1".to_owned()), 0),
             (Cow::Owned("\n".to_owned()), 2),
             (Cow::Borrowed(""), 3),
-            (Cow::Borrowed(&text[1..19]), 4),
+            (Cow::Owned(text[1..19].to_owned()), 4),
             (Cow::Borrowed(&text[22..28]), 5),
             (Cow::Borrowed(&text[29..29]), 3),
         ] {
             assert_eq!(names.number(&name, &profile), Some(expect), "{name:?}");
             assert_eq!(names.text_of(expect), name);
         }
+        assert!(names.store.is(0, &Cow::Owned("tool--1".to_owned())));
+        for other in [&text[1..19], "tool--", "tool--2", "x"] {
+            let other = Cow::Owned(other.to_owned());
+            assert!(!names.store.is(0, &other), "{other}");
+        }
+        assert!(!names.store.is(0, &Cow::Borrowed("tool--")));
         assert!(names.is_supported(0) && !names.is_supported(1));
         assert_eq!((names.own(0), names.object(0)), (None, None));
         names.set_internal(0, 7);

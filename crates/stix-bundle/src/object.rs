@@ -53,11 +53,21 @@ impl Form {
     }
 
     /// The keys of both ends.
-    pub(crate) fn ends(self) -> Option<[&'static str; 2]> {
+    fn ends(self) -> Option<[&'static str; 2]> {
         match self {
             Self::Entity => None,
             Self::Relationship => Some(["source_ref", "target_ref"]),
             Self::Sighting => Some(["sighting_of_ref", "where_sighted_refs"]),
+        }
+    }
+
+    /// The key of one end.
+    pub(crate) fn key(self, end: End) -> Option<&'static str> {
+        let [first, second] = self.ends()?;
+        match end {
+            End::Neither => None,
+            End::First => Some(first),
+            End::Second => Some(second),
         }
     }
 

@@ -62,7 +62,9 @@ impl<'a> Objects<'a> {
             self.end
         };
         let with_comma = &self.text.as_str()[start..end];
-        let element = with_comma.trim_end_matches([',', ' ', '\t', '\n', '\r']);
+        let is_last = |byte| !matches!(byte, b',' | b' ' | b'\t' | b'\n' | b'\r');
+        let last = with_comma.bytes().rposition(is_last);
+        let element = &with_comma[..last.map_or(0, |last| last + 1)];
         // A slice of the text is always a part of it.
         Value::of_json(self.text.narrow(element).unwrap_or(self.text))
     }

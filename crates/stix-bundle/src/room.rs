@@ -2,10 +2,19 @@
 
 /// Adds an element; a full list that is long grows by an eighth, not by as much again.
 pub(crate) fn push<T>(list: &mut Vec<T>, element: T) {
-    if list.len() == list.capacity() && list.len() >= LONG {
-        list.reserve_exact(list.len() / 8);
-    }
+    make_room(list, 1);
     list.push(element);
+}
+
+/// Makes room for so many elements, likewise.
+pub(crate) fn make_room<T>(list: &mut Vec<T>, count: usize) {
+    if list.capacity() - list.len() < count {
+        if list.len() < LONG {
+            list.reserve(count);
+        } else {
+            list.reserve_exact(count.max(list.len() / 8));
+        }
+    }
 }
 
 /// From here on, growing by an eighth saves more than it costs.

@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use crate::counts::Counts;
-use crate::edit::{self, Edit, edits, write_number};
+use crate::edit::{Edits, write_number};
 use crate::fields::Defect;
 use crate::graph::Graph;
-use crate::not_sent::{NotSent, NotSentCode, shorten};
+use crate::not_sent::NotSent;
 use crate::object::{Facts, open, read};
 use crate::objects::Objects;
+use crate::refusal::{Refusal, Refused};
+use crate::room::push;
 use crate::validate::{check, note};
-use crate::value::{Members, Value};
+use crate::value::Members;
 use crate::walk::{Walk, walk};
 use crate::{Bundle, Findings, Profile};
 
@@ -26,9 +28,9 @@ pub struct Split<'a> {
     order: Vec<u32>,
     /// Of each object.
     deps: Counts,
-    /// Of the few objects that have any, in the order of the bundle.
-    edits: Vec<(u32, Box<[Edit]>)>,
-    not_sent: Vec<NotSent>,
+    edits: Edits,
+    /// In the order of the bundle.
+    not_sent: Vec<Refused>,
     cycles_broken: usize,
     references_removed: usize,
 }
@@ -101,25 +103,25 @@ impl<'a> Bundle<'a> {
             cycles_broken,
             unsupported,
         } = walk(&mut graph);
-        let mut edits = Vec::new();
-        for node in graph.numbers().filter(|node| graph.is_sound(*node)) {
-            let edited = match graph.refusal(node) {
-                Some((code, detail)) => Err(Defect { code, detail }),
-                None => self.edits(&graph, node, profile),
+        let mut edits = Edits::default();
+        for position in 0..graph.len() {
+            let Some(node) = graph.sound(position) else {
+                continue;
             };
-            match edited {
-                Ok(None) => {}
-                Ok(Some(changes)) => edits.push((node, changes)),
-                Err(Defect { code, detail }) => {
-                    not_sent.push(refused(&graph, node, code, detail));
-                    deps.set(node, Counts::NONE);
-                }
+            let refusal = graph.refusal(node).or_else(|| {
+                let edited = self.edit(&graph, node, profile, &mut edits);
+                edited.err().map(Refusal::from)
+            });
+            if let Some(refusal) = refusal {
+                push(&mut not_sent, Refused { position, refusal });
+                deps.set(node, Counts::NONE);
             }
         }
         graph.finish();
+        edits.shrink();
         order.retain(|node| deps.get(*node) != Counts::NONE);
         order.sort_by_key(|node| deps.get(*node));
-        not_sent.sort_by_key(|object| object.index);
+        not_sent.sort_by_key(|object| object.position);
         Split {
             objects: Arc::clone(self.objects()),
             graph,
@@ -133,24 +135,25 @@ impl<'a> Bundle<'a> {
     }
 
     /// An object that nothing changes in is not read a second time.
-    fn edits(
+    fn edit(
         &self,
         graph: &Graph<'_>,
         node: u32,
         profile: &Profile,
-    ) -> Result<Option<Box<[Edit]>>, Defect> {
+        edits: &mut Edits,
+    ) -> Result<(), Defect> {
         if !graph.is_changed(node) {
-            return Ok(None);
+            return Ok(());
         }
         let raw = self.objects().get(node as usize);
-        edits(raw, graph.links_of(node), profile).map(Some)
+        edits.add(node, raw, graph.links_of(node), profile)
     }
 
     /// The sound objects; the others are added to `not_sent`. `look` sees them all.
     fn graph(
         &self,
         profile: &Profile,
-        not_sent: &mut Vec<NotSent>,
+        not_sent: &mut Vec<Refused>,
         mut look: impl FnMut(usize, Look<'_, 'a>),
     ) -> Graph<'a> {
         let objects = self.objects();
@@ -172,7 +175,8 @@ impl<'a> Bundle<'a> {
             };
             if let Err(defect) = added {
                 look(position, Err(&defect));
-                not_sent.push(defective(position, raw, defect));
+                let refusal = defect.into();
+                push(not_sent, Refused { position, refusal });
             }
         }
         graph.complete();
@@ -182,28 +186,6 @@ impl<'a> Bundle<'a> {
 
 /// What is seen of an object while the bundle is read.
 type Look<'o, 'a> = Result<(&'o Members<'a>, &'o Facts<'a>), &'o Defect>;
-
-fn refused(graph: &Graph<'_>, node: u32, code: NotSentCode, detail: String) -> NotSent {
-    NotSent {
-        index: node as usize,
-        code,
-        id: Some(shorten(graph.id(node))),
-        object_type: Some(shorten(graph.object_type(node))),
-        detail,
-    }
-}
-
-fn defective(index: usize, raw: Value<'_>, Defect { code, detail }: Defect) -> NotSent {
-    let [id, object_type] = raw.pick(["id", "type"]).unwrap_or_default();
-    let text = |value: Option<Value<'_>>| value?.string().map(|text| shorten(&text));
-    NotSent {
-        index,
-        code,
-        id: text(id),
-        object_type: text(object_type),
-        detail,
-    }
-}
 
 impl Split<'_> {
     /// How many parts there are.
@@ -262,15 +244,14 @@ impl Split<'_> {
     /// If `index` is not below [`part_count`](Self::part_count).
     pub fn write_object(&self, index: usize, out: &mut Vec<u8>) {
         let node = self.order[index];
-        let edited = self.edits.binary_search_by_key(&node, |(node, _)| *node);
-        let edits = edited.map_or(&[][..], |place| &self.edits[place].1);
         let object = self.objects.get(node as usize);
-        edit::write(object, edits, self.deps.get(node), out);
+        self.edits.write(node, object, self.deps.get(node), out);
     }
 
     /// The objects that no part holds, in the order of the bundle.
-    pub fn not_sent(&self) -> &[NotSent] {
-        &self.not_sent
+    pub fn not_sent(&self) -> impl ExactSizeIterator<Item = NotSent> {
+        let refused = self.not_sent.iter();
+        refused.map(|object| object.describe(&self.graph, &self.objects))
     }
 
     /// How many references were taken out because they closed a cycle, an object's reference to

@@ -25,8 +25,7 @@ pub(crate) struct Walk {
 /// Follows all references, depth first, from each object in the order of the bundle; marks those
 /// that cannot stay.
 pub(crate) fn walk(graph: &mut Graph<'_>) -> Walk {
-    let numbers = graph.numbers();
-    let count = numbers.len();
+    let count = graph.len();
     let walk = Walk {
         order: Vec::with_capacity(count),
         deps: Counts::new(count),
@@ -38,10 +37,10 @@ pub(crate) fn walk(graph: &mut Graph<'_>) -> Walk {
         path: Vec::new(),
         walk,
     };
-    for node in numbers {
-        if !walker.graph.is_sound(node) {
+    for position in 0..count {
+        let Some(node) = walker.graph.sound(position) else {
             continue;
-        }
+        };
         let root = walker.graph.winner(node);
         if walker.walk.deps.get(root) == Counts::NONE {
             walker.visit(root);

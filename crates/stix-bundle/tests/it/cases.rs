@@ -10,7 +10,6 @@ fn check(input: &str, sent: &[&str], not_sent: &[(usize, &str)]) {
     let split = split(&text);
     let seen: Vec<_> = split
         .not_sent()
-        .iter()
         .map(|o| (o.index, o.code.as_str()))
         .collect();
     assert_eq!(
@@ -421,7 +420,7 @@ fn check_left_out(object_type: &str, properties: &str, expect: Option<&str>) {
         r#"{{"objects":[{{"type":"{object_type}","id":"{object_type}--1",{properties}}}]}}"#
     );
     let split = split(&text);
-    let seen = split.not_sent().first().map(|object| object.code.as_str());
+    let seen = split.not_sent().next().map(|object| object.code.as_str());
     assert_eq!(
         (seen, split.part_count()),
         (expect, usize::from(expect.is_none())),
@@ -445,7 +444,8 @@ fn what_is_not_sent_is_described() {
         r#"{{"objects":[{{"type":"tool","id":"tool--1","{long}_ref":1}},{{"type":"x","id":"x--{long}"}}]}}"#
     );
     let split = split(&text);
-    let [first, second] = split.not_sent() else {
+    let not_sent: Vec<_> = split.not_sent().collect();
+    let [first, second] = &*not_sent else {
         panic!("two are not sent")
     };
     assert_eq!(
@@ -491,4 +491,35 @@ fn another_profile_has_other_rules() {
     let split = bundle(text).split(&profile);
     let expect = r#"{"type":"x-foo","id":"x-foo--1","a_ref":"tool--1","b_link":null,"nb_deps":1}"#;
     assert_eq!(object(&split, 0), expect);
+}
+
+#[test]
+fn what_is_not_sent_is_told_in_words() {
+    let text = r#"{"objects":[
+        {"type":"tool","id":"tool--1"},
+        {"type":"x-foo","id":"x-foo--1"},
+        {"type":"relationship","id":"relationship--1","target_ref":"tool--1"},
+        {"type":"relationship","id":"relationship--2","source_ref":"tool--1","target_ref":"x-foo--1"},
+        {"type":"sighting","id":"sighting--1","sighting_of_ref":"tool--1"},
+        {"type":"tool","id":"tool--1"},
+        {"type":"tool"}
+    ]}"#;
+    let split = split(text);
+    let seen: Vec<_> = split.not_sent().map(|o| (o.index, o.detail)).collect();
+    let expect = [
+        (0, "object 5 has the same id"),
+        (1, "the platform takes no ids of type \"x-foo\""),
+        (2, "\"source_ref\" holds no reference that could be sent"),
+        (3, "\"target_ref\" holds no reference that could be sent"),
+        (
+            4,
+            "\"where_sighted_refs\" holds no reference that could be sent",
+        ),
+        (6, "it has no \"id\""),
+    ];
+    assert_eq!(
+        seen,
+        expect.map(|(index, detail)| (index, detail.to_owned()))
+    );
+    assert_eq!(split.not_sent().len(), expect.len());
 }

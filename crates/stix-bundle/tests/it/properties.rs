@@ -126,7 +126,7 @@ proptest! {
         let text = json!({"objects": objects}).to_string();
         let split = split(&text);
         let parts = (0..split.part_count()).map(|part| split.part(part).object);
-        let mut seen: Vec<_> = parts.chain(split.not_sent().iter().map(|o| o.index)).collect();
+        let mut seen: Vec<_> = parts.chain(split.not_sent().map(|o| o.index)).collect();
         seen.sort_unstable();
         prop_assert_eq!(seen, (0..objects.len()).collect::<Vec<_>>());
         let ids: BTreeSet<_> = (0..split.part_count()).map(|part| split.part(part).id).collect();

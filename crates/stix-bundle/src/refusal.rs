@@ -1,0 +1,87 @@
+//! Why objects are not sent, kept small until somebody asks: it may be true of many.
+
+use std::borrow::Cow;
+
+use crate::fields::Defect;
+use crate::graph::Graph;
+use crate::not_sent::{NotSent, NotSentCode, shorten};
+use crate::object::{End, Form};
+use crate::objects::Objects;
+use crate::value::Value;
+
+/// An object that is not sent.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    /// Where it stands in the bundle's `objects`.
+    pub(crate) position: usize,
+    pub(crate) refusal: Refusal,
+}
+
+/// Why it is not.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    /// The object of this number has the same id, and is behind it.
+    Replaced(u32),
+    /// A link of this form has no reference to this end that could be sent.
+    WithoutEnd(Form, End),
+    /// The platform takes no ids of its type.
+    Unsupported,
+    /// It is broken.
+    Defect(Box<Defect>),
+}
+
+impl From<Defect> for Refusal {
+    fn from(defect: Defect) -> Self {
+        Self::Defect(Box::new(defect))
+    }
+}
+
+impl Refused {
+    /// What there is to tell of it.
+    pub(crate) fn describe(&self, graph: &Graph<'_>, objects: &Objects<'_>) -> NotSent {
+        let known = graph.sound(self.position);
+        let [id, object_type] = match known {
+            Some(node) => [graph.id(node), graph.object_type(node)].map(|text| Some(text.into())),
+            None => id_and_type(objects.get(self.position)),
+        };
+        let (code, detail) = self.refusal.explain(id.as_deref().unwrap_or_default());
+        NotSent {
+            index: self.position,
+            code,
+            id: id.as_deref().map(shorten),
+            object_type: object_type.as_deref().map(shorten),
+            detail,
+        }
+    }
+}
+
+fn id_and_type(object: Value<'_>) -> [Option<Cow<'_, str>>; 2] {
+    let values = object.pick(["id", "type"]).unwrap_or_default();
+    values.map(|value| value?.string())
+}
+
+impl Refusal {
+    fn explain(&self, id: &str) -> (NotSentCode, String) {
+        match self {
+            Self::Replaced(by) => (
+                NotSentCode::DuplicateId,
+                format!("object {by} has the same id"),
+            ),
+            Self::WithoutEnd(form, end) => {
+                let code = match form {
+                    Form::Sighting => NotSentCode::SightingWithoutEnd,
+                    _ => NotSentCode::RelationshipWithoutEnd,
+                };
+                let key = form.key(*end).unwrap_or_default();
+                let detail = format!("{key:?} holds no reference that could be sent");
+                (code, detail)
+            }
+            Self::Unsupported => {
+                let prefix = id.split_once("--").map_or("", |(prefix, _)| prefix);
+                let detail = format!("the platform takes no ids of type {:?}", shorten(prefix));
+                (NotSentCode::UnsupportedType, detail)
+            }
+            Self::Defect(defect) => (defect.code, defect.detail.clone()),
+        }
+    }
+}
