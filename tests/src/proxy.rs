@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -49,6 +50,8 @@ struct Gate {
     generation: u64,
     connections: Flow,
     publishing: Flow,
+    /// So many messages are let through in all.
+    messages: usize,
     confirms: Flow,
 }
 
@@ -92,6 +95,7 @@ impl Proxy {
             generation: 0,
             connections: Flow::Free,
             publishing: Flow::Free,
+            messages: usize::MAX,
             confirms: Flow::Free,
         });
         let passed = Arc::new(passed);
@@ -157,7 +161,17 @@ impl Proxy {
         self.gate.send_modify(|gate| gate.publishing = Flow::Free);
     }
 
-    /// Withholds the broker's confirms, and what comes after them.
+    /// Withholds messages, and what comes after them, once so many have gone through in all.
+    pub fn withhold_messages_after(&self, messages: usize) {
+        self.gate.send_modify(|gate| gate.messages = messages);
+    }
+
+    /// Lets messages through again, those withheld first.
+    pub fn release_messages(&self) {
+        self.withhold_messages_after(usize::MAX);
+    }
+
+    /// Withholds the broker's confirms, and what comes after them but for heartbeats.
     pub fn withhold_confirms(&self) {
         self.gate.send_modify(|gate| gate.confirms = Flow::Stopped);
     }
@@ -230,6 +244,10 @@ impl Wire {
                 self.until_free(|gate| gate.publishing).await;
                 back.lock().await.write_all(&unblocked()).await?;
             }
+            if publishes {
+                let passed = self.passed.messages.load(Ordering::SeqCst);
+                wait(&mut self.gate.clone(), |gate| passed < gate.messages).await;
+            }
             if let (Some(listener), Some(body)) = (&self.passed.listener, frame.body()) {
                 (listener.0)(self.number, body);
             }
@@ -246,17 +264,36 @@ impl Wire {
         mut from: OwnedReadHalf,
         to: &Mutex<OwnedWriteHalf>,
     ) -> std::io::Result<()> {
+        let mut withheld = Vec::new();
         loop {
-            let frame = Frame::read(&mut from).await?;
-            let confirms = matches!(frame.method(), Some(ACK | NACK));
-            if confirms {
-                self.until_free(|gate| gate.confirms).await;
-            }
-            to.lock().await.write_all(&frame.0).await?;
-            if confirms {
-                self.passed.confirms.fetch_add(1, Ordering::SeqCst);
+            let mut next = pin!(Frame::read(&mut from));
+            let frame = loop {
+                tokio::select! {
+                    biased;
+                    () = self.until_free(|gate| gate.confirms), if !withheld.is_empty() => {
+                        for frame in withheld.drain(..) {
+                            self.tell(&frame, to).await?;
+                        }
+                    }
+                    frame = &mut next => break frame?,
+                }
+            };
+            let stops = frame.confirms() && self.is_stopped(|gate| gate.confirms);
+            if (stops || !withheld.is_empty()) && !frame.is_heartbeat() {
+                withheld.push(frame);
+            } else {
+                self.tell(&frame, to).await?;
             }
         }
+    }
+
+    /// Hands the program a frame of the broker's.
+    async fn tell(&self, frame: &Frame, to: &Mutex<OwnedWriteHalf>) -> std::io::Result<()> {
+        to.lock().await.write_all(&frame.0).await?;
+        if frame.confirms() {
+            self.passed.confirms.fetch_add(1, Ordering::SeqCst);
+        }
+        Ok(())
     }
 
     /// Returns when this connection is to be cut.
@@ -291,6 +328,7 @@ const UNBLOCKED: Method = [0, 10, 0, 61];
 
 const METHOD_FRAME: u8 = 1;
 const BODY_FRAME: u8 = 3;
+const HEARTBEAT_FRAME: u8 = 8;
 const FRAME_END: u8 = 0xCE;
 const HEADER_BYTES: usize = 7;
 
@@ -305,6 +343,14 @@ impl Frame {
         bytes.resize(HEADER_BYTES + size as usize + 1, 0);
         from.read_exact(&mut bytes[HEADER_BYTES..]).await?;
         Ok(Self(bytes))
+    }
+
+    fn confirms(&self) -> bool {
+        matches!(self.method(), Some(ACK | NACK))
+    }
+
+    fn is_heartbeat(&self) -> bool {
+        self.0.first() == Some(&HEARTBEAT_FRAME)
     }
 
     fn method(&self) -> Option<Method> {

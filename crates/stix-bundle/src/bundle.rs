@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::json::{JsonError, Kind, Object};
+use crate::objects::Objects;
 use crate::value::Value;
 use crate::{Limits, Text};
 
@@ -28,8 +29,7 @@ use crate::{Limits, Text};
 pub struct Bundle<'a> {
     has_type: bool,
     id: Option<Cow<'a, str>>,
-    text: &'a str,
-    objects: Arc<Vec<Value<'a>>>,
+    objects: Arc<Objects<'a>>,
     max_refs: usize,
     max_all_refs: usize,
 }
@@ -80,7 +80,7 @@ impl<'a> Bundle<'a> {
     /// # Errors
     /// [`BundleError`], in the order of its variants.
     pub fn parse(text: Text<'a>, limits: &Limits) -> Result<Self, BundleError> {
-        let outline = outline(text, limits.max_objects)?;
+        let mut outline = outline(text, limits.max_objects)?;
         match outline.list.ok_or(BundleError::NoObjects)? {
             Kind::Array => {}
             found => return Err(BundleError::ObjectsNotAList { found }),
@@ -90,11 +90,11 @@ impl<'a> Bundle<'a> {
                 limit: limits.max_objects,
             });
         }
+        outline.objects.shrink();
         let string = |value: Option<Value<'a>>| value.and_then(Value::string);
         Ok(Self {
             has_type: string(outline.bundle_type).as_deref() == Some("bundle"),
             id: string(outline.id),
-            text: text.as_str(),
             objects: Arc::new(outline.objects),
             max_refs: limits.max_refs,
             max_all_refs: limits.max_all_refs,
@@ -116,12 +116,8 @@ impl<'a> Bundle<'a> {
         self.has_type
     }
 
-    pub(crate) fn text(&self) -> &'a str {
-        self.text
-    }
-
     /// Shared with the [`Split`](crate::Split), which outlives this.
-    pub(crate) fn objects(&self) -> &Arc<Vec<Value<'a>>> {
+    pub(crate) fn objects(&self) -> &Arc<Objects<'a>> {
         &self.objects
     }
 
@@ -135,14 +131,13 @@ impl<'a> Bundle<'a> {
 }
 
 /// The members of a bundle that matter.
-#[derive(Default)]
 struct Outline<'a> {
     bundle_type: Option<Value<'a>>,
     id: Option<Value<'a>>,
     /// What its `objects` are.
     list: Option<Kind>,
     /// Their elements, at most one more than allowed.
-    objects: Vec<Value<'a>>,
+    objects: Objects<'a>,
 }
 
 /// The grammar is checked once: not here where the text was found in one that was parsed.
@@ -151,7 +146,7 @@ fn outline(text: Text<'_>, limit: usize) -> Result<Outline<'_>, BundleError> {
         Object::pick(text, &[])?;
     }
     let value = Value::of_json(text);
-    if let Some(outline) = Outline::of(value, limit) {
+    if let Some(outline) = Outline::of(value, Objects::of(text), limit) {
         return Ok(outline);
     }
     // It is no object, or a key has no text; the parser says where.
@@ -162,11 +157,16 @@ fn outline(text: Text<'_>, limit: usize) -> Result<Outline<'_>, BundleError> {
 }
 
 impl<'a> Outline<'a> {
-    fn of(bundle: Value<'a>, limit: usize) -> Option<Self> {
+    fn of(bundle: Value<'a>, objects: Objects<'a>, limit: usize) -> Option<Self> {
         if bundle.kind() != Kind::Object {
             return None;
         }
-        let mut outline = Self::default();
+        let mut outline = Self {
+            bundle_type: None,
+            id: None,
+            list: None,
+            objects,
+        };
         let mut items = bundle.items();
         while let Some(key) = items.next() {
             match &*key.string()? {

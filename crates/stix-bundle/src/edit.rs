@@ -6,7 +6,7 @@ use std::ops::Range;
 use crate::Profile;
 use crate::embedded;
 use crate::fields::{DEP_COUNT_KEY, Defect, Field, Role, fields};
-use crate::graph::Link;
+use crate::links::Link;
 use crate::object::open;
 use crate::seen::Seen;
 use crate::value::Value;
@@ -28,11 +28,11 @@ enum New {
 /// The edits of one object, in the order of its text. `links` are its references, as judged.
 pub(crate) fn edits(
     raw: Value<'_>,
-    links: &[Link],
+    links: impl Iterator<Item = Link>,
     profile: &Profile,
 ) -> Result<Box<[Edit]>, Defect> {
     let object = open(raw)?;
-    let mut verdicts = links.iter().map(|link| link.is_kept());
+    let mut verdicts = links.map(Link::is_kept);
     let mut edits = Vec::new();
     for field in fields(&object, profile) {
         let new = new_value(&field, &mut verdicts)?;

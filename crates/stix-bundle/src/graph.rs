@@ -4,70 +4,66 @@ use std::ops::Range;
 
 use crate::Profile;
 use crate::fields::{Defect, too_many_in_all};
-use crate::names::Names;
+use crate::links::{Link, Links, MAX_LINKS};
+use crate::names::{MAX_OBJECT, Names};
 use crate::not_sent::{NotSentCode, shorten};
 use crate::object::{End, Facts, Form};
 
 /// An object of the bundle; there may be a million, so all is as small as can be.
-#[derive(Debug)]
-pub(crate) struct Node {
-    /// Where it stands in the bundle's `objects`.
-    position: u32,
-    id: u32,
-    object_type: u32,
-    /// Its links go from here to where those of the next one start.
-    links: u32,
-    form: Form,
-    untidy: bool,
-}
-
-/// A reference of an object: the number of a name, with three bits beside it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Link(u32);
+struct Node {
+    /// The number of its id; [`UNSOUND`] where it cannot be sent.
+    id: u32,
+    /// The number of its type, with three bits beside it.
+    kind: u32,
+}
 
-const KEPT: u32 = 1;
-const FIRST: u32 = 2;
-const SECOND: u32 = 4;
-const NAME_SHIFT: u32 = 3;
+/// No name has this number.
+const UNSOUND: u32 = u32::MAX;
 
-impl Link {
-    fn new(name: u32, kept: bool, end: End) -> Self {
-        let kept = if kept { KEPT } else { 0 };
-        let end = match end {
-            End::Neither => 0,
-            End::First => FIRST,
-            End::Second => SECOND,
+const RELATIONSHIP: u32 = 1;
+const SIGHTING: u32 = 2;
+/// It is not sent as it is, even if all its references stay.
+const UNTIDY: u32 = 4;
+const TYPE_SHIFT: u32 = 3;
+
+impl Node {
+    fn new(id: u32, object_type: u32, form: Form, untidy: bool) -> Self {
+        let form = match form {
+            Form::Entity => 0,
+            Form::Relationship => RELATIONSHIP,
+            Form::Sighting => SIGHTING,
         };
-        Self(name << NAME_SHIFT | end | kept)
+        let untidy = if untidy { UNTIDY } else { 0 };
+        let kind = object_type << TYPE_SHIFT | form | untidy;
+        Self { id, kind }
     }
 
-    /// The number of what it refers to.
-    pub(crate) fn name(self) -> u32 {
-        self.0 >> NAME_SHIFT
+    fn object_type(self) -> u32 {
+        self.kind >> TYPE_SHIFT
     }
 
-    /// Whether it stays. From the start not where it names the object that has it, even if another
-    /// one claims that name too: a worker sees each object alone.
-    pub(crate) fn is_kept(self) -> bool {
-        self.0 & KEPT != 0
+    fn form(self) -> Form {
+        match self.kind & (RELATIONSHIP | SIGHTING) {
+            RELATIONSHIP => Form::Relationship,
+            SIGHTING => Form::Sighting,
+            _ => Form::Entity,
+        }
     }
 
-    /// Takes it out.
-    pub(crate) fn remove(&mut self) {
-        self.0 &= !KEPT;
-    }
-
-    fn is(self, end: End) -> bool {
-        self.0 & (FIRST | SECOND) == Self::new(0, false, end).0
+    fn is_untidy(self) -> bool {
+        self.kind & UNTIDY != 0
     }
 }
 
-/// All of them; nodes and links are numbered in the order in which they were added.
+/// All of them: nodes are numbered as the bundle's `objects` are, places of links in their order.
 #[derive(Debug)]
 pub(crate) struct Graph<'a> {
-    pub(crate) links: Vec<Link>,
+    pub(crate) links: Links,
     pub(crate) names: Names<'a>,
     nodes: Vec<Node>,
+    /// Where the links of each node start.
+    starts: Vec<u32>,
     max_links: usize,
 }
 
@@ -76,125 +72,140 @@ impl<'a> Graph<'a> {
     pub(crate) fn with_capacity(objects: usize, text: &'a str, max_links: usize) -> Self {
         Self {
             nodes: Vec::with_capacity(objects),
-            links: Vec::with_capacity(objects),
+            starts: Vec::with_capacity(objects),
+            links: Links::default(),
             names: Names::with_capacity(objects, text),
-            // A link has 29 bits for the number of its name, and objects have names of their own.
-            max_links: max_links.min(1 << 28),
+            max_links: max_links.min(MAX_LINKS),
         }
     }
 
-    /// Adds an object.
+    /// Adds the next object.
     ///
     /// # Errors
-    /// Where the bundle has too many references.
-    pub(crate) fn add(
-        &mut self,
-        position: usize,
-        facts: &Facts<'a>,
-        profile: &Profile,
-    ) -> Result<(), Defect> {
-        if self.links.len() + facts.references.len() > self.max_links {
-            return Err(too_many_in_all(self.max_links));
+    /// Where the bundle has too many references; then it counts as unsound.
+    pub(crate) fn add(&mut self, facts: &Facts<'a>, profile: &Profile) -> Result<(), Defect> {
+        let start = self.links.end();
+        let node = if self.links.len() + facts.references.len() > self.max_links {
+            None
+        } else {
+            self.read(facts, profile)
+        };
+        if node.is_none() {
+            self.links.cut(start);
         }
-        let added = self.try_add(position, facts, profile);
-        added.ok_or_else(|| too_many_in_all(self.max_links))
+        self.push(node, start);
+        node.map(|_| ())
+            .ok_or_else(|| too_many_in_all(self.max_links))
     }
 
-    /// `None` where something cannot be numbered.
-    fn try_add(&mut self, position: usize, facts: &Facts<'a>, profile: &Profile) -> Option<()> {
+    /// Adds the next object, which cannot be sent.
+    pub(crate) fn add_unsound(&mut self) {
+        self.push(None, self.links.end());
+    }
+
+    fn push(&mut self, node: Option<Node>, start: u32) {
+        let unsound = Node::new(UNSOUND, 0, Form::Entity, false);
+        self.nodes.push(node.unwrap_or(unsound));
+        self.starts.push(start);
+    }
+
+    /// Adds an object's names and links; `None` where something cannot be numbered.
+    fn read(&mut self, facts: &Facts<'a>, profile: &Profile) -> Option<Node> {
         let number = u32::try_from(self.nodes.len()).ok()?;
-        let position = u32::try_from(position).ok()?;
-        let start = u32::try_from(self.links.len()).ok()?;
+        if number > MAX_OBJECT {
+            return None;
+        }
         let object_type = self.names.number(&facts.object_type, profile)?;
         let id = self.names.number(&facts.id, profile)?;
-        self.names.set_own(id, number);
         let mut own = [id; 3];
         for (internal_id, place) in facts.internal_ids.iter().zip(&mut own[1..]) {
             *place = self.names.number(internal_id, profile)?;
-            self.names.set_internal(*place, number);
         }
         for (target, end) in &facts.references {
             let name = self.names.number(target, profile)?;
             let kept = !own.contains(&name);
             self.links.push(Link::new(name, kept, *end));
         }
-        self.nodes.push(Node {
-            position,
-            id,
-            object_type,
-            links: start,
-            form: facts.form,
-            untidy: facts.untidy,
-        });
-        Some(())
+        // Not before here: what cannot be numbered leaves no name that leads to it.
+        self.names.set_own(id, number);
+        for (_, internal_id) in facts.internal_ids.iter().zip(&own[1..]) {
+            self.names.set_internal(*internal_id, number);
+        }
+        Some(Node::new(id, object_type, facts.form, facts.untidy))
+    }
+
+    /// Lets go of what only adding takes.
+    pub(crate) fn complete(&mut self) {
+        self.names.finish();
     }
 
     /// Lets go of all but the objects and their names.
     pub(crate) fn finish(&mut self) {
-        self.links = Vec::new();
-        self.names.finish();
+        self.links = Links::default();
+        self.starts = Vec::new();
     }
 
-    /// How many objects there are.
-    pub(crate) fn len(&self) -> usize {
-        self.nodes.len()
+    /// The numbers of all objects.
+    pub(crate) fn numbers(&self) -> Range<u32> {
+        0..u32::try_from(self.nodes.len()).unwrap_or(u32::MAX)
     }
 
-    /// Where an object stands in the bundle's `objects`.
-    pub(crate) fn position(&self, node: usize) -> usize {
-        self.nodes[node].position as usize
+    /// Whether an object can be sent, as far as can be told of it alone.
+    pub(crate) fn is_sound(&self, node: u32) -> bool {
+        self.nodes[node as usize].id != UNSOUND
     }
 
     /// An object's id.
-    pub(crate) fn id(&self, node: usize) -> &str {
-        self.names.text_of(self.nodes[node].id)
+    pub(crate) fn id(&self, node: u32) -> &str {
+        self.names.text_of(self.nodes[node as usize].id)
     }
 
     /// An object's type.
-    pub(crate) fn object_type(&self, node: usize) -> &str {
-        self.names.text_of(self.nodes[node].object_type)
+    pub(crate) fn object_type(&self, node: u32) -> &str {
+        self.names.text_of(self.nodes[node as usize].object_type())
     }
 
     /// Whether an object is not sent as it is.
-    pub(crate) fn is_changed(&self, node: usize) -> bool {
-        self.nodes[node].untidy || self.links_of(node).iter().any(|link| !link.is_kept())
+    pub(crate) fn is_changed(&self, node: u32) -> bool {
+        self.nodes[node as usize].is_untidy() || self.links_of(node).any(|link| !link.is_kept())
     }
 
     /// The object that is sent under the id of this one: itself, unless a later one replaces it.
-    pub(crate) fn winner(&self, node: usize) -> usize {
-        self.names.own(self.nodes[node].id).unwrap_or(node)
+    pub(crate) fn winner(&self, node: u32) -> u32 {
+        self.names.own(self.nodes[node as usize].id).unwrap_or(node)
     }
 
     /// The object that a reference leads to, if it is in the bundle.
-    pub(crate) fn target(&self, link: usize) -> Option<usize> {
-        self.names
-            .object(self.links[link].name())
-            .map(|node| self.winner(node))
+    pub(crate) fn target(&self, link: Link) -> Option<u32> {
+        self.names.object(link.name()).map(|node| self.winner(node))
     }
 
-    /// The numbers of an object's links.
-    pub(crate) fn link_numbers(&self, node: usize) -> Range<usize> {
-        let end = match self.nodes.get(node + 1) {
-            Some(next) => next.links as usize,
-            None => self.links.len(),
-        };
-        self.nodes[node].links as usize..end
+    /// Where an object's links start.
+    pub(crate) fn links_start(&self, node: u32) -> u32 {
+        self.starts[node as usize]
+    }
+
+    /// Where they end.
+    pub(crate) fn links_end(&self, node: u32) -> u32 {
+        let next = self.starts.get(node as usize + 1).copied();
+        next.unwrap_or(self.links.end())
     }
 
     /// An object's links.
-    pub(crate) fn links_of(&self, node: usize) -> &[Link] {
-        &self.links[self.link_numbers(node)]
+    pub(crate) fn links_of(&self, node: u32) -> impl Iterator<Item = Link> {
+        let places = self.links_start(node)..self.links_end(node);
+        self.links.within(places)
     }
 
     /// Why the platform's own rules leave an object out, now that it is known which of its
     /// references stay.
-    pub(crate) fn refusal(&self, node: usize) -> Option<(NotSentCode, String)> {
+    pub(crate) fn refusal(&self, node: u32) -> Option<(NotSentCode, String)> {
         let winner = self.winner(node);
         if winner != node {
-            let detail = format!("object {} has the same id", self.position(winner));
+            let detail = format!("object {winner} has the same id");
             return Some((NotSentCode::DuplicateId, detail));
         }
-        let form = self.nodes[node].form;
+        let form = self.nodes[node as usize].form();
         match form.ends() {
             Some(ends) => self.missing_end(node, ends).map(|key| {
                 let code = match form {
@@ -210,10 +221,9 @@ impl<'a> Graph<'a> {
         }
     }
 
-    fn missing_end(&self, node: usize, [first, second]: [&'static str; 2]) -> Option<&'static str> {
+    fn missing_end(&self, node: u32, [first, second]: [&'static str; 2]) -> Option<&'static str> {
         let has = |end| {
             self.links_of(node)
-                .iter()
                 .any(|link| link.is_kept() && link.is(end))
         };
         match (has(End::First), has(End::Second)) {
@@ -223,8 +233,8 @@ impl<'a> Graph<'a> {
         }
     }
 
-    fn unsupported(&self, node: usize) -> Option<(NotSentCode, String)> {
-        if self.names.is_supported(self.nodes[node].id) {
+    fn unsupported(&self, node: u32) -> Option<(NotSentCode, String)> {
+        if self.names.is_supported(self.nodes[node as usize].id) {
             return None;
         }
         let prefix = self.id(node).split_once("--");

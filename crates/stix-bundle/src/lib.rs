@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod bundle;
+mod counts;
 mod edit;
 mod embedded;
 mod fields;
@@ -9,10 +10,13 @@ mod forms;
 mod graph;
 pub mod json;
 mod limits;
+mod links;
 mod names;
 mod not_sent;
 mod object;
+mod objects;
 mod profile;
+mod room;
 mod rules;
 mod seen;
 mod split;

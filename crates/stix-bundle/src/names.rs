@@ -4,56 +4,81 @@ use std::hash::BuildHasher;
 
 use foldhash::quality::RandomState;
 use hashbrown::HashTable;
+use memchr::memchr;
 
 use crate::Profile;
+use crate::room::push;
 
 /// Names, numbered in the order in which they were met.
 ///
 /// There is one for each object and more, so they are kept small: as places in the bundle's text.
 #[derive(Debug)]
 pub(crate) struct Names<'a> {
-    text: &'a str,
-    /// Those that do not stand in the text, since they have escapes.
-    others: Vec<Box<str>>,
-    list: Vec<Name>,
+    store: Store<'a>,
     numbers: HashTable<u32>,
     /// Seeded anew for each bundle: a file cannot be made so that its ids collide.
     hasher: RandomState,
 }
 
 #[derive(Debug)]
-struct Name {
-    place: Place,
-    supported: bool,
-    /// The last object with this id; [`NONE`] where there is none.
-    own: u32,
-    /// The last object with this internal id, likewise.
-    internal: u32,
+struct Store<'a> {
+    text: &'a str,
+    /// Those that do not stand in the text, since they have escapes.
+    others: Vec<Box<str>>,
+    list: Vec<Name>,
 }
 
-/// Where a name stands in the text, or the number of one that does not, with [`OTHER`].
 #[derive(Clone, Copy, Debug)]
-struct Place {
-    start: u32,
-    length: u32,
+struct Name {
+    /// Where it starts in the text, up to the next quotation mark; of one with [`OTHER`], its number
+    /// among the others.
+    place: u32,
+    /// The number of the object that it leads to, or [`NONE`], with three bits beside it.
+    object: u32,
 }
 
-/// The length of a name that does not stand in the text.
-const OTHER: u32 = u32::MAX;
-
-/// The greatest number: a link has 29 bits for it.
-const MAX_NUMBER: u32 = u32::MAX >> 3;
+/// The platform takes an object of this name.
+const SUPPORTED: u32 = 1;
+/// It does not stand in the text.
+const OTHER: u32 = 2;
+/// It leads to the last object that has it as its id; without, to the last one that has it as an
+/// internal id.
+const OWN: u32 = 4;
+const OBJECT_SHIFT: u32 = 3;
 
 /// The number of no object.
-const NONE: u32 = u32::MAX;
+const NONE: u32 = u32::MAX >> OBJECT_SHIFT;
+
+/// The greatest number of an object: 29 bits are left for it.
+pub(crate) const MAX_OBJECT: u32 = NONE - 1;
+
+/// The greatest number of a name: a link has 29 bits for it.
+const MAX_NUMBER: u32 = u32::MAX >> 3;
+
+impl Name {
+    fn has(self, bit: u32) -> bool {
+        self.object & bit != 0
+    }
+
+    fn object(self) -> Option<u32> {
+        let number = self.object >> OBJECT_SHIFT;
+        (number != NONE).then_some(number)
+    }
+
+    fn lead_to(&mut self, object: u32, own: u32) {
+        self.object = object << OBJECT_SHIFT | own | self.object & (SUPPORTED | OTHER);
+    }
+}
 
 impl<'a> Names<'a> {
     /// No names yet, with room for as many as there are objects. Most are places in `text`.
     pub(crate) fn with_capacity(objects: usize, text: &'a str) -> Self {
         Self {
-            text,
-            others: Vec::new(),
-            list: Vec::with_capacity(objects),
+            store: Store {
+                text,
+                others: Vec::new(),
+                list: Vec::with_capacity(objects),
+            },
             numbers: HashTable::with_capacity(objects),
             hasher: RandomState::default(),
         }
@@ -61,45 +86,24 @@ impl<'a> Names<'a> {
 
     /// The number of a name; `None` where there are more than can be numbered.
     pub(crate) fn number(&mut self, name: &str, profile: &Profile) -> Option<u32> {
-        let hash = self.hasher.hash_one(name);
-        let same = |number: &u32| self.text_of(*number) == name;
-        if let Some(&number) = self.numbers.find(hash, same) {
-            return Some(number);
-        }
-        let number = u32::try_from(self.list.len()).ok()?;
-        if number > MAX_NUMBER {
-            return None;
-        }
-        let place = if let Some(place) = place(self.text, name) {
-            place
-        } else {
-            self.others.push(Box::from(name));
-            Place {
-                start: u32::try_from(self.others.len() - 1).ok()?,
-                length: OTHER,
-            }
-        };
-        self.list.push(Name {
-            place,
-            supported: profile.supports(name),
-            own: NONE,
-            internal: NONE,
-        });
         let Self {
-            text,
-            others,
-            list,
+            store,
             numbers,
             hasher,
         } = self;
-        let hash_of = |number: &u32| hasher.hash_one(read(text, others, &list[*number as usize]));
+        let hash = hasher.hash_one(name);
+        if let Some(&number) = numbers.find(hash, |number| store.is(*number, name)) {
+            return Some(number);
+        }
+        let number = store.add(name, profile)?;
+        let hash_of = |number: &u32| hasher.hash_one(store.read(*number));
         numbers.insert_unique(hash, number, hash_of);
         Some(number)
     }
 
     /// A name itself.
     pub(crate) fn text_of(&self, number: u32) -> &str {
-        read(self.text, &self.others, &self.list[number as usize])
+        self.store.read(number)
     }
 
     /// Lets go of what finding a name's number takes.
@@ -109,53 +113,85 @@ impl<'a> Names<'a> {
 
     /// Notes the object that has a name as its id; a later one replaces it.
     pub(crate) fn set_own(&mut self, number: u32, object: u32) {
-        self.list[number as usize].own = object;
+        self.store.list[number as usize].lead_to(object, OWN);
     }
 
-    /// Notes the object that has a name as an internal id; a later one replaces it.
+    /// Notes the object that has a name as an internal id, unless one has it as its id; a later one
+    /// replaces it.
     pub(crate) fn set_internal(&mut self, number: u32, object: u32) {
-        self.list[number as usize].internal = object;
+        let name = &mut self.store.list[number as usize];
+        if !name.has(OWN) {
+            name.lead_to(object, 0);
+        }
     }
 
     /// Whether the platform takes an object of this name.
     pub(crate) fn is_supported(&self, number: u32) -> bool {
-        self.list[number as usize].supported
+        self.store.list[number as usize].has(SUPPORTED)
     }
 
     /// The object of this id.
-    pub(crate) fn own(&self, number: u32) -> Option<usize> {
-        object(self.list[number as usize].own)
+    pub(crate) fn own(&self, number: u32) -> Option<u32> {
+        let name = self.store.list[number as usize];
+        name.object().filter(|_| name.has(OWN))
     }
 
     /// The object that a reference of this name leads to: by id or else by internal id.
-    pub(crate) fn object(&self, number: u32) -> Option<usize> {
-        let name = &self.list[number as usize];
-        object(name.own).or(object(name.internal))
+    pub(crate) fn object(&self, number: u32) -> Option<u32> {
+        self.store.list[number as usize].object()
     }
 }
 
-fn object(number: u32) -> Option<usize> {
-    (number != NONE).then_some(number as usize)
-}
+impl Store<'_> {
+    fn add(&mut self, name: &str, profile: &Profile) -> Option<u32> {
+        let number = u32::try_from(self.list.len()).ok()?;
+        if number > MAX_NUMBER {
+            return None;
+        }
+        let supported = if profile.supports(name) { SUPPORTED } else { 0 };
+        let (place, other) = if let Some(start) = place(self.text, name) {
+            (start, 0)
+        } else {
+            self.others.push(Box::from(name));
+            (u32::try_from(self.others.len() - 1).ok()?, OTHER)
+        };
+        let object = NONE << OBJECT_SHIFT | other | supported;
+        push(&mut self.list, Name { place, object });
+        Some(number)
+    }
 
-fn read<'t>(text: &'t str, others: &'t [Box<str>], name: &Name) -> &'t str {
-    let Place { start, length } = name.place;
-    if length == OTHER {
-        &others[start as usize]
-    } else {
-        &text[start as usize..][..length as usize]
+    /// Whether a name is this one.
+    fn is(&self, number: u32, name: &str) -> bool {
+        let known = self.list[number as usize];
+        let place = known.place as usize;
+        if known.has(OTHER) {
+            return &*self.others[place] == name;
+        }
+        let (text, end) = (self.text.as_bytes(), place + name.len());
+        // The known name ends at the first quotation mark; this one may have some within.
+        text.get(end) == Some(&b'"')
+            && &text[place..end] == name.as_bytes()
+            && memchr(b'"', name.as_bytes()).is_none()
+    }
+
+    fn read(&self, number: u32) -> &str {
+        let name = self.list[number as usize];
+        let place = name.place as usize;
+        if name.has(OTHER) {
+            return &self.others[place];
+        }
+        let rest = &self.text[place..];
+        &rest[..memchr(b'"', rest.as_bytes()).unwrap_or(rest.len())]
     }
 }
 
-/// Where a name stands in the text; `None` where it does not, or lies beyond the first 4 GiB.
-fn place(text: &str, name: &str) -> Option<Place> {
+/// Where a name starts in the text; `None` where it does not stand there up to a quotation mark, or
+/// beyond the first 4 GiB.
+fn place(text: &str, name: &str) -> Option<u32> {
     let start = name.as_ptr().addr().checked_sub(text.as_ptr().addr())?;
-    if start + name.len() > text.len() {
-        return None;
-    }
-    let start = u32::try_from(start).ok()?;
-    let length = u32::try_from(name.len()).ok()?;
-    (length != OTHER).then_some(Place { start, length })
+    let rest = text.as_bytes().get(start..)?;
+    let within = memchr(b'"', rest)? == name.len();
+    u32::try_from(start).ok().filter(|_| within)
 }
 
 #[cfg(test)]
@@ -167,17 +203,20 @@ mod tests {
     #[test]
     fn a_name_is_the_same_wherever_it_stands() {
         let profile = Profile::opencti();
-        let text = String::from("tool--1 x-foo--1 tool--1");
+        let text = String::from(r#""tool--1","x-foo--1","tool--1""#);
         let mut names = Names::with_capacity(0, &text);
         let elsewhere = String::from("tool--1");
         for (name, expect) in [
-            (Cow::Borrowed(&text[..7]), 0),
-            (Cow::Borrowed(&text[8..16]), 1),
-            (Cow::Borrowed(&text[17..]), 0),
+            (Cow::Borrowed(&text[1..8]), 0),
+            (Cow::Borrowed(&text[11..19]), 1),
+            (Cow::Borrowed(&text[22..29]), 0),
             (Cow::Borrowed(elsewhere.as_str()), 0),
             (Cow::Owned("tool--1".to_owned()), 0),
             (Cow::Owned("\n".to_owned()), 2),
             (Cow::Borrowed(""), 3),
+            (Cow::Borrowed(&text[1..19]), 4),
+            (Cow::Borrowed(&text[22..28]), 5),
+            (Cow::Borrowed(&text[29..29]), 3),
         ] {
             assert_eq!(names.number(&name, &profile), Some(expect), "{name:?}");
             assert_eq!(names.text_of(expect), name);
@@ -188,6 +227,9 @@ mod tests {
         assert_eq!((names.own(0), names.object(0)), (None, Some(7)));
         names.set_own(0, 8);
         assert_eq!((names.own(0), names.object(0)), (Some(8), Some(8)));
+        names.set_internal(0, 9);
+        assert_eq!((names.own(0), names.object(0)), (Some(8), Some(8)));
+        assert!(names.is_supported(0));
     }
 
     #[test]

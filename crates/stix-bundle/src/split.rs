@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
+use crate::counts::Counts;
 use crate::edit::{self, Edit, edits, write_number};
 use crate::fields::Defect;
 use crate::graph::Graph;
 use crate::not_sent::{NotSent, NotSentCode, shorten};
 use crate::object::{Facts, open, read};
+use crate::objects::Objects;
 use crate::validate::{check, note};
 use crate::value::{Members, Value};
-use crate::walk::walk;
+use crate::walk::{Walk, walk};
 use crate::{Bundle, Findings, Profile};
 
 /// A bundle in parts, each a bundle of one object; an object comes after those it refers to.
@@ -18,28 +20,18 @@ use crate::{Bundle, Findings, Profile};
 /// that cannot stay are taken out, lists lose their repetitions, and `nb_deps` is added.
 #[derive(Debug)]
 pub struct Split<'a> {
-    objects: Arc<Vec<Value<'a>>>,
+    objects: Arc<Objects<'a>>,
     graph: Graph<'a>,
-    parts: Vec<Plan>,
-    /// Of the few parts that have any.
-    edits: Vec<Box<[Edit]>>,
+    /// The objects that parts hold, by the parts' numbers.
+    order: Vec<u32>,
+    /// Of each object.
+    deps: Counts,
+    /// Of the few objects that have any, in the order of the bundle.
+    edits: Vec<(u32, Box<[Edit]>)>,
     not_sent: Vec<NotSent>,
     cycles_broken: usize,
     references_removed: usize,
 }
-
-#[derive(Debug)]
-struct Plan {
-    deps: u64,
-    node: u32,
-    /// Which edits it has; [`UNCHANGED`] where it has none.
-    edits: u32,
-}
-
-/// The edits of a part that has none.
-const UNCHANGED: u32 = u32::MAX;
-/// The edits of an object that no part holds.
-const NOT_SENT: u32 = u32::MAX - 1;
 
 /// What one part holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,44 +95,40 @@ impl<'a> Bundle<'a> {
     fn split_reading(&self, profile: &Profile, look: impl FnMut(usize, Look<'_, 'a>)) -> Split<'a> {
         let mut not_sent = Vec::new();
         let mut graph = self.graph(profile, &mut not_sent, look);
-        let walk = walk(&mut graph);
+        let Walk {
+            mut order,
+            mut deps,
+            cycles_broken,
+            unsupported,
+        } = walk(&mut graph);
         let mut edits = Vec::new();
-        let mut plans = Vec::with_capacity(graph.len());
-        for node in 0..graph.len() {
+        for node in graph.numbers().filter(|node| graph.is_sound(*node)) {
             let edited = match graph.refusal(node) {
                 Some((code, detail)) => Err(Defect { code, detail }),
                 None => self.edits(&graph, node, profile),
             };
-            plans.push(match edited {
-                Ok(None) => UNCHANGED,
-                Ok(Some(changes)) => {
-                    edits.push(changes);
-                    u32::try_from(edits.len() - 1).unwrap_or(NOT_SENT)
-                }
+            match edited {
+                Ok(None) => {}
+                Ok(Some(changes)) => edits.push((node, changes)),
                 Err(Defect { code, detail }) => {
                     not_sent.push(refused(&graph, node, code, detail));
-                    NOT_SENT
+                    deps.set(node, Counts::NONE);
                 }
-            });
+            }
         }
         graph.finish();
-        let sent = walk.order.into_iter().map(|node| Plan {
-            deps: walk.deps[node as usize],
-            node,
-            edits: plans[node as usize],
-        });
-        let mut parts = Vec::with_capacity(graph.len());
-        parts.extend(sent.filter(|part: &Plan| part.edits != NOT_SENT));
-        parts.sort_by_key(|part| part.deps);
+        order.retain(|node| deps.get(*node) != Counts::NONE);
+        order.sort_by_key(|node| deps.get(*node));
         not_sent.sort_by_key(|object| object.index);
         Split {
             objects: Arc::clone(self.objects()),
             graph,
-            parts,
+            order,
+            deps,
             edits,
             not_sent,
-            cycles_broken: walk.cycles_broken,
-            references_removed: walk.cycles_broken + walk.unsupported,
+            cycles_broken,
+            references_removed: cycles_broken + unsupported,
         }
     }
 
@@ -148,13 +136,13 @@ impl<'a> Bundle<'a> {
     fn edits(
         &self,
         graph: &Graph<'_>,
-        node: usize,
+        node: u32,
         profile: &Profile,
     ) -> Result<Option<Box<[Edit]>>, Defect> {
         if !graph.is_changed(node) {
             return Ok(None);
         }
-        let raw = self.objects()[graph.position(node)];
+        let raw = self.objects().get(node as usize);
         edits(raw, graph.links_of(node), profile).map(Some)
     }
 
@@ -165,21 +153,29 @@ impl<'a> Bundle<'a> {
         not_sent: &mut Vec<NotSent>,
         mut look: impl FnMut(usize, Look<'_, 'a>),
     ) -> Graph<'a> {
-        let mut graph = Graph::with_capacity(self.object_count(), self.text(), self.max_all_refs());
-        for (position, &raw) in self.objects().iter().enumerate() {
+        let objects = self.objects();
+        let mut graph = Graph::with_capacity(objects.len(), objects.text(), self.max_all_refs());
+        for (position, raw) in objects.iter().enumerate() {
             let read = open(raw).and_then(|object| {
                 let facts = read(&object, profile, self.max_refs())?;
-                graph.add(position, &facts, profile)?;
                 Ok((object, facts))
             });
-            match read {
-                Ok((object, facts)) => look(position, Ok((&object, &facts))),
-                Err(defect) => {
-                    look(position, Err(&defect));
-                    not_sent.push(defective(position, raw, defect));
+            let added = match read {
+                Ok((object, facts)) => {
+                    let added = graph.add(&facts, profile);
+                    added.map(|()| look(position, Ok((&object, &facts))))
                 }
+                Err(defect) => {
+                    graph.add_unsound();
+                    Err(defect)
+                }
+            };
+            if let Err(defect) = added {
+                look(position, Err(&defect));
+                not_sent.push(defective(position, raw, defect));
             }
         }
+        graph.complete();
         graph
     }
 }
@@ -187,9 +183,9 @@ impl<'a> Bundle<'a> {
 /// What is seen of an object while the bundle is read.
 type Look<'o, 'a> = Result<(&'o Members<'a>, &'o Facts<'a>), &'o Defect>;
 
-fn refused(graph: &Graph<'_>, node: usize, code: NotSentCode, detail: String) -> NotSent {
+fn refused(graph: &Graph<'_>, node: u32, code: NotSentCode, detail: String) -> NotSent {
     NotSent {
-        index: graph.position(node),
+        index: node as usize,
         code,
         id: Some(shorten(graph.id(node))),
         object_type: Some(shorten(graph.object_type(node))),
@@ -212,7 +208,7 @@ fn defective(index: usize, raw: Value<'_>, Defect { code, detail }: Defect) -> N
 impl Split<'_> {
     /// How many parts there are.
     pub fn part_count(&self) -> usize {
-        self.parts.len()
+        self.order.len()
     }
 
     /// What the part of this number holds.
@@ -220,13 +216,12 @@ impl Split<'_> {
     /// # Panics
     /// If `index` is not below [`part_count`](Self::part_count).
     pub fn part(&self, index: usize) -> Part<'_> {
-        let Plan { node, deps, .. } = self.parts[index];
-        let node = node as usize;
+        let node = self.order[index];
         Part {
-            object: self.graph.position(node),
+            object: node as usize,
             id: self.graph.id(node),
             object_type: self.graph.object_type(node),
-            nb_deps: deps,
+            nb_deps: self.deps.get(node),
         }
     }
 
@@ -255,7 +250,7 @@ impl Split<'_> {
         out.extend_from_slice(br#"{"type":"bundle","id":"#);
         write_string(bundle_id, out);
         out.extend_from_slice(br#","spec_version":"2.1","x_opencti_seq":"#);
-        write_number(self.parts[index].deps, out);
+        write_number(self.deps.get(self.order[index]), out);
         out.extend_from_slice(br#","objects":["#);
         self.write_object(index, out);
         out.extend_from_slice(b"]}");
@@ -266,13 +261,11 @@ impl Split<'_> {
     /// # Panics
     /// If `index` is not below [`part_count`](Self::part_count).
     pub fn write_object(&self, index: usize, out: &mut Vec<u8>) {
-        let Plan { deps, node, edits } = self.parts[index];
-        let edits = self
-            .edits
-            .get(edits as usize)
-            .map_or(&[][..], |edits| edits);
-        let object = self.objects[self.graph.position(node as usize)];
-        edit::write(object, edits, deps, out);
+        let node = self.order[index];
+        let edited = self.edits.binary_search_by_key(&node, |(node, _)| *node);
+        let edits = edited.map_or(&[][..], |place| &self.edits[place].1);
+        let object = self.objects.get(node as usize);
+        edit::write(object, edits, self.deps.get(node), out);
     }
 
     /// The objects that no part holds, in the order of the bundle.

@@ -38,7 +38,7 @@ impl Bundle<'_> {
     pub fn validate(&self, profile: &Profile) -> Findings {
         let mut findings = self.findings_of_itself();
         let mut references = 0;
-        for (index, &raw) in self.objects().iter().enumerate() {
+        for (index, raw) in self.objects().iter().enumerate() {
             let read = open(raw).and_then(|object| {
                 let facts = read(&object, profile, self.max_refs())?;
                 if references + facts.references.len() > self.max_all_refs() {

@@ -1,8 +1,9 @@
 //! The order in which a bundle's objects are sent.
 
-use std::ops::Range;
-
+use crate::counts::Counts;
 use crate::graph::Graph;
+use crate::links::Link;
+use crate::room::push;
 
 /// Where counts of dependencies stop growing: the last integer up to which a JSON number is safe
 /// in any reader (RFC 8259, section 6). A small bundle can make them grow exponentially.
@@ -14,7 +15,7 @@ pub(crate) struct Walk {
     /// The objects.
     pub(crate) order: Vec<u32>,
     /// Of each object in the order of the bundle, one and the counts of all that it refers to.
-    pub(crate) deps: Vec<u64>,
+    pub(crate) deps: Counts,
     /// References that led back to an object on the way to where they stand.
     pub(crate) cycles_broken: usize,
     /// References of a type that the platform does not take.
@@ -24,10 +25,11 @@ pub(crate) struct Walk {
 /// Follows all references, depth first, from each object in the order of the bundle; marks those
 /// that cannot stay.
 pub(crate) fn walk(graph: &mut Graph<'_>) -> Walk {
-    let count = graph.len();
+    let numbers = graph.numbers();
+    let count = numbers.len();
     let walk = Walk {
         order: Vec::with_capacity(count),
-        deps: vec![NEW; count],
+        deps: Counts::new(count),
         cycles_broken: 0,
         unsupported: 0,
     };
@@ -36,24 +38,23 @@ pub(crate) fn walk(graph: &mut Graph<'_>) -> Walk {
         path: Vec::new(),
         walk,
     };
-    for node in 0..count {
+    for node in numbers {
+        if !walker.graph.is_sound(node) {
+            continue;
+        }
         let root = walker.graph.winner(node);
-        if walker.walk.deps[root] == NEW {
+        if walker.walk.deps.get(root) == Counts::NONE {
             walker.visit(root);
         }
     }
     walker.walk
 }
 
-/// The count of an object that was not come to yet; a true one is at least one.
-const NEW: u64 = 0;
-/// The count of an object whose references are being followed.
-const ON_PATH: u64 = u64::MAX;
-
 /// An object whose references are being followed.
 struct Step {
-    node: usize,
-    links: Range<usize>,
+    node: u32,
+    /// Where the next of its links stands.
+    link: u32,
     deps: u64,
 }
 
@@ -65,42 +66,46 @@ struct Walker<'g, 'a> {
 
 impl Walker<'_, '_> {
     /// Iterative, for the path may be as long as the bundle.
-    fn visit(&mut self, root: usize) {
+    fn visit(&mut self, root: u32) {
         self.enter(root);
         while let Some(step) = self.path.last_mut() {
-            match step.links.next() {
-                Some(link) => self.follow(link),
-                None => self.leave(),
+            let at = step.link;
+            if at == self.graph.links_end(step.node) {
+                self.leave();
+            } else {
+                let (link, next) = self.graph.links.read(at);
+                step.link = next;
+                self.follow(link, at);
             }
         }
     }
 
-    fn enter(&mut self, node: usize) {
-        self.walk.deps[node] = ON_PATH;
-        self.path.push(Step {
+    fn enter(&mut self, node: u32) {
+        self.walk.deps.set(node, Counts::OPEN);
+        let step = Step {
             node,
-            links: self.graph.link_numbers(node),
+            link: self.graph.links_start(node),
             deps: 1,
-        });
+        };
+        push(&mut self.path, step);
     }
 
-    fn follow(&mut self, link: usize) {
-        let reference = self.graph.links[link];
-        if !self.graph.names.is_supported(reference.name()) {
-            self.graph.links[link].remove();
+    fn follow(&mut self, link: Link, at: u32) {
+        if !self.graph.names.is_supported(link.name()) {
+            self.graph.links.remove(at);
             self.walk.unsupported += 1;
-        } else if !reference.is_kept() {
+        } else if !link.is_kept() {
             self.walk.cycles_broken += 1;
         } else if let Some(target) = self.graph.target(link) {
-            self.follow_to(target, link);
+            self.follow_to(target, at);
         }
     }
 
-    fn follow_to(&mut self, target: usize, link: usize) {
-        match self.walk.deps[target] {
-            NEW => self.enter(target),
-            ON_PATH => {
-                self.graph.links[link].remove();
+    fn follow_to(&mut self, target: u32, at: u32) {
+        match self.walk.deps.get(target) {
+            Counts::NONE => self.enter(target),
+            Counts::OPEN => {
+                self.graph.links.remove(at);
                 self.walk.cycles_broken += 1;
             }
             deps => self.count(deps),
@@ -109,8 +114,8 @@ impl Walker<'_, '_> {
 
     fn leave(&mut self) {
         if let Some(Step { node, deps, .. }) = self.path.pop() {
-            self.walk.deps[node] = deps;
-            self.walk.order.extend(u32::try_from(node));
+            self.walk.deps.set(node, deps);
+            self.walk.order.push(node);
             self.count(deps);
         }
     }

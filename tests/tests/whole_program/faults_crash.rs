@@ -16,7 +16,7 @@ use tests::program::Running;
 use tests::proxy::Proxy;
 
 use crate::proxy::Fault as StoreFault;
-use crate::scene::{AfterImport, Scene, comes_true};
+use crate::scene::{AfterImport, Scene, comes_true, in_time};
 use crate::site::{Site, broker, eventually, proxy, samples};
 
 /// Kills runs that the platform holds, and checks that the next one imports the file once.
@@ -85,10 +85,13 @@ async fn in_the_middle_of_sending() {
                 .unwrap()
                 .contains("file imported")
         };
-        while !is_imported() {
-            merge(&mut arrived, site.arrived(WEATHER.id).await);
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        in_time("the file is imported", async {
+            while !is_imported() {
+                merge(&mut arrived, site.arrived(WEATHER.id).await);
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        })
+        .await;
         merge(&mut arrived, site.arrived(WEATHER.id).await);
         running.terminate().await.unwrap();
         assert_eq!(running.wait().await.unwrap().code, Some(0));
@@ -115,9 +118,12 @@ async fn between_the_last_message_and_the_first_confirm() {
         let proxy = proxy().await;
         let running = unconfirmed(&scene, &proxy).await;
         let mut arrived = scene.site.arrived(WEATHER.id).await;
-        while arrived.len() < 5 {
-            merge(&mut arrived, scene.site.arrived(WEATHER.id).await);
-        }
+        in_time("everything is in the queue", async {
+            while arrived.len() < 5 {
+                merge(&mut arrived, scene.site.arrived(WEATHER.id).await);
+            }
+        })
+        .await;
         running.kill().await.unwrap();
         scene.assert_in_place().await;
         merge(&mut arrived, scene.import().await);
@@ -166,6 +172,13 @@ async fn between_the_ledger_and_the_removal() {
     }
 }
 
+/// What a ledger that nobody has open says of a file.
+fn outcome_of(site: &Site, name: &str) -> String {
+    let ledger = Connection::open(site.state().join("ledger.sqlite3")).unwrap();
+    let query = "SELECT outcome FROM files WHERE location = ?1";
+    ledger.query_row(query, [name], |row| row.get(0)).unwrap()
+}
+
 async fn killed_once_logged(scene: &Scene, words: &str) {
     let running = scene.daemon().kept_by_modes().start().unwrap();
     scene.site.logged(&["a.json", words]).await;
@@ -208,6 +221,7 @@ async fn after_an_object_is_removed() {
         let running = daemon.start().unwrap();
         comes_true("it is deleted", async || scene.left().await.is_empty()).await;
         running.kill().await.unwrap();
+        assert_eq!(outcome_of(&scene.site, "a.json"), "imported");
         assert_eq!(scene.import().await, wanted);
     }
 }

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
+use rusqlite::Connection;
 use tests::envelope::{HARBOUR, WEATHER, envelope, malware};
 
 use crate::site::{Site, eventually, long_ago, proxy, samples};
@@ -251,6 +252,37 @@ async fn folder_with_ten_thousand_files_of_others_holds_up_none_of_ours() {
     assert_eq!(site.arrived(WEATHER.id).await, samples(2, 1).1);
 }
 
+/// The ledger cannot be written from when a file is sent until it is mended.
+async fn unwritable<T>(site: &Site, spoil: impl FnOnce() -> T, mend: impl FnOnce(T)) {
+    let proxy = proxy().await;
+    proxy.withhold_confirms();
+    site.put("a.json", &envelope(WEATHER, 1, &[malware(1)]));
+    let daemon = site.daemon_behind(&proxy).start().unwrap();
+    eventually("the file is sent", || proxy.published() == 1).await;
+    let spoilt = spoil();
+    proxy.release_confirms();
+    site.logged(&["nothing is imported without the ledger"])
+        .await;
+    assert_eq!(site.left(), ["a.json".to_owned()].into());
+    mend(spoilt);
+    site.emptied().await;
+    daemon.terminate().await.unwrap();
+    assert_eq!(daemon.wait().await.unwrap().code, Some(0));
+    let arrived = site.arrived(WEATHER.id).await;
+    assert!(arrived.keys().eq(samples(1, 1).1.keys()), "{arrived:?}");
+}
+
+#[tokio::test]
+async fn ledger_that_somebody_else_has_locked_deletes_nothing() {
+    let site = Site::new().await;
+    let lock = || {
+        let ledger = Connection::open(site.state().join("ledger.sqlite3")).unwrap();
+        ledger.execute_batch("BEGIN IMMEDIATE").unwrap();
+        ledger
+    };
+    unwritable(&site, lock, drop).await;
+}
+
 #[tokio::test]
 async fn full_disk_under_the_ledger_deletes_nothing() {
     let site = Site::new().await;
@@ -258,12 +290,13 @@ async fn full_disk_under_the_ledger_deletes_nothing() {
     let Some(disk) = Disk::mount(&site.state()) else {
         return;
     };
-    site.run().await;
-    site.put("a.json", &envelope(WEATHER, 1, &[malware(1)]));
+    unwritable(&site, || disk.fill(), |()| disk.empty()).await;
+
+    site.put("b.json", &envelope(WEATHER, 2, &[malware(2)]));
     disk.fill();
     let run = site.program().run().await.unwrap();
     assert_eq!(run.code, Some(FAILED), "{}", run.stderr);
-    assert_eq!(site.left(), ["a.json".to_owned()].into());
+    assert_eq!(site.left(), ["b.json".to_owned()].into());
     disk.empty();
     site.run().await;
     assert!(site.left().is_empty());

@@ -178,12 +178,17 @@ impl Scene {
 
 /// Waits until something is true that takes asking; fails the test where it does not become so.
 pub(crate) async fn comes_true(what: &str, is_true: impl AsyncFn() -> bool) {
-    let poll = async {
+    in_time(what, async {
         while !is_true().await {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-    };
+    })
+    .await;
+}
+
+/// Fails the test, instead of hanging it, where `work` does not end.
+pub(crate) async fn in_time(what: &str, work: impl Future<Output = ()>) {
     let patience = Duration::from_secs(60);
-    let came_true = tokio::time::timeout(patience, poll).await;
-    assert!(came_true.is_ok(), "{what}: not within {patience:?}");
+    let ended = tokio::time::timeout(patience, work).await;
+    assert!(ended.is_ok(), "{what}: not within {patience:?}");
 }

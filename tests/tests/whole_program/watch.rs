@@ -89,25 +89,31 @@ async fn a_folder_that_is_replaced_is_watched_with_the_next_pass() {
     assert_eq!(said, 1, "{log}");
 }
 
+/// A watched neighbour tells that time enough has passed: it has imported files that came later.
 #[tokio::test]
-async fn unwatched_files_are_left_for_the_next_pass() {
-    let site = Site::new().await;
-    let program = hourly(&site)
-        .with("DIODE_IMPORT_WATCH", "false")
-        .with("CONNECTOR_DURATION_PERIOD", "PT5S");
-    let daemon = started(&site, &program).await;
-    let told = site.platform.calls_of("pingConnector").len();
+async fn unwatched_files_are_left_for_the_period() {
+    let (site, neighbour) = (Site::new().await, Site::new().await);
+    let unwatched = hourly(&site).with("DIODE_IMPORT_WATCH", "false");
+    let daemon = started(&site, &unwatched).await;
+    let watching = started(&neighbour, &hourly(&neighbour)).await;
     move_in(&site, "2.json", 2);
-    // The round that imports it ends with a sign of life; one that an arrival begins does not.
-    site.emptied().await;
-    let told_more = || site.platform.calls_of("pingConnector").len() > told;
-    eventually("a round is told", told_more).await;
-    let log = stop(daemon).await;
-    let passes = log
-        .lines()
-        .filter(|line| line.contains("pass done"))
-        .count();
-    assert_eq!(passes, 2, "{log}");
+    for number in 2..=6 {
+        move_in(&neighbour, &format!("{number}.json"), number);
+        in_time(neighbour.emptied()).await;
+    }
+    stop(watching).await;
+    assert_eq!(site.left(), ["2.json".to_owned()].into());
+    stop(daemon).await;
+
+    let daemon = unwatched
+        .with("CONNECTOR_DURATION_PERIOD", "PT1S")
+        .start()
+        .unwrap();
+    in_time(site.emptied()).await;
+    move_in(&site, "3.json", 3);
+    in_time(site.emptied()).await;
+    stop(daemon).await;
+    assert_eq!(site.arrived(WEATHER.id).await, samples(3, 1).1);
 }
 
 #[tokio::test]

@@ -91,6 +91,15 @@ pub(super) async fn read_held(
     opener: &Arc<Opener>,
     find: impl FnOnce() -> Result<Held, Unread> + Send + 'static,
 ) -> Result<Bytes, Unread> {
+    read_held_with(opener, find, Held::read).await
+}
+
+/// The same, where `read` reads the open file.
+pub(super) async fn read_held_with(
+    opener: &Arc<Opener>,
+    find: impl FnOnce() -> Result<Held, Unread> + Send + 'static,
+    read: impl FnOnce(&Held, Option<File>) -> Result<Bytes, Unread> + Send + 'static,
+) -> Result<Bytes, Unread> {
     let patience = opener.patience();
     let opener = Arc::clone(opener);
     let is_open = Arc::new(AtomicBool::new(false));
@@ -99,7 +108,7 @@ pub(super) async fn read_held(
         let held = find()?;
         let file = opener.open(&held)?;
         flag.store(true, Ordering::Release);
-        held.read(file)
+        read(&held, file)
     });
     match timeout(patience, &mut work).await {
         Ok(read) => read,

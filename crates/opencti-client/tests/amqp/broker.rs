@@ -104,6 +104,15 @@ impl Mailbox {
         Self::with(FieldTable::default(), true).await
     }
 
+    /// A queue that nobody may publish to: its exchange takes messages of other exchanges alone.
+    pub(crate) async fn forbidden() -> Self {
+        let exchange = ExchangeDeclareOptions {
+            internal: true,
+            ..ExchangeDeclareOptions::default()
+        };
+        Self::behind(exchange, FieldTable::default(), true).await
+    }
+
     /// A queue that refuses messages beyond `length`.
     pub(crate) async fn refusing_beyond(length: i32) -> Self {
         let mut arguments = FieldTable::default();
@@ -119,6 +128,10 @@ impl Mailbox {
     }
 
     async fn with(arguments: FieldTable, bound: bool) -> Self {
+        Self::behind(ExchangeDeclareOptions::default(), arguments, bound).await
+    }
+
+    async fn behind(exchange: ExchangeDeclareOptions, arguments: FieldTable, bound: bool) -> Self {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         let number = NEXT.fetch_add(1, Ordering::SeqCst);
         let name = format!("diode-test-{}-{number}", std::process::id());
@@ -129,7 +142,7 @@ impl Mailbox {
         let channel = connection.create_channel().await.unwrap();
         let exchange = ExchangeDeclareOptions {
             auto_delete: true,
-            ..ExchangeDeclareOptions::default()
+            ..exchange
         };
         let kind = ExchangeKind::Direct;
         channel

@@ -243,6 +243,21 @@ async fn a_wrong_password_or_virtual_host_is_denied() {
 }
 
 #[tokio::test]
+async fn a_missing_permission_is_denied_at_once_and_what_follows_goes_on() {
+    let queue = AmqpQueue::new(broker::address(), AmqpOptions::default());
+    let forbidden = Mailbox::forbidden().await;
+    let error = send(&queue, &forbidden, &Numbered::new(10))
+        .await
+        .unwrap_err();
+    check(&error, DeliveryErrorKind::Denied, "refuses user \"guest\"");
+    assert_eq!(error.confirmed, 0);
+    let mailbox = Mailbox::new().await;
+    send(&queue, &mailbox, &Numbered::new(10)).await.unwrap();
+    assert_eq!(mailbox.drain().await, indices(10));
+    assert!(forbidden.drain().await.is_empty());
+}
+
+#[tokio::test]
 async fn nobody_listening_is_unavailable_within_the_budget() {
     let mailbox = Mailbox::new().await;
     let queue = AmqpQueue::new(nobody(), impatient());

@@ -4,15 +4,17 @@ use std::fs::{self, File, OpenOptions};
 use std::io::ErrorKind;
 use std::os::fd::AsRawFd;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::pin::pin;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use futures::poll;
 use rustix::io::Errno;
 
 use super::{Impostor, Place, in_time};
 use crate::local::opening::Opener;
-use crate::local::reading::{Held, Unread, hold, read_held};
+use crate::local::reading::{Held, Unread, hold, read_held, read_held_with};
 use crate::{Entry, LocalSource, Source};
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -147,6 +149,30 @@ async fn an_opening_that_takes_long_is_given_up() {
     // Its thread would keep this test from ending.
     let writer = tokio::task::spawn_blocking(|| OpenOptions::new().write(true).open(fifo));
     in_time(writer).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_reading_that_takes_long_is_waited_for() {
+    let place = Place::new();
+    let entry = place.entry("x.json", b"[1]").await;
+    let held = place.hold(&entry);
+    let opener = Arc::new(Opener::new());
+    let (says_so, is_open) = mpsc::channel();
+    let (go_on, may_go_on) = mpsc::channel();
+    let slow = move |held: &Held, file| {
+        says_so.send(()).unwrap();
+        may_go_on.recv().unwrap();
+        held.read(file)
+    };
+    tokio::time::pause();
+    let mut reading = pin!(read_held_with(&opener, move || Ok(held), slow));
+    assert!(poll!(&mut reading).is_pending());
+    is_open.recv_timeout(PATIENCE).unwrap();
+    tokio::time::advance(2 * opener.patience()).await;
+    assert!(poll!(&mut reading).is_pending(), "it is given up");
+    go_on.send(()).unwrap();
+    tokio::time::resume();
+    assert_eq!(in_time(reading).await.unwrap(), "[1]");
 }
 
 #[tokio::test]
