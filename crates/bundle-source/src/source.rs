@@ -2,6 +2,7 @@
 
 use std::borrow::Borrow;
 use std::fmt;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -11,13 +12,14 @@ use crate::Listing;
 
 /// A file's name within its source: a file name in a folder, a key in a bucket.
 ///
-/// Unique within one source, stable while the file stays where it is, and fit for a log line.
+/// Unique within one source, stable while the file stays where it is, and fit for a log line. Clones
+/// share it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Location(String);
+pub struct Location(Arc<str>);
 
 impl Location {
     /// Wraps a name as the source lists it.
-    pub fn new(name: impl Into<String>) -> Self {
+    pub fn new(name: impl Into<Arc<str>>) -> Self {
         Self(name.into())
     }
 
