@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bundle_source::{
-    Entry, ReadError, Removal, S3Config, S3Error, S3Keys, S3Setting, S3Source, S3Trust, Source,
-    SourceError,
+    Entry, Listing, ReadError, Removal, S3Config, S3Error, S3Keys, S3Setting, S3Source, S3Trust,
+    Source, SourceError,
 };
 use bytes::Bytes;
 use diode_core::{Company, Greeting, chain};
@@ -228,7 +228,7 @@ impl Source for Bucket {
         self.0.name()
     }
 
-    async fn list(&self) -> Result<Vec<Entry>, SourceError> {
+    async fn list(&self) -> Result<Listing, SourceError> {
         self.0.list().await.map_err(named)
     }
 

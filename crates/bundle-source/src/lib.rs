@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod listing;
 mod local;
 mod names;
 mod s3;
@@ -8,6 +9,7 @@ mod source;
 pub mod testing;
 mod watch;
 
+pub use listing::{Listed, Listing};
 pub use local::{LocalSource, LocalWatch};
 pub use names::REASON_SUFFIX;
 pub use s3::{

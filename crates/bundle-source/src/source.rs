@@ -1,25 +1,36 @@
 //! The trait that every place where bundle files wait implements, and the values it speaks in.
 
+use std::borrow::Borrow;
 use std::fmt;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 
+use crate::Listing;
+
 /// A file's name within its source: a file name in a folder, a key in a bucket.
 ///
-/// Unique within one source, stable while the file stays where it is, and fit for a log line.
+/// Unique within one source, stable while the file stays where it is, and fit for a log line. Clones
+/// share it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Location(String);
+pub struct Location(Arc<str>);
 
 impl Location {
     /// Wraps a name as the source lists it.
-    pub fn new(name: impl Into<String>) -> Self {
+    pub fn new(name: impl Into<Arc<str>>) -> Self {
         Self(name.into())
     }
 
     /// The name.
     pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Borrow<str> for Location {
+    fn borrow(&self) -> &str {
         &self.0
     }
 }
@@ -108,7 +119,7 @@ pub enum ReadError {
 ///
 /// The contract, which the functions of the `testing` module check on any implementation:
 ///
-/// - A listing holds only files that may be bundles, ordered by modification time, then location.
+/// - A listing holds only files that may be bundles.
 /// - No call follows a link or a name out of the source.
 /// - What is done to an entry is done only to the file that was listed, never to another that has
 ///   taken its name since.
@@ -121,7 +132,7 @@ pub trait Source: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     /// [`SourceError`] where the place itself cannot be listed: it is missing, or closed to us.
-    async fn list(&self) -> Result<Vec<Entry>, SourceError>;
+    async fn list(&self) -> Result<Listing, SourceError>;
 
     /// The content of a file of at most `limit` bytes.
     ///

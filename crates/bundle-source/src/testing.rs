@@ -346,7 +346,8 @@ async fn put(harness: &dyn Harness, name: &str, content: &[u8]) -> Entry {
 }
 
 async fn listed(harness: &dyn Harness) -> Vec<Entry> {
-    harness.source().list().await.expect("listing")
+    let listing = harness.source().list().await.expect("listing");
+    listing.entries().collect()
 }
 
 fn names(entries: &[Entry]) -> Vec<&str> {

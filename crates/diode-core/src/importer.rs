@@ -12,12 +12,12 @@ mod tests;
 mod turn;
 mod waits;
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bundle_source::{Entry, Location, Source, SourceError};
+use bundle_source::{Entry, Listing, Location, Source, SourceError};
 use chrono::{DateTime, Utc};
 use opencti_client::{Platform, PlatformVersion, Queue};
 use stix_bundle::{Limits, Profile};
@@ -33,7 +33,7 @@ use crate::connectors::Connectors;
 use crate::delivery::Courier;
 use crate::lease::Lease;
 use crate::ledger::Known;
-use crate::plan::{Policy, Step, kept, plan};
+use crate::plan::{Policy, Step, has_changed_presence, newest_kept, plan};
 use crate::pressure::Backpressure;
 use crate::read_ahead::{Reach as ReadReach, ReadAhead};
 use crate::report::{FileReport, Interruption, PassReport};
@@ -309,13 +309,14 @@ impl Importer {
         self.inherit(&listing, watermark).await?;
         let known = self.ledger.known(self.source.name())?;
         self.note_missing(&listing, &known)?;
-        course.report.done = kept(&listing, &known);
+        course.report.done = newest_kept(&listing, &known);
         let policy = self.steady.policy(&self.rules.policy);
-        let steps = plan(listing, &known, &policy, (self.clock)());
+        let steps = plan(&listing, &known, &policy, (self.clock)());
+        let mut ahead = self.read_ahead(steps.clone().filter_map(Step::into_read));
+        let _approach = self.approach(steps.clone());
+        let mut steps = steps.peekable();
+        let _first = steps.peek();
         course.report.looking = began.elapsed();
-        let mut ahead = self.read_ahead(&steps);
-        let _approach = self.approach(&steps);
-        let mut steps = steps.into_iter().peekable();
         while course.report.interruption.is_none() {
             if self.turn.is_cancelled() {
                 course.report.interruption = Some(Interruption::Stopped);
@@ -330,7 +331,7 @@ impl Importer {
                 Step::Remove(entry) => {
                     if self.remove(&entry).await? {
                         course.report.removed += 1;
-                        course.report.done.push(entry.modified);
+                        course.report.is_done(entry.modified);
                     }
                 }
                 Step::SetAside(entry) => self.set_aside_as_recorded(&entry).await?,
@@ -340,9 +341,9 @@ impl Importer {
             }
         }
         self.let_leave(course).await?;
-        let untried: Vec<Step> = steps.collect();
-        let to_read = untried.iter().filter_map(Step::to_read);
-        course.report.leave_untried(to_read);
+        for untried in steps.filter_map(Step::into_read) {
+            course.report.leave_untried(&untried);
+        }
         if self.steady.may_expire() {
             self.discard_expired(&mut course.report).await?;
             self.forget_old()?;
@@ -350,8 +351,7 @@ impl Importer {
         Ok(())
     }
 
-    fn read_ahead(&self, steps: &[Step]) -> ReadAhead {
-        let to_read: VecDeque<Entry> = steps.iter().filter_map(Step::to_read).cloned().collect();
+    fn read_ahead<'a>(&self, to_read: impl Iterator<Item = Entry> + Send + 'a) -> ReadAhead<'a> {
         let reach = ReadReach {
             largest_file: self.rules.limits.max_bytes,
             memory: self.max_in_flight_bytes,
@@ -365,8 +365,8 @@ impl Importer {
     }
 
     /// Connects to the queue while the first file is read and judged.
-    fn approach(&self, steps: &[Step]) -> Option<AbortOnDropHandle<()>> {
-        steps.iter().find_map(Step::to_read)?;
+    fn approach(&self, mut steps: impl Iterator<Item = Step>) -> Option<AbortOnDropHandle<()>> {
+        steps.find_map(Step::into_read)?;
         let queue = Arc::clone(&self.courier.queue);
         let approaching = tokio::spawn(async move { queue.approach().await });
         Some(AbortOnDropHandle::new(approaching))
@@ -374,14 +374,17 @@ impl Importer {
 
     fn note_missing(
         &self,
-        listing: &[Entry],
+        listing: &Listing,
         known: &HashMap<Location, Known>,
     ) -> Result<(), Fatal> {
-        if known.is_empty() {
+        if !has_changed_presence(listing, known) {
             return Ok(());
         }
-        let listed: HashSet<Location> =
-            listing.iter().map(|entry| entry.location.clone()).collect();
+        let listed: HashSet<Location> = listing
+            .iter()
+            .filter(|file| known.contains_key(file.location))
+            .map(|file| Location::new(file.location))
+            .collect();
         Ok(self.ledger.seen(self.source.name(), &listed)?)
     }
 }

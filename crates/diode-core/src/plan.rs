@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::hash::BuildHasher;
 use std::time::Duration;
 
-use bundle_source::{Entry, Location};
+use bundle_source::{Entry, Listed, Listing, Location};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::ledger::Known;
@@ -44,7 +44,7 @@ pub enum Step {
 
 impl Step {
     /// The file, where it is to be read.
-    pub(crate) fn to_read(&self) -> Option<&Entry> {
+    pub(crate) fn into_read(self) -> Option<Entry> {
         match self {
             Self::Examine(entry) => Some(entry),
             Self::Remove(_) | Self::SetAside(_) => None,
@@ -52,23 +52,46 @@ impl Step {
     }
 }
 
-/// The steps for a listing, in its order.
+/// The steps for a listing, in its order, each found when it is asked for.
 ///
 /// Which files are new is decided by the ledger alone, never by comparing times: a file that
 /// arrives late with an old time is as new as any.
-pub fn plan<S: BuildHasher>(
-    listing: Vec<Entry>,
-    known: &HashMap<Location, Known, S>,
-    policy: &Policy,
+pub fn plan<'a, S: BuildHasher>(
+    listing: &'a Listing,
+    known: &'a HashMap<Location, Known, S>,
+    policy: &'a Policy,
     now: DateTime<Utc>,
-) -> Vec<Step> {
+) -> impl Iterator<Item = Step> + Clone + 'a {
     listing
-        .into_iter()
-        .filter_map(|entry| match known.get(&entry.location) {
-            Some(row) if row.is(&entry) => step_for_known(entry, row, policy, now),
-            _ => Some(Step::Examine(entry)),
+        .iter()
+        .filter_map(move |file| match row_of(known, file) {
+            Some(row) => step_for_known(file, row, policy, now),
+            None => Some(Step::Examine(file.to_entry())),
         })
-        .collect()
+}
+
+/// What is known of that very file.
+fn row_of<'a, S: BuildHasher>(
+    known: &'a HashMap<Location, Known, S>,
+    file: Listed<'_>,
+) -> Option<&'a Known> {
+    known.get(file.location).filter(|row| file.is(&row.entry))
+}
+
+/// Whether known files went missing or came back since they were last looked for.
+pub(crate) fn has_changed_presence<S: BuildHasher>(
+    listing: &Listing,
+    known: &HashMap<Location, Known, S>,
+) -> bool {
+    let missed = known.values().filter(|row| row.missed).count();
+    let mut listed = 0;
+    for row in listing.iter().filter_map(|file| known.get(file.location)) {
+        if row.missed {
+            return true;
+        }
+        listed += 1;
+    }
+    listed + missed != known.len()
 }
 
 /// Those files of a listing that the peer has imported, as far as its watermark tells: where they
@@ -76,46 +99,49 @@ pub fn plan<S: BuildHasher>(
 ///
 /// Where files are deleted after their import, one that is there was not imported.
 pub fn counted_as_imported(
-    listing: &[Entry],
+    listing: &Listing,
     watermark: Option<f64>,
     after_import: AfterImport,
-) -> impl Iterator<Item = &Entry> {
+) -> impl Iterator<Item = Entry> {
     let watermark = match after_import {
         AfterImport::Delete => None,
         AfterImport::Keep => watermark,
     };
     listing
         .iter()
-        .filter(move |entry| watermark.is_some_and(|mark| peer_skips(mark, entry.modified)))
+        .filter(move |file| watermark.is_some_and(|mark| peer_skips(mark, file.modified)))
+        .map(Listed::to_entry)
 }
 
-/// The times of the files that are still in their place although they were imported.
-pub(crate) fn kept<S: BuildHasher>(
-    listing: &[Entry],
+/// The time of the newest file that is still in its place although it was imported.
+pub(crate) fn newest_kept<S: BuildHasher>(
+    listing: &Listing,
     known: &HashMap<Location, Known, S>,
-) -> Vec<DateTime<Utc>> {
-    listing
+) -> Option<DateTime<Utc>> {
+    let is_kept = |row: &Known| row.outcome == Outcome::Imported;
+    let kept = listing
         .iter()
-        .filter(|entry| {
-            known
-                .get(&entry.location)
-                .is_some_and(|row| row.is(entry) && row.outcome == Outcome::Imported)
-        })
-        .map(|entry| entry.modified)
-        .collect()
+        .filter(|file| row_of(known, *file).is_some_and(is_kept));
+    kept.map(|file| file.modified).max()
 }
 
-fn step_for_known(entry: Entry, row: &Known, policy: &Policy, now: DateTime<Utc>) -> Option<Step> {
+fn step_for_known(
+    file: Listed<'_>,
+    row: &Known,
+    policy: &Policy,
+    now: DateTime<Utc>,
+) -> Option<Step> {
+    let entry = || file.to_entry();
     match (row.outcome, policy.after_import) {
-        (Outcome::Waiting, _) => Some(Step::Examine(entry)),
+        (Outcome::Waiting, _) => Some(Step::Examine(entry())),
         (Outcome::Ignored, _) => None,
-        (Outcome::Rejected | Outcome::Partial, _) => Some(Step::SetAside(entry)),
-        (Outcome::Imported, AfterImport::Delete) => Some(Step::Remove(entry)),
+        (Outcome::Rejected | Outcome::Partial, _) => Some(Step::SetAside(entry())),
+        (Outcome::Imported, AfterImport::Delete) => Some(Step::Remove(entry())),
         (Outcome::Imported, AfterImport::Keep) => {
             let expired = policy
                 .retention
                 .is_some_and(|retention| has_passed(row.decided_at, retention, now));
-            expired.then_some(Step::Remove(entry))
+            expired.then(|| Step::Remove(entry()))
         }
     }
 }
@@ -178,6 +204,10 @@ mod tests {
         }
     }
 
+    fn listing<'e>(files: impl IntoIterator<Item = &'e Entry>) -> Listing {
+        files.into_iter().cloned().collect()
+    }
+
     const DAY: u64 = 86_400;
 
     fn policy(after_import: AfterImport, retention_days: Option<u64>) -> Policy {
@@ -219,8 +249,9 @@ mod tests {
             ),
         ] {
             let rows = [(file.location.clone(), known(&file, outcome, decided_at))].into();
-            let steps = plan(vec![file.clone()], &rows, &policy, now);
-            assert_eq!(steps.first(), expect.as_ref(), "{outcome} {policy:?}");
+            let listing = listing([&file]);
+            let step = plan(&listing, &rows, &policy, now).next();
+            assert_eq!(step, *expect, "{outcome} {policy:?}");
         }
     }
 
@@ -238,21 +269,62 @@ mod tests {
             ..entry("new.json", 200)
         };
         let touched = entry("new.json", 201);
-        let listing = vec![late.clone(), entry("new.json", 200)];
-        assert_eq!(
-            plan(listing, &rows, &policy, at(300)),
-            [Step::Examine(late)]
-        );
+        let check = |files: &[&Entry], examined: &Entry| {
+            let listing = listing(files.iter().copied());
+            let steps: Vec<Step> = plan(&listing, &rows, &policy, at(300)).collect();
+            assert_eq!(steps, [Step::Examine(examined.clone())]);
+        };
+        check(&[&late, &entry("new.json", 200)], &late);
         for changed in [replaced, touched] {
-            let steps = plan(vec![changed.clone()], &rows, &policy, at(300));
-            assert_eq!(steps, [Step::Examine(changed)]);
+            check(&[&changed], &changed);
         }
+    }
+
+    #[test]
+    fn known_files_go_missing_and_come_back() {
+        let [a, b, other] = [entry("a", 100), entry("b", 200), entry("c", 300)];
+        let touched = entry("a", 101);
+        for (missed, listed, expect) in [
+            ([false, false], vec![&a, &b, &other], false),
+            ([false, false], vec![&touched, &b], false),
+            ([false, false], vec![&a, &other], true),
+            ([false, false], vec![], true),
+            ([false, true], vec![&a, &other], false),
+            ([true, true], vec![&other], false),
+            ([false, true], vec![&a, &b], true),
+            ([false, true], vec![&b], true),
+            ([true, true], vec![&touched], true),
+        ] {
+            let row = |file, missed| Known {
+                missed,
+                ..known(file, Outcome::Imported, 0)
+            };
+            let rows = [(&a, missed[0]), (&b, missed[1])]
+                .map(|(file, missed)| (file.location.clone(), row(file, missed)));
+            let got = has_changed_presence(&listing(listed.clone()), &rows.into());
+            assert_eq!(got, expect, "{missed:?} {listed:?}");
+        }
+    }
+
+    #[test]
+    fn the_newest_of_the_imported_files_that_are_there() {
+        let [a, b, c] = [entry("a", 100), entry("b", 200), entry("c", 300)];
+        let rows = [
+            (a.location.clone(), known(&a, Outcome::Imported, 0)),
+            (b.location.clone(), known(&b, Outcome::Imported, 0)),
+            (c.location.clone(), known(&c, Outcome::Ignored, 0)),
+        ]
+        .into();
+        let newest = |listed: &[&Entry]| newest_kept(&listing(listed.iter().copied()), &rows);
+        assert_eq!(newest(&[&a, &b, &c]), Some(at(200)));
+        assert_eq!(newest(&[&a, &entry("b", 201)]), Some(at(100)));
+        assert_eq!(newest(&[&c]), None);
     }
 
     #[test]
     fn the_peer_s_watermark_counts_where_files_are_kept() {
         use AfterImport::{Delete, Keep};
-        let listing = [entry("a", 100), entry("b", 200), entry("c", 201)];
+        let listing = listing([&entry("a", 100), &entry("b", 200), &entry("c", 201)]);
         for (watermark, after_import, expect) in [
             (None, Keep, 0),
             (Some(99.9), Keep, 0),

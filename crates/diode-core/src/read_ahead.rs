@@ -1,6 +1,7 @@
 //! Reading the next files while the one before them is imported.
 
 use std::collections::VecDeque;
+use std::iter::Peekable;
 use std::sync::Arc;
 
 use bundle_source::{Entry, ReadError, Source, SourceError};
@@ -49,13 +50,16 @@ pub(crate) struct Content {
     pub(crate) fingerprint: String,
 }
 
+/// The files to be read, in order.
+type Entries<'a> = Box<dyn Iterator<Item = Entry> + Send + 'a>;
+
 /// Files of a source, read in order. What was read and not asked for is dropped with this.
-pub(crate) struct ReadAhead {
+pub(crate) struct ReadAhead<'a> {
     source: Arc<dyn Source>,
     clock: Clock,
     reach: Reach,
     /// What is still to be read, in order.
-    entries: VecDeque<Entry>,
+    entries: Peekable<Entries<'a>>,
     /// What is being read, or was, in order.
     reads: VecDeque<Pending>,
     turns: Arc<Semaphore>,
@@ -69,19 +73,20 @@ struct Pending {
     read: Option<Read>,
 }
 
-impl ReadAhead {
+impl<'a> ReadAhead<'a> {
     /// Will read `entries` in their order.
     pub(crate) fn new(
         source: Arc<dyn Source>,
         clock: Clock,
         reach: Reach,
-        entries: VecDeque<Entry>,
+        entries: impl Iterator<Item = Entry> + Send + 'a,
     ) -> Self {
+        let entries: Entries<'a> = Box::new(entries);
         Self {
             source,
             clock,
             reach,
-            entries,
+            entries: entries.peekable(),
             reads: VecDeque::new(),
             turns: Arc::new(Semaphore::new(MOST_AT_ONCE)),
         }
@@ -122,14 +127,14 @@ impl ReadAhead {
     }
 
     fn start_reads(&mut self, in_use: u64) {
-        while let Some(entry) = self.entries.front() {
-            let size = self.size_in_memory(entry);
+        while let Some(size) = self.entries.peek().map(|entry| entry.size) {
+            let size = self.size_in_memory(size);
             let ahead: u64 = self.reads.iter().map(|read| read.size).sum();
             let in_memory = in_use.saturating_add(ahead);
             if !may_start(self.reads.len(), in_memory, size, self.reach.memory) {
                 break;
             }
-            let Some(entry) = self.entries.pop_front() else {
+            let Some(entry) = self.entries.next() else {
                 break;
             };
             let task = AbortOnDropHandle::new(tokio::spawn(self.read_now(entry.clone())));
@@ -160,11 +165,11 @@ impl ReadAhead {
     }
 
     /// A file that is too large is not read.
-    fn size_in_memory(&self, entry: &Entry) -> u64 {
-        if entry.size > self.reach.largest_file {
+    fn size_in_memory(&self, size: u64) -> u64 {
+        if size > self.reach.largest_file {
             0
         } else {
-            entry.size
+            size
         }
     }
 
@@ -206,7 +211,7 @@ mod tests {
     use std::sync::Mutex;
 
     use async_trait::async_trait;
-    use bundle_source::{Location, Removal};
+    use bundle_source::{Listing, Location, Removal};
     use tokio::sync::Notify;
 
     use super::*;
@@ -258,7 +263,7 @@ mod tests {
             "gates"
         }
 
-        async fn list(&self) -> Result<Vec<Entry>, SourceError> {
+        async fn list(&self) -> Result<Listing, SourceError> {
             unreachable!("the files are given")
         }
 
@@ -290,14 +295,14 @@ mod tests {
     }
 
     /// A reader of files by name and size, with room for 100 bytes.
-    fn reader(gates: &Arc<Gates>, files: &[(&str, u64)]) -> ReadAhead {
+    fn reader<'a>(gates: &Arc<Gates>, files: &'a [(&str, u64)]) -> ReadAhead<'a> {
         let entries = files.iter().map(|(name, size)| entry(name, *size));
         let reach = Reach {
             largest_file: 1_000,
             memory: 100,
         };
         let clock: Clock = Arc::new(|| DateTime::UNIX_EPOCH);
-        ReadAhead::new(Arc::clone(gates) as _, clock, reach, entries.collect())
+        ReadAhead::new(Arc::clone(gates) as _, clock, reach, entries)
     }
 
     fn entry(name: &str, size: u64) -> Entry {
@@ -309,7 +314,7 @@ mod tests {
         }
     }
 
-    async fn read(reader: &mut ReadAhead, file: (&str, u64)) -> Bytes {
+    async fn read(reader: &mut ReadAhead<'_>, file: (&str, u64)) -> Bytes {
         let read = reader.read(&entry(file.0, file.1), 0).await;
         read.content.unwrap().bytes
     }

@@ -128,7 +128,8 @@ impl Rehearsal {
             None => HashMap::new(),
         };
         let before = std::mem::take(&mut self.said);
-        let steps = plan(listing, &known, &self.rules.policy, (self.parts.clock)());
+        let policy = self.rules.policy.clone();
+        let steps = plan(&listing, &known, &policy, (self.parts.clock)());
         for step in steps {
             if self.parts.stop.is_cancelled() {
                 report.interruption = Some(Interruption::Stopped);

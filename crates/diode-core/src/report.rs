@@ -106,10 +106,10 @@ pub struct PassReport {
     pub(crate) unavailable: usize,
     /// The first time of the files that may still be being copied.
     pub(crate) unfinished: Option<DateTime<Utc>>,
-    /// Times of the files that were imported or set aside, now or earlier.
-    pub(crate) done: Vec<DateTime<Utc>>,
-    /// Times of the files that wait.
-    pub(crate) waiting: Vec<DateTime<Utc>>,
+    /// The last time of the files that were imported or set aside, now or earlier.
+    pub(crate) done: Option<DateTime<Utc>>,
+    /// The first time of the files that wait.
+    pub(crate) waiting: Option<DateTime<Utc>>,
 }
 
 impl PassReport {
@@ -131,14 +131,14 @@ impl PassReport {
         }
         match file.outcome {
             Outcome::Waiting => {
-                self.waiting.push(file.modified);
+                self.waits(file.modified);
                 self.undelivered +=
                     usize::from(matches!(file.code, Some(Code::Platform | Code::Queue)));
                 self.add_waiting(file);
             }
             Outcome::Ignored => {}
             Outcome::Imported | Outcome::Partial | Outcome::Rejected => {
-                self.done.push(file.modified);
+                self.is_done(file.modified);
             }
         }
     }
@@ -149,10 +149,7 @@ impl PassReport {
                 self.unavailable += 1;
             }
             Some(code) if code.may_be_unfinished() => {
-                let first = self
-                    .unfinished
-                    .map_or(file.modified, |first| first.min(file.modified));
-                self.unfinished = Some(first);
+                self.unfinished = Some(first_of(self.unfinished, file.modified));
             }
             _ => {}
         }
@@ -175,12 +172,19 @@ impl PassReport {
         }
     }
 
-    /// Counts in files that the pass did not get to.
-    pub(crate) fn leave_untried<'a>(&mut self, files: impl IntoIterator<Item = &'a Entry>) {
-        for file in files {
-            self.untried += 1;
-            self.waiting.push(file.modified);
-        }
+    /// Counts in a file that the pass did not get to.
+    pub(crate) fn leave_untried(&mut self, file: &Entry) {
+        self.untried += 1;
+        self.waits(file.modified);
+    }
+
+    fn waits(&mut self, modified: DateTime<Utc>) {
+        self.waiting = Some(first_of(self.waiting, modified));
+    }
+
+    /// Takes note of a file of that time that was imported or set aside.
+    pub(crate) fn is_done(&mut self, modified: DateTime<Utc>) {
+        self.done = self.done.max(Some(modified));
     }
 
     /// The source's watermark after the pass, where it was `before`.
@@ -188,11 +192,7 @@ impl PassReport {
         match self.interruption {
             // What the pass did not get to was not counted: the watermark could pass it.
             Some(Interruption::Ledger) => before,
-            _ => watermark(
-                before,
-                self.done.iter().copied(),
-                self.waiting.iter().copied(),
-            ),
+            _ => watermark(before, self.done, self.waiting),
         }
     }
 
@@ -212,6 +212,10 @@ impl PassReport {
     }
 }
 
+fn first_of(one: Option<DateTime<Utc>>, other: DateTime<Utc>) -> DateTime<Utc> {
+    one.map_or(other, |one| one.min(other))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -226,7 +230,7 @@ mod tests {
         ] {
             let report = PassReport {
                 interruption,
-                done: vec![at(20)],
+                done: Some(at(20)),
                 ..PassReport::new("source")
             };
             assert_eq!(report.watermark(Some(10.0)), Some(expect));

@@ -10,13 +10,13 @@ use rustix::fs::{FileType, Stat};
 use super::folder::Folder;
 use super::names::{Name, name_of};
 use super::stamp::Stamp;
-use crate::{Entry, Location};
+use crate::{Entry, Listing, Location};
 
 /// What a folder holds.
 #[derive(Debug, Default)]
-pub(super) struct Listing {
-    /// The files that may be bundles, oldest first.
-    pub(super) entries: Vec<Entry>,
+pub(super) struct Found {
+    /// The files that may be bundles.
+    pub(super) listing: Listing,
     /// What is named like a bundle and is left alone.
     pub(super) oddities: Vec<Oddity>,
 }
@@ -59,20 +59,18 @@ impl fmt::Display for Odd {
 /// # Errors
 /// Fails where the folder cannot be read or searched; a single file that cannot be examined is an
 /// [`Oddity`] instead.
-pub(super) fn list(folder: &Folder) -> io::Result<Listing> {
-    let mut listing = Listing::default();
+pub(super) fn list(folder: &Folder) -> io::Result<Found> {
+    let mut found = Found::default();
     for name in folder.names()? {
         let name = name?;
         match examine(folder, &name)? {
-            Verdict::Bundle(entry) => listing.entries.push(entry),
-            Verdict::Odd(reason) => listing.oddities.push(Oddity { name, reason }),
+            Verdict::Bundle(entry) => found.listing.push(&entry),
+            Verdict::Odd(reason) => found.oddities.push(Oddity { name, reason }),
             Verdict::Other => {}
         }
     }
-    listing
-        .entries
-        .sort_unstable_by(|a, b| (a.modified, &a.location).cmp(&(b.modified, &b.location)));
-    Ok(listing)
+    found.listing.sort();
+    Ok(found)
 }
 
 /// The oddities that were not among those of the listing before.

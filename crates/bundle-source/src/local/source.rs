@@ -12,14 +12,14 @@ use bytes::Bytes;
 
 use super::error::failed;
 use super::folder::Folder;
-use super::listing::{Listing, list, news};
+use super::listing::{Found, list, news};
 use super::names::{Name, name_of};
 use super::opening::Opener;
 use super::reading::{Unread, blocking, read};
 use super::removal::{remove, restore};
 use super::set_aside::{discard, set_aside};
 use super::watch::LocalWatch;
-use crate::{Entry, ReadError, Removal, Source, SourceError};
+use crate::{Entry, Listing, ReadError, Removal, Source, SourceError};
 
 /// The folder for rejected files where none is given, within the folder itself.
 const REJECTED: &str = "rejected";
@@ -132,7 +132,7 @@ impl Source for LocalSource {
         &self.inner.name
     }
 
-    async fn list(&self) -> Result<Vec<Entry>, SourceError> {
+    async fn list(&self) -> Result<Listing, SourceError> {
         let place = self.inner.folder.display().to_string();
         self.blocking("list", place, Inner::list).await
     }
@@ -200,15 +200,15 @@ impl Source for LocalSource {
 }
 
 impl Inner {
-    fn list(&self) -> io::Result<Vec<Entry>> {
+    fn list(&self) -> io::Result<Listing> {
         let folder = Folder::open(&self.folder)?;
         if !self.restored.load(Ordering::Acquire) {
             restore(&folder)?;
             self.restored.store(true, Ordering::Release);
         }
-        let listing = list(&folder)?;
-        self.say_oddities(&listing);
-        Ok(listing.entries)
+        let found = list(&folder)?;
+        self.say_oddities(&found);
+        Ok(found.listing)
     }
 
     fn remove(&self, entry: &Entry) -> io::Result<Removal> {
@@ -249,13 +249,13 @@ impl Inner {
         apart(rejected, folder)
     }
 
-    fn say_oddities(&self, listing: &Listing) {
+    fn say_oddities(&self, found: &Found) {
         let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
-        for oddity in news(&listing.oddities, &said) {
+        for oddity in news(&found.oddities, &said) {
             let (file, reason) = (&oddity.name, oddity.reason);
             tracing::warn!(source = self.name, ?file, %reason, "a file is left alone");
         }
-        *said = listing
+        *said = found
             .oddities
             .iter()
             .map(|oddity| oddity.name.clone())

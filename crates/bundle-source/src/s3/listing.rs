@@ -8,25 +8,25 @@ use super::keys::{Area, Odd, Verdict, encode_query};
 use super::objects::unasked;
 use super::retry::retried;
 use super::xml::{Listed, Page, parse_page};
-use crate::{Entry, Location};
+use crate::{Entry, Listing, Location};
 
 /// What a folder of a bucket holds.
 #[derive(Debug, Default)]
-pub(super) struct Listing {
-    /// The objects that may be bundles, oldest first.
-    pub(super) entries: Vec<Entry>,
+pub(super) struct Found {
+    /// The objects that may be bundles.
+    pub(super) listing: Listing,
     /// The keys that look like a bundle's, whose objects are left alone.
     pub(super) oddities: Vec<(String, Odd)>,
 }
 
 /// Lists an area, all pages of it.
-pub(super) async fn list(client: &Client, area: &Area) -> Result<Listing, S3Error> {
-    let mut listing = Listing::default();
+pub(super) async fn list(client: &Client, area: &Area) -> Result<Found, S3Error> {
+    let mut found = Found::default();
     let mut token = None;
     loop {
         let page = retried(client.patience, || page(client, area, token.as_deref())).await?;
         for object in page.objects {
-            listing.add(area, object);
+            found.add(area, object);
         }
         if page.next.is_some() && page.next == token {
             return Err(S3Error::Answer("listing: a page follows itself".into()));
@@ -36,16 +36,14 @@ pub(super) async fn list(client: &Client, area: &Area) -> Result<Listing, S3Erro
             break;
         }
     }
-    listing
-        .entries
-        .sort_unstable_by(|a, b| (a.modified, &a.location).cmp(&(b.modified, &b.location)));
-    Ok(listing)
+    found.listing.sort();
+    Ok(found)
 }
 
-impl Listing {
+impl Found {
     fn add(&mut self, area: &Area, object: Listed) {
         match area.judge(&object.key) {
-            Verdict::Bundle(location) => self.entries.push(Entry {
+            Verdict::Bundle(location) => self.listing.push(&Entry {
                 location: Location::new(location),
                 size: object.size,
                 modified: object.modified,

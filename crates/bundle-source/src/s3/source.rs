@@ -15,7 +15,7 @@ use super::reading::{Reading, read};
 use super::removal::{delete, remove};
 use super::set_aside::Rejection;
 use crate::names::reason_name;
-use crate::{Entry, ReadError, Removal, Source, SourceError};
+use crate::{Entry, Listing, ReadError, Removal, Source, SourceError};
 
 /// Bundle files in a bucket of an S3 store.
 ///
@@ -97,12 +97,12 @@ impl Source for S3Source {
         &self.inner.name
     }
 
-    async fn list(&self) -> Result<Vec<Entry>, SourceError> {
-        let listing = list(&self.inner.client, &self.inner.area)
+    async fn list(&self) -> Result<Listing, SourceError> {
+        let found = list(&self.inner.client, &self.inner.area)
             .await
             .map_err(|error| failed("list", &self.inner.name, error))?;
-        self.inner.say_oddities(&listing.oddities);
-        Ok(listing.entries)
+        self.inner.say_oddities(&found.oddities);
+        Ok(found.listing)
     }
 
     async fn read(&self, entry: &Entry, limit: u64) -> Result<Bytes, ReadError> {

@@ -119,7 +119,13 @@ async fn every_page_is_listed() {
             async move { bucket.put(&format!("in/{number:04}.json"), b"{}").await }
         })
         .await;
-    let entries = bucket.source("in").list().await.unwrap();
+    let entries: Vec<_> = bucket
+        .source("in")
+        .list()
+        .await
+        .unwrap()
+        .entries()
+        .collect();
     assert!(entries.is_sorted_by_key(|entry| (entry.modified, entry.location.clone())));
     let mut locations: Vec<_> = entries.iter().map(|e| e.location.to_string()).collect();
     locations.sort();

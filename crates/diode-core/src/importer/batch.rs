@@ -37,7 +37,7 @@ impl Importer {
         first: Entry,
         steps: &mut Peekable<impl Iterator<Item = Step>>,
         known: &'k HashMap<Location, Known>,
-        ahead: &mut ReadAhead,
+        ahead: &mut ReadAhead<'_>,
     ) -> Vec<Loaded<'k>> {
         let mut batch = Vec::new();
         let mut bytes = 0;

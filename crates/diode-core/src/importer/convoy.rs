@@ -260,7 +260,7 @@ impl Importer {
                     let details = passenger.details();
                     self.wait(&passenger.case, code, message, &details, course)?;
                 }
-                _ => course.report.leave_untried([passenger.case.entry]),
+                _ => course.report.leave_untried(passenger.case.entry),
             }
         }
         Ok(())

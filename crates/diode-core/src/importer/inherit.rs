@@ -1,6 +1,6 @@
 //! The first pass of all: what the peer has imported before us is not imported again.
 
-use bundle_source::Entry;
+use bundle_source::{Entry, Listing};
 
 use super::{Importer, Rules};
 use crate::examine::{Examined, examine, fingerprint};
@@ -12,7 +12,7 @@ impl Importer {
     /// are imported. From then on the ledger says that.
     pub(super) async fn inherit(
         &self,
-        listing: &[Entry],
+        listing: &Listing,
         watermark: Option<f64>,
     ) -> Result<(), Fatal> {
         let source = self.source.name();
@@ -24,8 +24,8 @@ impl Importer {
             if self.turn.is_cancelled() {
                 return Ok(());
             }
-            if let Some(fingerprint) = self.fingerprint_of_envelope(entry).await {
-                imported.push((entry.clone(), fingerprint));
+            if let Some(fingerprint) = self.fingerprint_of_envelope(&entry).await {
+                imported.push((entry, fingerprint));
             }
         }
         self.ledger.take_over(source, &imported, (self.clock)())?;

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use bundle_source::{Entry, Location};
+use bundle_source::{Entry, Listing, Location};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::plan::Policy;
@@ -47,18 +47,18 @@ impl Steady {
 
     /// A pass begins with this listing, at `now` by the clock. Files that are not as they were are
     /// forgotten.
-    pub(super) fn listed(&mut self, listing: &[Entry], now: DateTime<Utc>) {
+    pub(super) fn listed(&mut self, listing: &Listing, now: DateTime<Utc>) {
         self.listed_at = (self.own_time)();
         self.trust.pass_begins(now, self.listed_at);
         let mut unfinished = self.lock();
         if unfinished.is_empty() {
             return;
         }
-        let listed: HashMap<&Location, &Entry> = listing
-            .iter()
-            .map(|entry| (&entry.location, entry))
-            .collect();
-        unfinished.retain(|location, (known, _)| listed.get(location) == Some(&&*known));
+        let mut before = std::mem::take(&mut *unfinished);
+        unfinished.extend(listing.iter().filter_map(|file| {
+            let known = before.remove_entry(file.location);
+            known.filter(|(_, (entry, _))| file.is(entry))
+        }));
     }
 
     /// Takes note of a file that looks unfinished.
@@ -195,7 +195,7 @@ mod tests {
             (20, Some(&longer), None),
         ] {
             *own_time.lock().unwrap() = began + Duration::from_secs(after);
-            let listing: Vec<Entry> = listed.into_iter().cloned().collect();
+            let listing: Listing = listed.into_iter().cloned().collect();
             steady.listed(&listing, DateTime::UNIX_EPOCH);
             let Some(listed) = listed else { continue };
             let settled = steady.is_settled(listed, Duration::from_secs(5));

@@ -1,9 +1,9 @@
 //! What was said of files that wait: the operator reads each reason once in a run of the program.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use bundle_source::{Entry, Location};
+use bundle_source::{Listing, Location};
 
 use crate::Code;
 
@@ -21,13 +21,14 @@ impl Waits {
     }
 
     /// Forgets the files that are not there any more.
-    pub(super) fn keep(&self, listing: &[Entry]) {
+    pub(super) fn keep(&self, listing: &Listing) {
         let mut said = self.lock();
         if said.is_empty() {
             return;
         }
-        let listed: HashSet<&Location> = listing.iter().map(|entry| &entry.location).collect();
-        said.retain(|location, _| listed.contains(location));
+        let mut before = std::mem::take(&mut *said);
+        let listed = listing.iter().map(|file| file.location);
+        said.extend(listed.filter_map(|location| before.remove_entry(location)));
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Location, Code>> {
@@ -37,6 +38,7 @@ impl Waits {
 
 #[cfg(test)]
 mod tests {
+    use bundle_source::Entry;
     use chrono::DateTime;
 
     use super::*;
@@ -54,9 +56,9 @@ mod tests {
         assert!(!waits.is_news(&file, Code::Queue));
         assert!(waits.is_news(&file, Code::Platform));
         assert!(waits.is_news(&file, Code::Queue));
-        waits.keep(&[entry]);
+        waits.keep(&[entry].into_iter().collect());
         assert!(!waits.is_news(&file, Code::Queue));
-        waits.keep(&[]);
+        waits.keep(&Listing::default());
         assert!(waits.is_news(&file, Code::Queue));
     }
 }

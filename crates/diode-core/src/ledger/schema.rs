@@ -10,6 +10,9 @@ use super::{FILE_NAME, LedgerError};
 /// How long we wait for another process that has the ledger open.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How much of the database is in our memory; the system has the rest in its own.
+const CACHE_KIB: i64 = 512;
+
 /// The newest schema, as `PRAGMA user_version` has it.
 pub(super) const VERSION: i64 = 3;
 
@@ -126,6 +129,7 @@ fn prepare(connection: &Connection) -> rusqlite::Result<i64> {
         return Ok(found);
     }
     connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
     // A commit is on disk before it returns: only then may a file be deleted.
     connection.pragma_update(None, "synchronous", "FULL")?;
     migrate(connection, found, VERSION)?;

@@ -130,13 +130,13 @@ async fn what_a_real_run_knows_is_not_imported_again() {
     bench.put("new.json", &envelope(&[identity()]));
     let listing = bench.source.list().await.unwrap();
     let known = listing
-        .iter()
+        .entries()
         .find(|entry| entry.location.as_str() == "known.json");
     let ledger = Ledger::open(bench.state.path()).unwrap();
     ledger
         .record(
             bench.source.name(),
-            known.unwrap(),
+            &known.unwrap(),
             Outcome::Imported,
             &Record::default(),
             Utc::now(),

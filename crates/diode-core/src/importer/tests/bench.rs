@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use async_trait::async_trait;
-use bundle_source::{Entry, LocalSource, ReadError, Removal, Source, SourceError};
+use bundle_source::{Entry, Listing, LocalSource, ReadError, Removal, Source, SourceError};
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use opencti_client::{
@@ -294,7 +294,7 @@ impl Source for StubbornSource {
         self.inner.name()
     }
 
-    async fn list(&self) -> Result<Vec<Entry>, SourceError> {
+    async fn list(&self) -> Result<Listing, SourceError> {
         self.inner.list().await
     }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bundle_source::{Entry, Location, ReadError, Removal, Source, SourceError};
+use bundle_source::{Entry, Listing, Location, ReadError, Removal, Source, SourceError};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use opencti_client::{
@@ -328,7 +328,7 @@ impl Source for Shelf {
         self.name
     }
 
-    async fn list(&self) -> Result<Vec<Entry>, SourceError> {
+    async fn list(&self) -> Result<Listing, SourceError> {
         self.listings.fetch_add(1, Ordering::Relaxed);
         if self.is_closed.load(Ordering::Relaxed) {
             return Err(SourceError {
