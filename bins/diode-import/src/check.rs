@@ -3,6 +3,8 @@
 use std::io::{self, Read as _, Write};
 use std::path::{Path, PathBuf};
 
+use bundle_source::Content;
+use bytes::Bytes;
 use diode_core::{CheckReport, check as examine};
 use stix_bundle::{Limits, Profile};
 
@@ -46,12 +48,18 @@ fn check_file(file: &Path, limits: &Limits, profile: &Profile) -> CheckReport {
 }
 
 /// One byte more than allowed is enough to tell that a file is too large.
-fn read(file: &Path, limit: u64) -> io::Result<Vec<u8>> {
-    let file = std::fs::File::open(file)?;
+fn read(file: &Path, limit: u64) -> io::Result<Bytes> {
+    let mut file = std::fs::File::open(file)?;
     let size = file.metadata()?.len().min(limit);
-    let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0) + 1);
-    file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
-    Ok(bytes)
+    let mut content = Content::with_room(size.saturating_add(1))?;
+    if content.read_from(&mut file)? || content.len() as u64 > limit {
+        return Ok(content.into_bytes());
+    }
+    // A pipe, or a file that grows: how large it is shows at its end.
+    let mut bytes = content.into_bytes().to_vec();
+    let rest = limit.saturating_add(1) - bytes.len() as u64;
+    file.take(rest).read_to_end(&mut bytes)?;
+    Ok(bytes.into())
 }
 
 fn text(report: &CheckReport) -> String {

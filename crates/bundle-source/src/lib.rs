@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod content;
 mod listing;
 mod local;
 mod names;
@@ -9,6 +10,7 @@ mod source;
 pub mod testing;
 mod watch;
 
+pub use content::Content;
 pub use listing::{Listed, Listing};
 pub use local::{LocalSource, LocalWatch};
 pub use names::REASON_SUFFIX;

@@ -9,7 +9,7 @@ use super::client::{Answer, Call, Client, Said};
 use super::error::{S3Error, S3Permission};
 use super::objects::{Version, unasked};
 use super::retry::Retries;
-use crate::Entry;
+use crate::{Content, Entry};
 
 /// How many bytes of a body that broke off make the patience with it whole again: a large object
 /// over a bad line takes longer than a single failure may.
@@ -35,16 +35,12 @@ enum Attempt {
 
 /// Reads a listed object. Where its body breaks off, the rest of it is asked for.
 pub(super) async fn read(client: &Client, key: &str, entry: &Entry) -> Result<Reading, S3Error> {
-    let mut content = Vec::new();
-    let size = usize::try_from(entry.size).map_err(|_| too_large_for_memory())?;
-    content
-        .try_reserve_exact(size)
-        .map_err(|_| too_large_for_memory())?;
+    let mut content = Content::with_room(entry.size).map_err(|_| too_large_for_memory())?;
     let mut retries = Retries::new(client.patience);
     loop {
         let before = content.len();
         match read_on(client, key, entry, &mut content).await {
-            Ok(Attempt::Whole) => return Ok(Reading::Content(content.into())),
+            Ok(Attempt::Whole) => return Ok(Reading::Content(content.into_bytes())),
             Ok(Attempt::Changed) => return Ok(Reading::Changed),
             Ok(Attempt::Gone) => return Ok(Reading::Gone),
             Err(error) => {
@@ -61,7 +57,7 @@ async fn read_on(
     client: &Client,
     key: &str,
     entry: &Entry,
-    content: &mut Vec<u8>,
+    content: &mut Content,
 ) -> Result<Attempt, S3Error> {
     let call = Call::new(Method::GET, key, S3Permission::Read);
     let mut call = call.only_if("if-match", entry.etag.as_deref())?;
@@ -76,7 +72,7 @@ async fn read_on(
     }
 }
 
-async fn append(answer: Answer, entry: &Entry, content: &mut Vec<u8>) -> Result<Attempt, S3Error> {
+async fn append(answer: Answer, entry: &Entry, content: &mut Content) -> Result<Attempt, S3Error> {
     let mut version = Version::of(&answer.headers);
     if answer.status == StatusCode::PARTIAL_CONTENT {
         let (start, size) = range(&answer.headers)
@@ -96,10 +92,9 @@ async fn append(answer: Answer, entry: &Entry, content: &mut Vec<u8>) -> Result<
     let mut chunks = answer.body.bytes_stream();
     while let Some(chunk) = chunks.next().await {
         let chunk = chunk.map_err(S3Error::of_connection)?;
-        if (content.len() + chunk.len()) as u64 > entry.size {
+        if !content.append(&chunk) {
             return Err(S3Error::Answer("an object longer than announced".into()));
         }
-        content.extend_from_slice(&chunk);
     }
     match content.len() as u64 {
         got if got < entry.size => Err(S3Error::CutShort {
