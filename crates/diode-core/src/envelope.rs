@@ -8,9 +8,8 @@
 use std::borrow::Cow;
 
 use opencti_client::{ConnectorType, Registration};
-use serde_json::value::RawValue;
 use stix_bundle::Text;
-use stix_bundle::json::{self, Kind, Object, kind};
+use stix_bundle::json::{Kind, Object, Value};
 
 use crate::refusal::Refusal;
 use crate::{Code, Validation};
@@ -76,7 +75,8 @@ fn connector(envelope: &Object<'_>) -> Result<(Registration, Validation), Refusa
     let text = envelope
         .text("connector")
         .ok_or_else(|| refuse("the envelope has no connector".into()))?;
-    let connector = Object::parse(text).map_err(|_| refuse("connector is not an object".into()))?;
+    let connector =
+        Object::parse(&text).map_err(|_| refuse("connector is not an object".into()))?;
     let id = name_of(&connector, "id")?;
     let name = name_of(&connector, "name")?;
     if name.chars().count() < MIN_NAME_CHARS {
@@ -101,7 +101,7 @@ fn name_of(connector: &Object<'_>, key: &str) -> Result<String, Refusal> {
     let refuse =
         |what: &str| Refusal::new(Code::InvalidConnector, format!("connector.{key} {what}"));
     let value = connector.get(key).ok_or_else(|| refuse("is missing"))?;
-    let text = json::string(value).ok_or_else(|| refuse("is not a text"))?;
+    let text = value.string().ok_or_else(|| refuse("is not a text"))?;
     let text = text.trim();
     if text.is_empty() {
         return Err(refuse("is empty"));
@@ -120,12 +120,13 @@ fn scope(connector: &Object<'_>) -> Result<Vec<String>, Refusal> {
     let Some(value) = connector.get("scope") else {
         return Ok(Vec::new());
     };
-    let entries: Vec<String> = match kind(value) {
+    let entries: Vec<String> = match value.kind() {
         Kind::Null => Vec::new(),
-        Kind::String => json::string(value)
+        Kind::String => value
+            .string()
             .map(|text| text.split(',').map(str::to_owned).collect())
             .unwrap_or_default(),
-        _ => serde_json::from_str(value.get()).map_err(|_| {
+        _ => serde_json::from_str(value.text()).map_err(|_| {
             Refusal::new(
                 Code::InvalidConnector,
                 "connector.scope is neither a text nor a list of texts",
@@ -144,12 +145,12 @@ fn validation(connector: &Object<'_>) -> Validation {
     let Some(value) = connector.get("validate_before_import") else {
         return Validation::Unsaid;
     };
-    let requested = match kind(value) {
+    let requested = match value.kind() {
         Kind::Null => return Validation::Unsaid,
         Kind::Bool => is_true(value),
-        Kind::Number => value.get() != "0",
+        Kind::Number => value.text() != "0",
         Kind::String => {
-            let text = value.get().trim_matches('"').to_ascii_lowercase();
+            let text = value.text().trim_matches('"').to_ascii_lowercase();
             !matches!(text.as_str(), "" | "false" | "no" | "off" | "0")
         }
         Kind::Array | Kind::Object => true,
@@ -169,11 +170,11 @@ fn bundle<'a>(envelope: &Object<'a>) -> Result<Text<'a>, Refusal> {
 }
 
 fn string(object: &Object<'_>, key: &str) -> Option<String> {
-    object.get(key).and_then(json::string).map(Cow::into_owned)
+    object.get(key).and_then(Value::string).map(Cow::into_owned)
 }
 
-fn is_true(value: &RawValue) -> bool {
-    value.get() == "true"
+fn is_true(value: Value<'_>) -> bool {
+    value.text() == "true"
 }
 
 #[cfg(test)]
@@ -185,7 +186,7 @@ mod tests {
 
     fn check(text: &str, expect: &str) {
         let text = Text::check(text.as_bytes(), &Limits::default()).unwrap();
-        let object = Object::parse(text).unwrap();
+        let object = Object::parse(&text).unwrap();
         let got = if is_envelope(&object) {
             match Envelope::read(&object) {
                 Ok(envelope) => format!("{envelope:?}"),

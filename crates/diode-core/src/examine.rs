@@ -104,7 +104,7 @@ fn look_into<'a>(
 ) -> Examined<'a> {
     let examined = envelope_of(bytes, limits).and_then(|envelope| match envelope {
         Some(envelope) => {
-            let bundle = Bundle::parse(envelope.bundle, limits);
+            let bundle = Bundle::parse(&envelope.bundle, limits);
             let bundle = bundle.map_err(|error| bundle_refusal(&error))?;
             import(envelope, bundle).map(|import| Examined::Ready(Box::new(import)))
         }
@@ -134,7 +134,7 @@ pub fn left_out(not_sent: impl Iterator<Item = NotSent>) -> Vec<LeftOut> {
 
 fn envelope_of<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Option<Envelope<'a>>, Refusal> {
     let text = Text::check(bytes, limits).map_err(|error| text_refusal(&error))?;
-    let object = match Object::pick(text, Envelope::KEYS) {
+    let object = match Object::pick(&text, Envelope::KEYS) {
         Ok(object) => object,
         Err(JsonError::NotAnObject { .. }) => return Ok(None),
         Err(error) => return Err(Refusal::new(Code::InvalidJson, chain(&error))),

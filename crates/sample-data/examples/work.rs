@@ -41,9 +41,9 @@ fn main() -> Result<(), Box<dyn Error>> {
 /// What is counted. The name is what callgrind knows it by.
 #[inline(never)]
 fn take_apart(text: &[u8], limits: &Limits, profile: &Profile) -> Result<usize, Box<dyn Error>> {
-    let envelope = Object::parse(Text::check(text, limits)?)?;
+    let envelope = Object::parse(&Text::check(text, limits)?)?;
     let bundle = envelope.text("bundle").ok_or("no bundle")?;
-    let split = Bundle::parse(bundle, limits)?.split(profile);
+    let split = Bundle::parse(&bundle, limits)?.split(profile);
     let mut out = Vec::new();
     for part in 0..split.part_count() {
         out.clear();

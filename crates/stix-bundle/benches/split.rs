@@ -22,12 +22,12 @@ fn text() -> Text<'static> {
 }
 
 fn bundle_text() -> Text<'static> {
-    let envelope = Object::parse(text()).expect("generated text is an object");
+    let envelope = Object::parse(&text()).expect("generated text is an object");
     envelope.text("bundle").expect("an envelope has a bundle")
 }
 
 fn bundle() -> Bundle<'static> {
-    Bundle::parse(bundle_text(), &Limits::default()).expect("a generated bundle is sound")
+    Bundle::parse(&bundle_text(), &Limits::default()).expect("a generated bundle is sound")
 }
 
 #[divan::bench]
@@ -42,7 +42,7 @@ fn parse_bundle(bencher: Bencher<'_, '_>) {
     let bytes = BytesCount::new(FEED.len());
     bencher
         .counter(bytes)
-        .bench(|| Bundle::parse(black_box(text), &limits));
+        .bench(|| Bundle::parse(black_box(&text), &limits));
 }
 
 #[divan::bench]

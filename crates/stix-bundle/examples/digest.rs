@@ -51,10 +51,10 @@ fn time(bytes: &[u8]) -> Duration {
 fn bundle(bytes: &[u8]) -> Result<Bundle<'_>, Failure> {
     let limits = Limits::default();
     let text = Text::check(bytes, &limits)?;
-    let text = Object::pick(text, &["bundle"])?
+    let text = Object::pick(&text, &["bundle"])?
         .text("bundle")
         .unwrap_or(text);
-    Ok(Bundle::parse(text, &limits)?)
+    Ok(Bundle::parse(&text, &limits)?)
 }
 
 fn split(bytes: &[u8]) -> Result<Split<'_>, Failure> {

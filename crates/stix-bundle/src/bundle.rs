@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use crate::grammar::Places;
 use crate::json::{JsonError, Kind, Object};
-use crate::objects::Objects;
+use crate::objects::{Finder, Objects};
 use crate::value::Value;
 use crate::{Limits, Text};
 
@@ -18,11 +19,11 @@ use crate::{Limits, Text};
 ///
 /// let limits = Limits { max_objects: 2, ..Limits::default() };
 /// let text = Text::check(br#"{"id": "bundle--1", "objects": [{}, 2]}"#, &limits)?;
-/// let bundle = Bundle::parse(text, &limits)?;
+/// let bundle = Bundle::parse(&text, &limits)?;
 /// assert_eq!((bundle.id(), bundle.object_count()), (Some("bundle--1"), 2));
 ///
 /// let text = Text::check(br#"{"objects": [1, 2, 3]}"#, &limits)?;
-/// assert!(matches!(Bundle::parse(text, &limits), Err(BundleError::TooManyObjects { limit: 2 })));
+/// assert!(matches!(Bundle::parse(&text, &limits), Err(BundleError::TooManyObjects { limit: 2 })));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
@@ -79,23 +80,22 @@ impl<'a> Bundle<'a> {
     ///
     /// # Errors
     /// [`BundleError`], in the order of its variants.
-    pub fn parse(text: Text<'a>, limits: &Limits) -> Result<Self, BundleError> {
-        let mut outline = outline(text, limits.max_objects)?;
-        match outline.list.ok_or(BundleError::NoObjects)? {
-            Kind::Array => {}
-            found => return Err(BundleError::ObjectsNotAList { found }),
-        }
-        if outline.objects.len() > limits.max_objects {
+    pub fn parse(text: &Text<'a>, limits: &Limits) -> Result<Self, BundleError> {
+        let outline = outline(text, limits.max_objects)?;
+        let objects = outline
+            .objects
+            .ok_or(BundleError::NoObjects)?
+            .map_err(|found| BundleError::ObjectsNotAList { found })?;
+        if objects.len() > limits.max_objects {
             return Err(BundleError::TooManyObjects {
                 limit: limits.max_objects,
             });
         }
-        outline.objects.shrink();
         let string = |value: Option<Value<'a>>| value.and_then(Value::string);
         Ok(Self {
             has_type: string(outline.bundle_type).as_deref() == Some("bundle"),
             id: string(outline.id),
-            objects: Arc::new(outline.objects),
+            objects: Arc::new(objects),
             max_refs: limits.max_refs,
             max_all_refs: limits.max_all_refs,
         })
@@ -134,59 +134,72 @@ impl<'a> Bundle<'a> {
 struct Outline<'a> {
     bundle_type: Option<Value<'a>>,
     id: Option<Value<'a>>,
-    /// What its `objects` are.
-    list: Option<Kind>,
-    /// Their elements, at most one more than allowed.
-    objects: Objects<'a>,
+    /// Its `objects`, at most one more than allowed; or what they are instead of a list.
+    objects: Option<Result<Objects<'a>, Kind>>,
 }
 
-/// The grammar is checked once: not here where the text was found in one that was parsed.
-fn outline(text: Text<'_>, limit: usize) -> Result<Outline<'_>, BundleError> {
-    if !text.is_json() {
+/// The grammar is checked once: not here where it was before.
+fn outline<'a>(text: &Text<'a>, limit: usize) -> Result<Outline<'a>, BundleError> {
+    let (value, places) = if let Some((value, places)) = text.json() {
+        (value, Arc::clone(places))
+    } else {
         Object::pick(text, &[])?;
+        (Value::of_json(text.as_str()), Arc::default())
+    };
+    match value.kind() {
+        Kind::Object => {}
+        found => return Err(BundleError::NotAnObject { found }),
     }
-    let value = Value::of_json(text);
-    if let Some(outline) = Outline::of(value, Objects::of(text), limit) {
+    if let Some(outline) = Outline::of(value, &places, limit) {
         return Ok(outline);
     }
-    // It is no object, or a key has no text; the parser says where.
+    // A key has no text; the parser says where.
     Object::pick(text, &[])?;
-    Err(BundleError::NotAnObject {
-        found: value.kind(),
-    })
+    Err(BundleError::NoObjects)
 }
 
 impl<'a> Outline<'a> {
-    fn of(bundle: Value<'a>, objects: Objects<'a>, limit: usize) -> Option<Self> {
-        if bundle.kind() != Kind::Object {
-            return None;
-        }
+    /// `None` where a key has no text.
+    fn of(bundle: Value<'a>, places: &Places<'a>, limit: usize) -> Option<Self> {
         let mut outline = Self {
             bundle_type: None,
             id: None,
-            list: None,
-            objects,
+            objects: None,
         };
         let mut items = bundle.items();
         while let Some(key) = items.next() {
+            let list = places.list(items.rest());
+            let value = match places.length(items.rest()) {
+                Some(length) => items.next_of(length)?,
+                None => items.next()?,
+            };
             match &*key.string()? {
+                "type" => outline.bundle_type = Some(value),
+                "id" => outline.id = Some(value),
                 "objects" => {
-                    outline.objects.clear();
-                    outline.list = items.each_of_list(|object| {
-                        if outline.objects.len() <= limit {
-                            outline.objects.push(object);
-                        }
+                    outline.objects = Some(match (value.kind(), list) {
+                        (Kind::Array, Some(list)) => Ok(Objects::known(list)),
+                        (Kind::Array, None) => Ok(find(bundle, value, limit)),
+                        (found, _) => Err(found),
                     });
                 }
-                "type" => outline.bundle_type = items.next(),
-                "id" => outline.id = items.next(),
-                _ => {
-                    items.next();
-                }
+                _ => {}
             }
         }
         Some(outline)
     }
+}
+
+/// The elements of a list in a bundle.
+fn find<'a>(bundle: Value<'a>, list: Value<'a>, limit: usize) -> Objects<'a> {
+    let mut finder = Finder::of(bundle.text());
+    for object in list.items() {
+        finder.push(object);
+        if finder.len() > limit {
+            break;
+        }
+    }
+    finder.finish()
 }
 
 #[cfg(test)]
@@ -195,7 +208,7 @@ mod tests {
 
     fn check(text: &str, limits: Limits, expect: Result<usize, &str>) {
         let text = Text::check(text.as_bytes(), &limits).unwrap();
-        let seen = Bundle::parse(text, &limits).map(|bundle| bundle.object_count());
+        let seen = Bundle::parse(&text, &limits).map(|bundle| bundle.object_count());
         assert_eq!(
             seen.map_err(|e| e.to_string()),
             expect.map_err(str::to_owned),
@@ -250,7 +263,7 @@ mod tests {
             let text = format!(r#"{{"id": {id}, "objects": []}}"#);
             let limits = Limits::default();
             let text = Text::check(text.as_bytes(), &limits).unwrap();
-            assert_eq!(Bundle::parse(text, &limits).unwrap().id(), expect, "{id}");
+            assert_eq!(Bundle::parse(&text, &limits).unwrap().id(), expect, "{id}");
         }
     }
 }

@@ -3,12 +3,15 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use std::sync::Arc;
+
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::Text;
+use crate::grammar::Places;
 use crate::text::JSON_SPACE;
-use crate::value::Value;
+pub use crate::value::Value;
 
 /// What sort of value a JSON text is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -77,23 +80,22 @@ impl From<serde_json::Error> for JsonError {
 /// platform reads what we send.
 ///
 /// ```
-/// use stix_bundle::json::{Kind, Object, kind, string};
+/// use stix_bundle::json::{Kind, Object};
 /// use stix_bundle::{Limits, Text};
 ///
-/// let text = Text::check(br#"{"n": 1e-07, "n": 0.10, "s": "\u00e9"}"#, &Limits::default())?;
-/// let object = Object::parse(text)?;
-/// let number = object.get("n").expect("it is there");
-/// assert_eq!((number.get(), kind(number)), ("0.10", Kind::Number));
-/// assert_eq!(object.get("s").and_then(string).as_deref(), Some("é"));
+/// let text = Text::check(br#"{"n": 1e-07, "n": 0.10}"#, &Limits::default())?;
+/// let object = Object::parse(&text)?;
+/// assert_eq!(object.get("n").map(|value| value.text()), Some("0.10"));
 ///
 /// let list = Text::check(b"[]", &Limits::default())?;
-/// let refused = Object::parse(list).unwrap_err();
+/// let refused = Object::parse(&list).unwrap_err();
 /// assert_eq!(refused.to_string(), "expected a JSON object, found a list");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
 pub struct Object<'a> {
-    members: Vec<(Cow<'a, str>, &'a RawValue)>,
+    members: Vec<(Cow<'a, str>, Value<'a>)>,
+    places: Arc<Places<'a>>,
 }
 
 impl<'a> Object<'a> {
@@ -102,8 +104,8 @@ impl<'a> Object<'a> {
     /// # Errors
     /// [`JsonError::Syntax`] or [`JsonError::NotAnObject`]; lines and columns count from the start
     /// of `text`.
-    pub fn parse(text: Text<'a>) -> Result<Self, JsonError> {
-        Self::read(text, Members { keys: None })
+    pub fn parse(text: &Text<'a>) -> Result<Self, JsonError> {
+        Self::read(text, Wanted(None))
     }
 
     /// The same, keeping only the members of these keys: of a text with millions of others,
@@ -114,8 +116,8 @@ impl<'a> Object<'a> {
     /// use stix_bundle::{Limits, Text};
     ///
     /// let text = Text::check(br#"{"a": 1, "b": 2, "a": 3}"#, &Limits::default())?;
-    /// let object = Object::pick(text, &["a"])?;
-    /// assert_eq!(object.get("a").map(|value| value.get()), Some("3"));
+    /// let object = Object::pick(&text, &["a"])?;
+    /// assert_eq!(object.get("a").map(|value| value.text()), Some("3"));
     /// assert!(object.get("b").is_none());
     /// assert_eq!(object.members().count(), 1, "only the last value of a key is kept");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -123,27 +125,40 @@ impl<'a> Object<'a> {
     ///
     /// # Errors
     /// As [`parse`](Self::parse).
-    pub fn pick(text: Text<'a>, keys: &[&str]) -> Result<Self, JsonError> {
-        Self::read(text, Members { keys: Some(keys) })
+    pub fn pick(text: &Text<'a>, keys: &[&str]) -> Result<Self, JsonError> {
+        Self::read(text, Wanted(Some(keys)))
     }
 
-    fn read(text: Text<'a>, wanted: Members<'_>) -> Result<Self, JsonError> {
-        if !text
-            .as_str()
-            .trim_start_matches(JSON_SPACE)
-            .starts_with('{')
-        {
-            let value: &RawValue = serde_json::from_str(text.as_str())?;
-            return Err(JsonError::NotAnObject { found: kind(value) });
+    fn read(text: &Text<'a>, wanted: Wanted<'_>) -> Result<Self, JsonError> {
+        if let Some((value, places)) = text.json() {
+            match value.kind() {
+                Kind::Object => {}
+                found => return Err(JsonError::NotAnObject { found }),
+            }
+            if let Some(members) = wanted.among(value, places) {
+                let places = Arc::clone(places);
+                return Ok(Self { members, places });
+            }
         }
-        let mut reader = serde_json::Deserializer::from_str(text.as_str());
+        Self::read_anew(text.as_str(), wanted)
+    }
+
+    /// The parser says what is wrong, and where.
+    fn read_anew(text: &'a str, wanted: Wanted<'_>) -> Result<Self, JsonError> {
+        if !text.trim_start_matches(JSON_SPACE).starts_with('{') {
+            let value: &RawValue = serde_json::from_str(text)?;
+            let found = Value::of(value).kind();
+            return Err(JsonError::NotAnObject { found });
+        }
+        let mut reader = serde_json::Deserializer::from_str(text);
         let members = wanted.deserialize(&mut reader)?;
         reader.end()?;
-        Ok(Self { members })
+        let places = Arc::default();
+        Ok(Self { members, places })
     }
 
     /// The value of a key: the last one, where there are several.
-    pub fn get(&self, key: &str) -> Option<&'a RawValue> {
+    pub fn get(&self, key: &str) -> Option<Value<'a>> {
         self.members
             .iter()
             .rev()
@@ -153,60 +168,69 @@ impl<'a> Object<'a> {
 
     /// The value of a key as a text that needs no second check.
     pub fn text(&self, key: &str) -> Option<Text<'a>> {
-        self.get(key).map(Text::found)
+        self.get(key).map(|value| Text::found(value, &self.places))
     }
 
     /// All members in their order, repeated keys included.
-    pub fn members(&self) -> impl Iterator<Item = (&Cow<'a, str>, &'a RawValue)> {
+    pub fn members(&self) -> impl Iterator<Item = (&Cow<'a, str>, Value<'a>)> {
         self.members.iter().map(|(key, value)| (key, *value))
     }
 }
 
-/// What sort of value this is.
-pub fn kind(value: &RawValue) -> Kind {
-    Value::of(value).kind()
+/// The members that are kept: those of these keys; all, where there are none.
+#[derive(Clone, Copy)]
+struct Wanted<'k>(Option<&'k [&'k str]>);
+
+impl Wanted<'_> {
+    /// Those of an object; `None` where a key has no text.
+    fn among<'a>(self, object: Value<'a>, places: &Places<'a>) -> Option<Found<'a>> {
+        let mut found = Vec::new();
+        let mut items = object.items();
+        while let Some(key) = items.next() {
+            let value = match places.length(items.rest()) {
+                Some(length) => items.next_of(length)?,
+                None => items.next()?,
+            };
+            self.add(&mut found, key.string()?, value);
+        }
+        Some(found)
+    }
+
+    fn add<'a>(self, found: &mut Found<'a>, key: Cow<'a, str>, value: Value<'a>) {
+        match self.0 {
+            None => found.push((key, value)),
+            Some(keys) if keys.contains(&&*key) => {
+                found.retain(|(earlier, _)| *earlier != key);
+                found.push((key, value));
+            }
+            Some(_) => {}
+        }
+    }
 }
 
-/// A string's text, its escapes resolved; `None` where the value is none, or holds half of a
-/// surrogate pair and so has no text.
-pub fn string(value: &RawValue) -> Option<Cow<'_, str>> {
-    Value::of(value).string()
-}
+type Found<'a> = Vec<(Cow<'a, str>, Value<'a>)>;
 
-struct Members<'k> {
-    /// The keys that are kept; all, where there are none.
-    keys: Option<&'k [&'k str]>,
-}
-
-impl<'de> DeserializeSeed<'de> for Members<'_> {
-    type Value = Vec<(Cow<'de, str>, &'de RawValue)>;
+impl<'de> DeserializeSeed<'de> for Wanted<'_> {
+    type Value = Found<'de>;
 
     fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<Self::Value, D::Error> {
         reader.deserialize_map(self)
     }
 }
 
-impl<'de> Visitor<'de> for Members<'_> {
-    type Value = Vec<(Cow<'de, str>, &'de RawValue)>;
+impl<'de> Visitor<'de> for Wanted<'_> {
+    type Value = Found<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut members: Self::Value = Vec::new();
+        let mut found = Vec::new();
         while let Some(key) = map.next_key_seed(Key)? {
-            let value = map.next_value()?;
-            match self.keys {
-                None => members.push((key, value)),
-                Some(keys) if keys.contains(&&*key) => {
-                    members.retain(|(earlier, _)| *earlier != key);
-                    members.push((key, value));
-                }
-                Some(_) => {}
-            }
+            self.add(&mut found, key, Value::of(map.next_value()?));
         }
-        Ok(members)
+        Ok(found)
     }
 }
 
@@ -243,7 +267,7 @@ mod tests {
     use crate::Limits;
 
     fn parse(text: &str) -> Result<Object<'_>, JsonError> {
-        Object::parse(Text::check(text.as_bytes(), &Limits::default()).unwrap())
+        Object::parse(&Text::check(text.as_bytes(), &Limits::default()).unwrap())
     }
 
     fn raw(text: &str) -> &RawValue {
@@ -255,11 +279,11 @@ mod tests {
         let object = parse("\r\n { \"b\" : 1.50 ,\"a\\u0062\":[ 1 ], \"b\":\"x\"} ").unwrap();
         let seen: Vec<_> = object
             .members()
-            .map(|(key, value)| (&**key, value.get()))
+            .map(|(key, value)| (&**key, value.text()))
             .collect();
         assert_eq!(seen, [("b", "1.50"), ("ab", "[ 1 ]"), ("b", "\"x\"")]);
-        assert_eq!(object.get("b").map(RawValue::get), Some("\"x\""));
-        assert_eq!(object.text("ab").map(Text::as_str), Some("[ 1 ]"));
+        assert_eq!(object.get("b").map(Value::text), Some("\"x\""));
+        assert_eq!(object.text("ab").unwrap().as_str(), "[ 1 ]");
         assert!(object.get("c").is_none());
     }
 
@@ -295,7 +319,7 @@ mod tests {
             ("1", None),
             ("null", None),
         ] {
-            assert_eq!(string(raw(text)).as_deref(), expect, "{text}");
+            assert_eq!(Value::of(raw(text)).string().as_deref(), expect, "{text}");
         }
     }
 }

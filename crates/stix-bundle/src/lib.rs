@@ -7,6 +7,7 @@ mod embedded;
 mod fields;
 mod findings;
 mod forms;
+mod grammar;
 mod graph;
 pub mod json;
 mod limits;

@@ -1,43 +1,28 @@
 //! Where the elements of a bundle's `objects` stand.
 
-use crate::Text;
+use std::sync::Arc;
+
+use crate::grammar::KnownList;
+use crate::room::push;
 use crate::value::Value;
 
 /// The elements of a list in a text, each known by where it starts: it ends where the next one
 /// does, but for what stands between them.
 #[derive(Debug)]
 pub(crate) struct Objects<'a> {
-    text: Text<'a>,
-    starts: Starts,
-    /// Where the last one ends.
+    text: &'a str,
+    starts: Arc<Starts>,
+    /// Where the last one ends, but for space behind it.
     end: usize,
 }
 
 impl<'a> Objects<'a> {
-    /// None yet; those that are added are parts of `text`, one behind the other.
-    pub(crate) fn of(text: Text<'a>) -> Self {
+    /// Those of a list whose places are known.
+    pub(crate) fn known(list: KnownList<'a>) -> Self {
         Self {
-            text,
-            starts: Starts::Near(Vec::new()),
-            end: 0,
-        }
-    }
-
-    pub(crate) fn push(&mut self, object: Value<'a>) {
-        let start = object.text().as_ptr().addr() - self.text.as_str().as_ptr().addr();
-        self.starts.push(start);
-        self.end = start + object.text().len();
-    }
-
-    pub(crate) fn clear(&mut self) {
-        self.starts = Starts::Near(Vec::new());
-    }
-
-    /// Lets go of the room for more.
-    pub(crate) fn shrink(&mut self) {
-        match &mut self.starts {
-            Starts::Near(starts) => starts.shrink_to_fit(),
-            Starts::Far(starts) => starts.shrink_to_fit(),
+            text: list.text,
+            starts: list.elements,
+            end: list.end,
         }
     }
 
@@ -47,7 +32,7 @@ impl<'a> Objects<'a> {
 
     /// The text that they stand in.
     pub(crate) fn text(&self) -> &'a str {
-        self.text.as_str()
+        self.text
     }
 
     /// The element of this position.
@@ -61,12 +46,10 @@ impl<'a> Objects<'a> {
         } else {
             self.end
         };
-        let with_comma = &self.text.as_str()[start..end];
+        let with_comma = &self.text[start..end];
         let is_last = |byte| !matches!(byte, b',' | b' ' | b'\t' | b'\n' | b'\r');
         let last = with_comma.bytes().rposition(is_last);
-        let element = &with_comma[..last.map_or(0, |last| last + 1)];
-        // A slice of the text is always a part of it.
-        Value::of_json(self.text.narrow(element).unwrap_or(self.text))
+        Value::of_json(&with_comma[..last.map_or(0, |last| last + 1)])
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = Value<'a>> {
@@ -74,25 +57,76 @@ impl<'a> Objects<'a> {
     }
 }
 
+/// The elements of a list as they are found, which are parts of one text.
+#[derive(Debug)]
+pub(crate) struct Finder<'a> {
+    text: &'a str,
+    starts: Starts,
+    end: usize,
+}
+
+impl<'a> Finder<'a> {
+    pub(crate) fn of(text: &'a str) -> Self {
+        Self {
+            text,
+            starts: Starts::default(),
+            end: 0,
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.starts.len()
+    }
+
+    pub(crate) fn push(&mut self, object: Value<'a>) {
+        let start = object.text().as_ptr().addr() - self.text.as_ptr().addr();
+        self.starts.push(start);
+        self.end = start + object.text().len();
+    }
+
+    pub(crate) fn finish(mut self) -> Objects<'a> {
+        self.starts.shrink();
+        Objects {
+            text: self.text,
+            starts: Arc::new(self.starts),
+            end: self.end,
+        }
+    }
+}
+
 /// Ascending places in a text; those of a text below 4 GiB take half the memory.
 #[derive(Debug)]
-enum Starts {
+pub(crate) enum Starts {
     Near(Vec<u32>),
     Far(Vec<usize>),
 }
 
+impl Default for Starts {
+    fn default() -> Self {
+        Self::Near(Vec::new())
+    }
+}
+
 impl Starts {
-    fn push(&mut self, start: usize) {
+    pub(crate) fn push(&mut self, start: usize) {
         match self {
             Self::Near(starts) => {
                 if let Ok(start) = u32::try_from(start) {
-                    starts.push(start);
+                    push(starts, start);
                 } else {
                     let starts = starts.iter().map(|near| *near as usize);
                     *self = Self::Far(starts.chain([start]).collect());
                 }
             }
-            Self::Far(starts) => starts.push(start),
+            Self::Far(starts) => push(starts, start),
+        }
+    }
+
+    /// Lets go of the room for more.
+    pub(crate) fn shrink(&mut self) {
+        match self {
+            Self::Near(starts) => starts.shrink_to_fit(),
+            Self::Far(starts) => starts.shrink_to_fit(),
         }
     }
 
@@ -103,7 +137,7 @@ impl Starts {
         }
     }
 
-    fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         match self {
             Self::Near(starts) => starts.len(),
             Self::Far(starts) => starts.len(),
@@ -115,17 +149,23 @@ impl Starts {
 mod tests {
     use super::*;
     use crate::Limits;
+    use crate::grammar::scan;
 
     #[test]
     fn each_keeps_its_bytes_and_nothing_of_what_stands_between() {
-        let text = "[ 1 ,\t\"a,\"\r\n, {\"b\": [2, 3 ]}\n,[ ] , \"c, \" ,\nnull ] ";
-        let text = Text::check(text.as_bytes(), &Limits::default()).unwrap();
-        let mut objects = Objects::of(text);
-        Value::of_json(text).items().for_each(|o| objects.push(o));
+        let list = "[ 1 ,\t\"a,\"\r\n, {\"b\": [2, 3 ]}\n,[ ] , \"c, \" ,\nnull ] ";
         let expect = ["1", "\"a,\"", "{\"b\": [2, 3 ]}", "[ ]", "\"c, \"", "null"];
-        assert_eq!(objects.len(), expect.len());
-        let seen: Vec<_> = objects.iter().map(Value::text).collect();
-        assert_eq!(seen, expect);
+        let text = format!("{{\"objects\": {list}}}");
+        let places = scan(&text, &Limits::default()).unwrap();
+        let list = &text[text.find('[').unwrap()..text.len() - 1];
+        let mut finder = Finder::of(&text);
+        Value::of_json(list).items().for_each(|o| finder.push(o));
+        let known = Objects::known(places.list(list).unwrap());
+        for objects in [finder.finish(), known] {
+            assert_eq!(objects.len(), expect.len());
+            let seen: Vec<_> = objects.iter().map(Value::text).collect();
+            assert_eq!(seen, expect);
+        }
     }
 
     #[test]

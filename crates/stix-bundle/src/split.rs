@@ -63,7 +63,7 @@ impl<'a> Bundle<'a> {
     ///     {"type": "malware", "id": "malware--1", "created_by_ref": "identity--1"},
     ///     {"type": "identity", "id": "identity--1"}
     /// ]}"#;
-    /// let bundle = Bundle::parse(Text::check(text, &limits)?, &limits)?;
+    /// let bundle = Bundle::parse(&Text::check(text, &limits)?, &limits)?;
     /// let split = bundle.split(&Profile::opencti());
     /// assert_eq!((split.part(0).id, split.part(0).nb_deps), ("identity--1", 1));
     /// assert_eq!((split.part(1).id, split.part(1).nb_deps), ("malware--1", 2));
@@ -80,7 +80,7 @@ impl<'a> Bundle<'a> {
     ///
     /// let limits = Limits::default();
     /// let text = Text::check(br#"{"objects": [{"type": "mutex", "id": "mutex--1"}]}"#, &limits)?;
-    /// let bundle = Bundle::parse(text, &limits)?;
+    /// let bundle = Bundle::parse(&text, &limits)?;
     /// let (split, findings) = bundle.split_and_validate(&Profile::opencti());
     /// assert_eq!((split.part_count(), findings.warnings()), (1, 4));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -215,7 +215,7 @@ impl Split<'_> {
     ///
     /// let limits = Limits::default();
     /// let text = br#"{"objects": [{"type": "mutex", "id": "mutex--1", "n": 1.50}]}"#;
-    /// let split = Bundle::parse(Text::check(text, &limits)?, &limits)?.split(&Profile::opencti());
+    /// let split = Bundle::parse(&Text::check(text, &limits)?, &limits)?.split(&Profile::opencti());
     /// let mut out = Vec::new();
     /// split.write_part(0, "bundle--1", &mut out);
     /// let expect = concat!(

@@ -1,23 +1,23 @@
 //! JSON text that is safe to hand to a parser.
 
 use std::fmt;
+use std::sync::Arc;
 
 use memchr::memchr2;
-use serde_json::value::RawValue;
 
 use crate::Limits;
-
-/// Digits that a number may have. Python's `json`, with which the platform's worker reads what we
-/// send, refuses a longer integer, and with it the whole message.
-const MAX_DIGITS: usize = 4300;
+use crate::grammar::{MAX_DIGITS, Places, scan};
+use crate::value::Value;
 
 /// What JSON allows between its tokens.
 pub(crate) const JSON_SPACE: [char; 4] = [' ', '\t', '\n', '\r'];
 
 /// Text that was checked against the [`Limits`]: its size, its UTF-8, its nesting.
 ///
-/// Whether it is JSON is for [`json::Object`](crate::json::Object) to say; what is known here is
-/// that finding out cannot exhaust the stack. Only [`Text::check`] makes one.
+/// Whether it is JSON is for [`json::Object`](crate::json::Object) to say; what is promised here is
+/// that finding out cannot exhaust the stack. Only [`Text::check`] makes one. It remembers where the
+/// large parts of an envelope or a bundle are, so that nobody has to look for them again; its clones
+/// and what is found in it share that.
 ///
 /// ```
 /// use stix_bundle::{Limits, Text, TextError};
@@ -29,11 +29,11 @@ pub(crate) const JSON_SPACE: [char; 4] = [' ', '\t', '\n', '\r'];
 /// assert!(matches!(refused, Err(TextError::InvalidUtf8 { offset: 7 })));
 /// # Ok::<(), TextError>(())
 /// ```
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct Text<'a> {
     text: &'a str,
-    /// Whether a parser went through it: then it is one value, without space around it.
-    is_json: bool,
+    /// Of a text that is known to be one JSON value, and what is known of its parts.
+    places: Option<Arc<Places<'a>>>,
 }
 
 /// Why a text is not looked at any further.
@@ -88,15 +88,19 @@ impl<'a> Text<'a> {
         let text = std::str::from_utf8(bytes).map_err(|e| TextError::InvalidUtf8 {
             offset: e.valid_up_to(),
         })?;
-        check_structure(bytes, limits.max_depth)?;
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let places = scan(text, limits);
+        if places.is_none() {
+            check_structure(bytes, limits.max_depth)?;
+        }
         Ok(Self {
-            text: text.strip_prefix('\u{feff}').unwrap_or(text),
-            is_json: false,
+            text,
+            places: places.map(Arc::new),
         })
     }
 
     /// The text itself.
-    pub fn as_str(self) -> &'a str {
+    pub fn as_str(&self) -> &'a str {
         self.text
     }
 
@@ -107,29 +111,32 @@ impl<'a> Text<'a> {
     /// use stix_bundle::{Limits, Text};
     ///
     /// let text = Text::check(b"[{}]", &Limits::default())?;
-    /// assert_eq!(text.narrow(&text.as_str()[1..3]).map(Text::as_str), Some("{}"));
+    /// let object = text.narrow(&text.as_str()[1..3]);
+    /// assert_eq!(object.as_ref().map(Text::as_str), Some("{}"));
     /// assert!(text.narrow("{}").is_none());
     /// # Ok::<(), stix_bundle::TextError>(())
     /// ```
-    pub fn narrow(self, part: &'a str) -> Option<Self> {
+    pub fn narrow(&self, part: &'a str) -> Option<Self> {
         let outer = self.text.as_bytes().as_ptr_range();
         let inner = part.as_bytes().as_ptr_range();
         (outer.start <= inner.start && inner.end <= outer.end).then_some(Self {
             text: part,
-            is_json: false,
+            places: None,
         })
     }
 
-    /// A value that a parser of this crate found in a checked text.
-    pub(crate) fn found(value: &'a RawValue) -> Self {
+    /// A value in a text of which this is known.
+    pub(crate) fn found(value: Value<'a>, places: &Arc<Places<'a>>) -> Self {
         Self {
-            text: value.get(),
-            is_json: true,
+            text: value.text(),
+            places: Some(Arc::clone(places)),
         }
     }
 
-    pub(crate) fn is_json(self) -> bool {
-        self.is_json
+    /// The value that it is, and what is known of it, if it is known to be JSON.
+    pub(crate) fn json(&self) -> Option<(Value<'a>, &Arc<Places<'a>>)> {
+        let places = self.places.as_ref()?;
+        Some((Value::of_json(self.text), places))
     }
 }
 
@@ -201,7 +208,7 @@ mod tests {
     fn check(bytes: &[u8], limits: Limits, expect: Result<&str, TextError>) {
         let shown = String::from_utf8_lossy(&bytes[..bytes.len().min(40)]).into_owned();
         assert_eq!(
-            Text::check(bytes, &limits).map(Text::as_str),
+            Text::check(bytes, &limits).map(|text| text.as_str()),
             expect,
             "{shown}"
         );

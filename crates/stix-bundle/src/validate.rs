@@ -28,7 +28,7 @@ impl Bundle<'_> {
     ///         {"type": "mutex", "id": "mutex--01135740-4359-53a3-ac5f-b2cf148175e5"},
     ///         7
     ///     ]}"#;
-    /// let bundle = Bundle::parse(Text::check(text, &limits)?, &limits)?;
+    /// let bundle = Bundle::parse(&Text::check(text, &limits)?, &limits)?;
     /// let findings = bundle.validate(&Profile::opencti());
     /// assert_eq!((findings.errors(), findings.warnings()), (1, 1));
     /// assert_eq!(findings.kept()[0].path, "$.objects[0].name");

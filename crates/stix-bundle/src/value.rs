@@ -5,13 +5,24 @@ use std::borrow::Cow;
 use memchr::memchr;
 use serde_json::value::RawValue;
 
-use crate::Text;
 use crate::json::Kind;
 use crate::text::{JSON_SPACE, after_string};
 
 /// A JSON value as it is written; known to be one.
+///
+/// ```
+/// use stix_bundle::json::{Kind, Object};
+/// use stix_bundle::{Limits, Text};
+///
+/// let text = Text::check(br#"{"n": 1e-07, "s": "\u00e9"}"#, &Limits::default())?;
+/// let object = Object::parse(&text)?;
+/// let number = object.get("n").expect("it is there");
+/// assert_eq!((number.text(), number.kind(), number.string()), ("1e-07", Kind::Number, None));
+/// assert_eq!(object.get("s").and_then(|value| value.string()).as_deref(), Some("é"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Value<'a>(&'a str);
+pub struct Value<'a>(&'a str);
 
 impl<'a> Value<'a> {
     /// What `serde_json` found to be a value.
@@ -20,15 +31,17 @@ impl<'a> Value<'a> {
     }
 
     /// A text whose grammar was checked.
-    pub(crate) fn of_json(text: Text<'a>) -> Self {
-        Self(text.as_str().trim_matches(JSON_SPACE))
+    pub(crate) fn of_json(text: &'a str) -> Self {
+        Self(text.trim_matches(JSON_SPACE))
     }
 
-    pub(crate) fn text(self) -> &'a str {
+    /// The value as it is written, without space around it.
+    pub fn text(self) -> &'a str {
         self.0
     }
 
-    pub(crate) fn kind(self) -> Kind {
+    /// What sort of value it is.
+    pub fn kind(self) -> Kind {
         match self.0.as_bytes().first() {
             Some(b'n') => Kind::Null,
             Some(b't' | b'f') => Kind::Bool,
@@ -39,8 +52,9 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// A string's text; `None` where the value is none, or has no text.
-    pub(crate) fn string(self) -> Option<Cow<'a, str>> {
+    /// A string's text, its escapes resolved; `None` where the value is none, or holds half of a
+    /// surrogate pair and so has no text.
+    pub fn string(self) -> Option<Cow<'a, str>> {
         let inner = self.0.strip_prefix('"')?.strip_suffix('"')?;
         if memchr(b'\\', inner.as_bytes()).is_none() {
             return Some(Cow::Borrowed(inner));
@@ -151,17 +165,17 @@ impl<'a> Iterator for Items<'a> {
 }
 
 impl<'a> Items<'a> {
-    /// Goes past the next value, and says what it is; where that is a list, `each` is given its
-    /// elements.
-    pub(crate) fn each_of_list(&mut self, each: impl FnMut(Value<'a>)) -> Option<Kind> {
+    /// What is still to come, from the next value on, or the bracket that closes these.
+    pub(crate) fn rest(&self) -> &'a str {
+        let start = self.start().unwrap_or(self.text.len());
+        self.text.get(start..).unwrap_or_default()
+    }
+
+    /// The next value, which has that many bytes.
+    pub(crate) fn next_of(&mut self, length: usize) -> Option<Value<'a>> {
         let start = self.start()?;
-        if self.text.as_bytes()[start] != b'[' {
-            return self.next().map(Value::kind);
-        }
-        self.at = start + 1;
-        self.by_ref().for_each(each);
-        self.at = self.start()? + 1;
-        Some(Kind::Array)
+        self.at = start + length;
+        self.text.get(start..self.at).map(Value)
     }
 
     /// Where the next value starts, or the bracket stands that closes these.

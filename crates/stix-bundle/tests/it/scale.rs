@@ -97,7 +97,7 @@ fn references_at_and_around_the_limit() {
     ] {
         let text = format!(r#"{{"objects":[{{"type":"tool","id":"tool--1",{refs}}}]}}"#);
         let text = Text::check(text.as_bytes(), &limits).unwrap();
-        let split = Bundle::parse(text, &limits)
+        let split = Bundle::parse(&text, &limits)
             .unwrap()
             .split(&Profile::opencti());
         assert_eq!(
@@ -119,7 +119,7 @@ fn all_references_of_a_bundle_at_and_around_the_limit() {
         {"type":"tool","id":"tool--3","a_ref":"a"},
         {"type":"tool","id":"tool--4","a_ref":"a"}]}"#;
     let text = Text::check(text.as_bytes(), &limits).unwrap();
-    let bundle = Bundle::parse(text, &limits).unwrap();
+    let bundle = Bundle::parse(&text, &limits).unwrap();
     let (split, findings) = bundle.split_and_validate(&Profile::opencti());
     let not_sent: Vec<_> = split.not_sent().collect();
     let seen: Vec<_> = not_sent.iter().map(|o| (o.index, o.code)).collect();
@@ -146,7 +146,7 @@ fn embedded_lists_are_as_long_as_lists_of_references_at_most() {
             let text =
                 format!(r#"{{"objects":[{{"type":"tool","id":"tool--1","{key}":[{list}]}}]}}"#);
             let text = Text::check(text.as_bytes(), &limits).unwrap();
-            let split = Bundle::parse(text, &limits)
+            let split = Bundle::parse(&text, &limits)
                 .unwrap()
                 .split(&Profile::opencti());
             let seen = split.not_sent().next().map(|object| object.code);

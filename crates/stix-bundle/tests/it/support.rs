@@ -9,7 +9,7 @@ pub(crate) const BUNDLE: &str = "bundle--1";
 /// A bundle within the default limits.
 pub(crate) fn bundle(text: &str) -> Bundle<'_> {
     let limits = Limits::default();
-    Bundle::parse(Text::check(text.as_bytes(), &limits).unwrap(), &limits).unwrap()
+    Bundle::parse(&Text::check(text.as_bytes(), &limits).unwrap(), &limits).unwrap()
 }
 
 /// A bundle split by today's rules.
