@@ -124,9 +124,11 @@ impl Courier {
             }
             return Ok(());
         }
-        self.prepare().await?;
         let connector = &first.import.envelope.connector;
-        let route = self.route(connector).await?;
+        // Broker and platform are asked at the same time.
+        let (ready, route) = tokio::join!(self.prepare(), self.route(connector));
+        ready?;
+        let route = route?;
         self.find_room(connector).await?;
         match self.attempt(way, files, &route, arrived).await {
             Err(Undelivered::Trouble(Trouble::Queue(error)))
