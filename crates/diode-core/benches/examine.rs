@@ -24,6 +24,6 @@ fn examine(bencher: Bencher<'_, '_>, objects: usize) {
     let (limits, profile) = (Limits::default(), Profile::opencti());
     let bytes = BytesCount::new(feed.len());
     bencher.counter(bytes).bench(|| {
-        diode_core::examine(black_box(&feed), "fingerprint", &limits, &profile);
+        diode_core::examine(black_box(&feed), &limits, &profile);
     });
 }

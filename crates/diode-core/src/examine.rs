@@ -68,21 +68,15 @@ pub fn fingerprint(bytes: &[u8]) -> String {
         })
 }
 
-/// Looks into a file. `fingerprint` is what [`fingerprint`] says of `bytes`.
-pub fn examine<'a>(
-    bytes: &'a [u8],
-    fingerprint: &str,
-    limits: &Limits,
-    profile: &Profile,
-) -> Examined<'a> {
+/// Looks into a file.
+pub fn examine<'a>(bytes: &'a [u8], limits: &Limits, profile: &Profile) -> Examined<'a> {
     look_into(bytes, limits, |envelope, bundle| {
         let split = bundle.split(profile);
-        import(envelope, &bundle, split, || fingerprint.into(), profile)
+        import(envelope, &bundle, split, bytes, profile)
     })
 }
 
-/// The same with all that validation finds in the bundle; nothing where there is no bundle. The
-/// fingerprint is taken here, where it is needed.
+/// The same with all that validation finds in the bundle; nothing where there is no bundle.
 pub fn examine_all<'a>(
     bytes: &'a [u8],
     limits: &Limits,
@@ -92,7 +86,7 @@ pub fn examine_all<'a>(
     let examined = look_into(bytes, limits, |envelope, bundle| {
         let (split, found) = bundle.split_and_validate(profile);
         findings = found;
-        import(envelope, &bundle, split, || fingerprint(bytes), profile)
+        import(envelope, &bundle, split, bytes, profile)
     });
     (examined, findings)
 }
@@ -149,14 +143,14 @@ fn import<'a>(
     envelope: Envelope<'a>,
     bundle: &Bundle<'a>,
     split: Split<'a>,
-    fingerprint: impl FnOnce() -> String,
+    bytes: &[u8],
     profile: &Profile,
 ) -> Result<Import<'a>, Refusal> {
     let bundle_id = bundle.id().map_or_else(
         || {
             format!(
                 "bundle--{}",
-                Uuid::new_v5(&BUNDLE_ID_NAMESPACE, fingerprint().as_bytes())
+                Uuid::new_v5(&BUNDLE_ID_NAMESPACE, fingerprint(bytes).as_bytes())
             )
         },
         str::to_owned,

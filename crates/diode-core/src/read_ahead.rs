@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bundle_source::{Entry, ReadError, Source, SourceError};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, OnceCell, Semaphore};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 
@@ -43,11 +43,43 @@ pub(crate) struct Read {
 }
 
 /// What is in a file.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) struct Content {
     pub(crate) bytes: Bytes,
+    digesting: Mutex<Option<AbortOnDropHandle<String>>>,
+    fingerprint: OnceCell<String>,
+}
+
+impl Content {
+    /// The digest of a large file is made meanwhile.
+    fn new(bytes: Bytes) -> Self {
+        let digesting = (bytes.len() > LONG_TO_DIGEST).then(|| {
+            let bytes = bytes.clone();
+            AbortOnDropHandle::new(tokio::task::spawn_blocking(move || fingerprint(&bytes)))
+        });
+        let fingerprint = match digesting {
+            Some(_) => OnceCell::new(),
+            None => OnceCell::new_with(Some(fingerprint(&bytes))),
+        };
+        Self {
+            bytes,
+            digesting: Mutex::new(digesting),
+            fingerprint,
+        }
+    }
+
     /// SHA-256 of the bytes, in hexadecimal.
-    pub(crate) fingerprint: String,
+    pub(crate) async fn fingerprint(&self) -> &str {
+        let digest = async {
+            let digesting = self.digesting.lock().await.take();
+            let digested = match digesting {
+                Some(digesting) => digesting.await.ok(),
+                None => None,
+            };
+            digested.unwrap_or_else(|| fingerprint(&self.bytes))
+        };
+        self.fingerprint.get_or_init(|| digest).await
+    }
 }
 
 /// The files to be read, in order.
@@ -157,7 +189,7 @@ impl<'a> ReadAhead<'a> {
             // Before, not after: what is written once it was read is not what was read.
             let at = clock();
             let content = match source.read(&entry, largest_file).await {
-                Ok(bytes) => Ok(digested(bytes).await),
+                Ok(bytes) => Ok(Content::new(bytes)),
                 Err(error) => Err(error),
             };
             Read { content, at }
@@ -186,17 +218,6 @@ impl<'a> ReadAhead<'a> {
             at: (self.clock)(),
         }
     }
-}
-
-async fn digested(bytes: Bytes) -> Content {
-    if bytes.len() > LONG_TO_DIGEST {
-        let copy = bytes.clone();
-        if let Ok(fingerprint) = tokio::task::spawn_blocking(move || fingerprint(&copy)).await {
-            return Content { bytes, fingerprint };
-        }
-    }
-    let fingerprint = fingerprint(&bytes);
-    Content { bytes, fingerprint }
 }
 
 /// Whether a file of `size` bytes may be read beside `others` reads, with `in_memory` bytes there.
@@ -312,6 +333,20 @@ mod tests {
             modified: DateTime::UNIX_EPOCH,
             etag: None,
         }
+    }
+
+    #[tokio::test]
+    async fn fingerprints_of_small_and_large_files() {
+        for size in [0, 1, LONG_TO_DIGEST, LONG_TO_DIGEST + 1] {
+            let bytes = Bytes::from(vec![b'x'; size]);
+            let content = Content::new(bytes.clone());
+            let expect = fingerprint(&bytes);
+            assert_eq!(content.fingerprint().await, expect, "{size}");
+            assert_eq!(content.fingerprint().await, expect, "asked again");
+        }
+        let content = Content::new(vec![b'y'; LONG_TO_DIGEST + 1].into());
+        content.digesting.lock().await.take();
+        assert_eq!(content.fingerprint().await, fingerprint(&content.bytes));
     }
 
     async fn read(reader: &mut ReadAhead<'_>, file: (&str, u64)) -> Bytes {

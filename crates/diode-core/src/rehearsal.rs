@@ -196,7 +196,7 @@ impl Rehearsal {
                 if same_content(row, &fingerprint).is_some() {
                     return None;
                 }
-                of_content(&bytes, &fingerprint, entry, since, &outlook)
+                of_content(&bytes, entry, since, &outlook)
             }
             Err(ReadError::Gone { .. }) => return None,
             Err(error @ ReadError::TooLarge { .. }) => {

@@ -34,12 +34,12 @@ pub(super) struct Contest {
 impl Contest {
     /// How many times as long as the limit ours took.
     pub(super) fn over_limit(&self) -> f64 {
-        self.ours.wall() / self.limit.wall()
+        self.ours.wall_over(&self.limit)
     }
 
     /// How many times the peer's throughput ours has.
     pub(super) fn over_peer(&self) -> f64 {
-        self.ours.rate() / self.peer.rate()
+        self.ours.rate_over(&self.peer)
     }
 }
 

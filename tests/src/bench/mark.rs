@@ -18,6 +18,17 @@ pub(super) struct Mark {
     pub(super) requests: usize,
 }
 
+impl Mark {
+    /// Files, or messages of the only file, in a second.
+    fn rate(&self) -> f64 {
+        let units = match self.files {
+            0 | 1 => self.messages,
+            files => files,
+        };
+        units as f64 / self.usage.wall().as_secs_f64()
+    }
+}
+
 /// Runs of one kind over one workload, in order.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(super) struct Marks(Vec<Mark>);
@@ -61,13 +72,21 @@ impl Marks {
         self.median(|mark| mark.requests as f64)
     }
 
-    /// Files, or messages of the only file, in a second.
-    pub(super) fn rate(&self) -> f64 {
-        let units = match self.files() {
-            0 | 1 => self.messages(),
-            files => files,
-        };
-        units as f64 / self.wall()
+    /// How many times as long as the others' runs these took, each beside the one of its round:
+    /// what slows down the machine for a while slows down both.
+    pub(super) fn wall_over(&self, others: &Self) -> f64 {
+        let wall = |mark: &Mark| mark.usage.wall().as_secs_f64();
+        self.over(others, wall)
+    }
+
+    /// How many times as fast as the others' runs these were, likewise.
+    pub(super) fn rate_over(&self, others: &Self) -> f64 {
+        self.over(others, Mark::rate)
+    }
+
+    fn over(&self, others: &Self, figure: impl Fn(&Mark) -> f64) -> f64 {
+        let rounds = self.0.iter().zip(&others.0);
+        median(rounds.map(|(a, b)| figure(a) / figure(b)).collect())
     }
 
     fn median(&self, figure: impl Fn(&Mark) -> f64) -> f64 {
@@ -96,5 +115,25 @@ mod tests {
         assert_eq!(median(vec![7.0]), 7.0);
         assert_eq!(median(vec![9.0, 1.0, 2.0]), 2.0);
         assert_eq!(median(vec![4.0, 1.0, 2.0, 9.0]), 3.0);
+    }
+
+    #[test]
+    fn rounds_are_compared_one_by_one() {
+        let marks = |walls: [u64; 3]| {
+            let mark = |wall| Mark {
+                usage: Usage {
+                    wall_micros: wall,
+                    cpu_micros: 0,
+                    peak_kib: 0,
+                },
+                files: 1,
+                messages: 7,
+                requests: 0,
+            };
+            Marks(walls.map(mark).into())
+        };
+        let (ours, limit) = (marks([10, 60, 30]), marks([10, 30, 20]));
+        assert_eq!(ours.wall_over(&limit), 1.5);
+        assert!((limit.rate_over(&ours) - 1.5).abs() < 1e-9);
     }
 }

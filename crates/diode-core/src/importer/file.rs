@@ -10,7 +10,6 @@ use super::{Company, Course, Importer, log};
 use crate::examine::{Examined, Import, LeftOut, examine, left_out};
 use crate::ledger::{Known, Record};
 use crate::plan::{AfterImport, must_wait};
-use crate::read_ahead::Content;
 use crate::refusal::{Finding, FindingLevel, Reason, Refusal};
 use crate::report::FileReport;
 use crate::trouble::{Fatal, Trouble, chain};
@@ -81,7 +80,9 @@ impl Importer {
             Ok(content) => content,
             Err(error) => return self.unread(&case, error, course).await,
         };
-        if let Some(row) = same_content(case.row, &content.fingerprint) {
+        if case.row.is_some()
+            && let Some(row) = same_content(case.row, content.fingerprint().await)
+        {
             return self.recognise(case.entry, row).await;
         }
         let row = match case.row {
@@ -92,13 +93,13 @@ impl Importer {
             }
             row => row,
         };
+        let examined = examine(&content.bytes, &self.rules.limits, &self.rules.profile);
         let case = Case {
             row,
-            fingerprint: Some(&content.fingerprint),
+            fingerprint: Some(content.fingerprint().await),
             ..case
         };
-        let Content { bytes, fingerprint } = content;
-        match examine(bytes, fingerprint, &self.rules.limits, &self.rules.profile) {
+        match examined {
             Examined::Foreign(what) => {
                 judged
                     .foreign

@@ -49,7 +49,7 @@ impl Importer {
         } = &self.rules;
         let bytes = self.source.read(entry, limits.max_bytes).await.ok()?;
         let fingerprint = fingerprint(&bytes);
-        match examine(&bytes, &fingerprint, limits, profile) {
+        match examine(&bytes, limits, profile) {
             Examined::Ready(_) => Some(fingerprint),
             Examined::Foreign(_) | Examined::Refused(_) => None,
         }

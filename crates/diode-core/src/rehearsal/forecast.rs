@@ -39,7 +39,6 @@ pub(super) struct Who {
 /// The forecast for a file that was read, and has been as it is `since` then.
 pub(super) fn of_content(
     bytes: &[u8],
-    fingerprint: &str,
     entry: &Entry,
     since: DateTime<Utc>,
     outlook: &Outlook<'_>,
@@ -47,7 +46,7 @@ pub(super) fn of_content(
     let Rules {
         limits, profile, ..
     } = outlook.rules;
-    match examine(bytes, fingerprint, limits, profile) {
+    match examine(bytes, limits, profile) {
         Examined::Foreign(what) => {
             let refusal = Refusal::new(Code::NotAnEnvelope, what);
             report(entry, Outcome::Ignored, Some(refusal)).into()
