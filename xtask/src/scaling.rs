@@ -10,6 +10,9 @@ use crate::{counts, shell};
 const SHAPES: [&str; 5] = ["chain", "star", "ladder", "ring", "feed"];
 const SIZES: [u64; 5] = [100, 1_000, 10_000, 100_000, 1_000_000];
 
+/// A feed has something of every kind, and so no fewer objects.
+const SMALLEST_FEED: u64 = 1_000;
+
 /// Each is taken so many times; the best counts, being the one that was disturbed least.
 const ROUNDS: usize = 5;
 
@@ -22,6 +25,10 @@ pub(crate) fn run() -> anyhow::Result<()> {
     for objects in SIZES {
         let mut cells = Vec::new();
         for shape in SHAPES {
+            if shape == "feed" && objects < SMALLEST_FEED {
+                cells.push(String::new());
+                continue;
+            }
             let rounds: Result<Vec<u64>, _> =
                 (0..ROUNDS).map(|_| time(&work, shape, objects)).collect();
             let best = rounds?.into_iter().min().unwrap_or_default();

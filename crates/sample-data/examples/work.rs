@@ -24,6 +24,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         None => return Err(format!("no such shape: {what}").into()),
     };
     let limits = Limits {
+        max_bytes: u64::MAX,
         max_objects: objects,
         ..Limits::default()
     };
