@@ -148,6 +148,14 @@ mod tests {
     }
 
     #[test]
+    fn what_tells_no_size_is_read_as_far_as_allowed() {
+        let file = Path::new("/proc/self/status");
+        assert_eq!(file.metadata().unwrap().len(), 0);
+        assert!(read(file, 1 << 20).unwrap().starts_with(b"Name:"));
+        assert_eq!(read(file, 4).unwrap(), "Name:");
+    }
+
+    #[test]
     fn limits_hold_before_the_file_is_read() {
         let limits = |max_bytes| Limits {
             max_bytes,

@@ -2,12 +2,12 @@
 
 use std::collections::VecDeque;
 use std::iter::Peekable;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bundle_source::{Entry, ReadError, Source, SourceError};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use tokio::sync::{Mutex, OnceCell, Semaphore};
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 
@@ -43,42 +43,31 @@ pub(crate) struct Read {
 }
 
 /// What is in a file.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Content {
     pub(crate) bytes: Bytes,
-    digesting: Mutex<Option<AbortOnDropHandle<String>>>,
-    fingerprint: OnceCell<String>,
+    fingerprint: Arc<OnceLock<String>>,
 }
 
 impl Content {
     /// The digest of a large file is made meanwhile.
     fn new(bytes: Bytes) -> Self {
-        let digesting = (bytes.len() > LONG_TO_DIGEST).then(|| {
-            let bytes = bytes.clone();
-            AbortOnDropHandle::new(tokio::task::spawn_blocking(move || fingerprint(&bytes)))
-        });
-        let fingerprint = match digesting {
-            Some(_) => OnceCell::new(),
-            None => OnceCell::new_with(Some(fingerprint(&bytes))),
-        };
-        Self {
+        let content = Self {
             bytes,
-            digesting: Mutex::new(digesting),
-            fingerprint,
+            fingerprint: Arc::default(),
+        };
+        if content.bytes.len() > LONG_TO_DIGEST {
+            let copy = content.clone();
+            tokio::task::spawn_blocking(move || copy.fingerprint().len());
+        } else {
+            content.fingerprint();
         }
+        content
     }
 
-    /// SHA-256 of the bytes, in hexadecimal.
-    pub(crate) async fn fingerprint(&self) -> &str {
-        let digest = async {
-            let digesting = self.digesting.lock().await.take();
-            let digested = match digesting {
-                Some(digesting) => digesting.await.ok(),
-                None => None,
-            };
-            digested.unwrap_or_else(|| fingerprint(&self.bytes))
-        };
-        self.fingerprint.get_or_init(|| digest).await
+    /// SHA-256 of the bytes, in hexadecimal; while it is being made, it is waited for.
+    pub(crate) fn fingerprint(&self) -> &str {
+        self.fingerprint.get_or_init(|| fingerprint(&self.bytes))
     }
 }
 
@@ -341,12 +330,8 @@ mod tests {
             let bytes = Bytes::from(vec![b'x'; size]);
             let content = Content::new(bytes.clone());
             let expect = fingerprint(&bytes);
-            assert_eq!(content.fingerprint().await, expect, "{size}");
-            assert_eq!(content.fingerprint().await, expect, "asked again");
+            assert_eq!(content.fingerprint(), expect, "{size}");
         }
-        let content = Content::new(vec![b'y'; LONG_TO_DIGEST + 1].into());
-        content.digesting.lock().await.take();
-        assert_eq!(content.fingerprint().await, fingerprint(&content.bytes));
     }
 
     async fn read(reader: &mut ReadAhead<'_>, file: (&str, u64)) -> Bytes {

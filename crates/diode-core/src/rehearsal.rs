@@ -193,7 +193,7 @@ impl Rehearsal {
         let forecast = match self.parts.source.read(entry, limit).await {
             Ok(bytes) => {
                 let fingerprint = fingerprint(&bytes);
-                if same_content(row, &fingerprint).is_some() {
+                if same_content(row, || &fingerprint).is_some() {
                     return None;
                 }
                 of_content(&bytes, entry, since, &outlook)

@@ -3,9 +3,8 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use crate::grammar::Places;
 use crate::json::{JsonError, Kind, Object};
-use crate::objects::{Finder, Objects};
+use crate::objects::Objects;
 use crate::value::Value;
 use crate::{Limits, Text};
 
@@ -81,20 +80,21 @@ impl<'a> Bundle<'a> {
     /// # Errors
     /// [`BundleError`], in the order of its variants.
     pub fn parse(text: &Text<'a>, limits: &Limits) -> Result<Self, BundleError> {
-        let outline = outline(text, limits.max_objects)?;
-        let objects = outline
-            .objects
-            .ok_or(BundleError::NoObjects)?
-            .map_err(|found| BundleError::ObjectsNotAList { found })?;
+        let bundle = Object::pick(text, &["id", "objects", "type"])?;
+        let list = bundle.get("objects").ok_or(BundleError::NoObjects)?;
+        let objects = match list.kind() {
+            Kind::Array => Objects::of(list, bundle.places(), limits.max_objects),
+            found => return Err(BundleError::ObjectsNotAList { found }),
+        };
         if objects.len() > limits.max_objects {
             return Err(BundleError::TooManyObjects {
                 limit: limits.max_objects,
             });
         }
-        let string = |value: Option<Value<'a>>| value.and_then(Value::string);
+        let string = |key: &str| bundle.get(key).and_then(Value::string);
         Ok(Self {
-            has_type: string(outline.bundle_type).as_deref() == Some("bundle"),
-            id: string(outline.id),
+            has_type: string("type").as_deref() == Some("bundle"),
+            id: string("id"),
             objects: Arc::new(objects),
             max_refs: limits.max_refs,
             max_all_refs: limits.max_all_refs,
@@ -128,78 +128,6 @@ impl<'a> Bundle<'a> {
     pub(crate) fn max_refs(&self) -> usize {
         self.max_refs
     }
-}
-
-/// The members of a bundle that matter.
-struct Outline<'a> {
-    bundle_type: Option<Value<'a>>,
-    id: Option<Value<'a>>,
-    /// Its `objects`, at most one more than allowed; or what they are instead of a list.
-    objects: Option<Result<Objects<'a>, Kind>>,
-}
-
-/// The grammar is checked once: not here where it was before.
-fn outline<'a>(text: &Text<'a>, limit: usize) -> Result<Outline<'a>, BundleError> {
-    let (value, places) = if let Some((value, places)) = text.json() {
-        (value, Arc::clone(places))
-    } else {
-        Object::pick(text, &[])?;
-        (Value::of_json(text.as_str()), Arc::default())
-    };
-    match value.kind() {
-        Kind::Object => {}
-        found => return Err(BundleError::NotAnObject { found }),
-    }
-    if let Some(outline) = Outline::of(value, &places, limit) {
-        return Ok(outline);
-    }
-    // A key has no text; the parser says where.
-    Object::pick(text, &[])?;
-    Err(BundleError::NoObjects)
-}
-
-impl<'a> Outline<'a> {
-    /// `None` where a key has no text.
-    fn of(bundle: Value<'a>, places: &Places<'a>, limit: usize) -> Option<Self> {
-        let mut outline = Self {
-            bundle_type: None,
-            id: None,
-            objects: None,
-        };
-        let mut items = bundle.items();
-        while let Some(key) = items.next() {
-            let list = places.list(items.rest());
-            let value = match places.length(items.rest()) {
-                Some(length) => items.next_of(length)?,
-                None => items.next()?,
-            };
-            match &*key.string()? {
-                "type" => outline.bundle_type = Some(value),
-                "id" => outline.id = Some(value),
-                "objects" => {
-                    outline.objects = Some(match (value.kind(), list) {
-                        (Kind::Array, Some(list)) => Ok(Objects::known(list)),
-                        (Kind::Array, None) => Ok(find(bundle, value, limit)),
-                        (found, _) => Err(found),
-                    });
-                }
-                _ => {}
-            }
-        }
-        Some(outline)
-    }
-}
-
-/// The elements of a list in a bundle.
-fn find<'a>(bundle: Value<'a>, list: Value<'a>, limit: usize) -> Objects<'a> {
-    let mut finder = Finder::of(bundle.text());
-    for object in list.items() {
-        finder.push(object);
-        if finder.len() > limit {
-            break;
-        }
-    }
-    finder.finish()
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::Limits;
 use crate::objects::Starts;
+use crate::value::Value;
 
 /// Digits that a number may have. Python's `json`, with which the platform's worker reads what we
 /// send, refuses a longer integer, and with it the whole message.
@@ -50,9 +51,9 @@ impl<'a> Places<'a> {
         self.place(part).map(|place| place.end - place.start)
     }
 
-    /// The list that starts where `part` does, if its elements' places are known.
-    pub(crate) fn list(&self, part: &str) -> Option<KnownList<'a>> {
-        let place = self.place(part)?;
+    /// A list, if its elements' places are known.
+    pub(crate) fn list(&self, list: Value<'_>) -> Option<KnownList<'a>> {
+        let place = self.place(list.text())?;
         Some(KnownList {
             text: self.text,
             elements: Arc::clone(place.elements.as_ref()?),
@@ -101,7 +102,7 @@ pub(crate) fn scan<'a>(text: &'a str, limits: &Limits) -> Option<Places<'a>> {
         loop {
             at = after_space(bytes, at);
             let Some(&closer) = closers.last() else {
-                let list = notes.finish();
+                let list = notes.list;
                 return (at == bytes.len()).then_some(Places { text, list });
             };
             match *bytes.get(at)? {
@@ -285,10 +286,6 @@ impl Notes {
             ..Self::up_to(0)
         };
     }
-
-    fn finish(self) -> Vec<Place> {
-        self.list
-    }
 }
 
 #[cfg(test)]
@@ -422,7 +419,7 @@ mod tests {
         let list = places.list.iter().map(|place| {
             let part = &text[place.start..place.end];
             assert_eq!(places.length(&text[place.start..]), Some(part.len()));
-            let list = places.list(&text[place.start..]);
+            let list = places.list(Value::of_json(part));
             let count = list.map(|list| {
                 assert_eq!(&text[list.end..=list.end], "]");
                 list.elements.len()

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::fmt;
-
 use std::sync::Arc;
 
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
@@ -171,6 +170,11 @@ impl<'a> Object<'a> {
         self.get(key).map(|value| Text::found(value, &self.places))
     }
 
+    /// What is known of its parts.
+    pub(crate) fn places(&self) -> &Places<'a> {
+        &self.places
+    }
+
     /// All members in their order, repeated keys included.
     pub fn members(&self) -> impl Iterator<Item = (&Cow<'a, str>, Value<'a>)> {
         self.members.iter().map(|(key, value)| (key, *value))
@@ -187,10 +191,7 @@ impl Wanted<'_> {
         let mut found = Vec::new();
         let mut items = object.items();
         while let Some(key) = items.next() {
-            let value = match places.length(items.rest()) {
-                Some(length) => items.next_of(length)?,
-                None => items.next()?,
-            };
+            let value = items.next_in(places)?;
             self.add(&mut found, key.string()?, value);
         }
         Some(found)

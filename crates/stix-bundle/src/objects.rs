@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::grammar::KnownList;
+use crate::grammar::{KnownList, Places};
 use crate::room::push;
 use crate::value::Value;
 
@@ -17,8 +17,27 @@ pub(crate) struct Objects<'a> {
 }
 
 impl<'a> Objects<'a> {
-    /// Those of a list whose places are known.
-    pub(crate) fn known(list: KnownList<'a>) -> Self {
+    /// Those of a list, at most one more than `limit`, whether their places are known or not.
+    pub(crate) fn of(list: Value<'a>, places: &Places<'a>, limit: usize) -> Self {
+        if let Some(known) = places.list(list) {
+            return Self::known(known);
+        }
+        let text = list.text();
+        let (mut starts, mut end) = (Starts::default(), 0);
+        for object in list.items().take(limit.saturating_add(1)) {
+            let start = object.text().as_ptr().addr() - text.as_ptr().addr();
+            end = start + object.text().len();
+            starts.push(start);
+        }
+        starts.shrink();
+        Self {
+            text,
+            starts: Arc::new(starts),
+            end,
+        }
+    }
+
+    fn known(list: KnownList<'a>) -> Self {
         Self {
             text: list.text,
             starts: list.elements,
@@ -54,43 +73,6 @@ impl<'a> Objects<'a> {
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = Value<'a>> {
         (0..self.len()).map(|position| self.get(position))
-    }
-}
-
-/// The elements of a list as they are found, which are parts of one text.
-#[derive(Debug)]
-pub(crate) struct Finder<'a> {
-    text: &'a str,
-    starts: Starts,
-    end: usize,
-}
-
-impl<'a> Finder<'a> {
-    pub(crate) fn of(text: &'a str) -> Self {
-        Self {
-            text,
-            starts: Starts::default(),
-            end: 0,
-        }
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.starts.len()
-    }
-
-    pub(crate) fn push(&mut self, object: Value<'a>) {
-        let start = object.text().as_ptr().addr() - self.text.as_ptr().addr();
-        self.starts.push(start);
-        self.end = start + object.text().len();
-    }
-
-    pub(crate) fn finish(mut self) -> Objects<'a> {
-        self.starts.shrink();
-        Objects {
-            text: self.text,
-            starts: Arc::new(self.starts),
-            end: self.end,
-        }
     }
 }
 
@@ -158,10 +140,10 @@ mod tests {
         let text = format!("{{\"objects\": {list}}}");
         let places = scan(&text, &Limits::default()).unwrap();
         let list = &text[text.find('[').unwrap()..text.len() - 1];
-        let mut finder = Finder::of(&text);
-        Value::of_json(list).items().for_each(|o| finder.push(o));
-        let known = Objects::known(places.list(list).unwrap());
-        for objects in [finder.finish(), known] {
+        let list = Value::of_json(list);
+        assert!(places.list(list).is_some());
+        for places in [&places, &Places::default()] {
+            let objects = Objects::of(list, places, expect.len());
             assert_eq!(objects.len(), expect.len());
             let seen: Vec<_> = objects.iter().map(Value::text).collect();
             assert_eq!(seen, expect);

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use memchr::memchr;
 use serde_json::value::RawValue;
 
+use crate::grammar::Places;
 use crate::json::Kind;
 use crate::text::{JSON_SPACE, after_string};
 
@@ -165,15 +166,12 @@ impl<'a> Iterator for Items<'a> {
 }
 
 impl<'a> Items<'a> {
-    /// What is still to come, from the next value on, or the bracket that closes these.
-    pub(crate) fn rest(&self) -> &'a str {
-        let start = self.start().unwrap_or(self.text.len());
-        self.text.get(start..).unwrap_or_default()
-    }
-
-    /// The next value, which has that many bytes.
-    pub(crate) fn next_of(&mut self, length: usize) -> Option<Value<'a>> {
+    /// The next value, whose end may be known.
+    pub(crate) fn next_in(&mut self, places: &Places<'_>) -> Option<Value<'a>> {
         let start = self.start()?;
+        let Some(length) = places.length(self.text.get(start..)?) else {
+            return self.next();
+        };
         self.at = start + length;
         self.text.get(start..self.at).map(Value)
     }

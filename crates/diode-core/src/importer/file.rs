@@ -80,9 +80,7 @@ impl Importer {
             Ok(content) => content,
             Err(error) => return self.unread(&case, error, course).await,
         };
-        if case.row.is_some()
-            && let Some(row) = same_content(case.row, content.fingerprint().await)
-        {
+        if let Some(row) = same_content(case.row, || content.fingerprint()) {
             return self.recognise(case.entry, row).await;
         }
         let row = match case.row {
@@ -96,7 +94,7 @@ impl Importer {
         let examined = examine(&content.bytes, &self.rules.limits, &self.rules.profile);
         let case = Case {
             row,
-            fingerprint: Some(content.fingerprint().await),
+            fingerprint: Some(content.fingerprint()),
             ..case
         };
         match examined {
@@ -422,11 +420,14 @@ const REFUSED_BY_BROKER: &str = "refused-by-broker";
 
 /// A row about the same content at the same place, decided for good; not one that went missing
 /// meanwhile: who brings a file again wants it imported again.
-pub(crate) fn same_content<'a>(row: Option<&'a Known>, fingerprint: &str) -> Option<&'a Known> {
+pub(crate) fn same_content<'a, 'f>(
+    row: Option<&'a Known>,
+    fingerprint: impl FnOnce() -> &'f str,
+) -> Option<&'a Known> {
     row.filter(|row| {
         !row.missed
             && row.outcome != Outcome::Waiting
-            && row.fingerprint.as_deref() == Some(fingerprint)
+            && row.fingerprint.as_deref() == Some(fingerprint())
     })
 }
 
