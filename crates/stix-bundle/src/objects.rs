@@ -151,6 +151,14 @@ mod tests {
     }
 
     #[test]
+    fn no_more_are_found_than_tell_that_there_are_too_many() {
+        let list = Value::of_json("[1, 2, 3, 4, 5]");
+        for (limit, expect) in [(0, 1), (2, 3), (4, 5), (5, 5), (usize::MAX, 5)] {
+            assert_eq!(Objects::of(list, &Places::default(), limit).len(), expect);
+        }
+    }
+
+    #[test]
     fn places_beyond_4_gib() {
         const GIB: usize = 1 << 30;
         let places = [0, 7, 4 * GIB - 1, 4 * GIB, 4 * GIB + 1, 9 * GIB];
