@@ -20,6 +20,8 @@ const SMALL_FILES: Files = Files {
     peer: 500,
 };
 
+const MIDDLE_FILES: Files = Files { ours: 10, peer: 3 };
+
 const ONE_FILE: Files = Files { ours: 1, peer: 1 };
 
 const DAEMON_STARTS: usize = 11;
@@ -42,6 +44,12 @@ pub async fn bench(options: &Options, broker: &str) -> anyhow::Result<Report> {
             let contest = contest(name, &work, ONE_FILE, options, broker).await?;
             report.contests.push(contest);
         }
+    }
+    if options.wants(workload::CATCH_UP) {
+        let name = workload::CATCH_UP;
+        let work = Workload::file(&data(options, workload::CAPEC)?)?;
+        let contest = contest(name, &work, MIDDLE_FILES, options, broker).await?;
+        report.contests.push(contest);
     }
     if options.wants(workload::SMALL) {
         let name = workload::SMALL;

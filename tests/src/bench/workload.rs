@@ -14,6 +14,8 @@ use crate::program;
 pub(super) const ATTACK: &str = "attack";
 /// A bundle of middle size in one file.
 pub(super) const CAPEC: &str = "capec";
+/// A number of files of middle size.
+pub(super) const CATCH_UP: &str = "catch-up";
 /// Many files of one object each.
 pub(super) const SMALL: &str = "small";
 /// The large bundle without network.
@@ -26,7 +28,9 @@ pub(super) const BACKLOG: &str = "backlog";
 /// A daemon that files arrive at one by one.
 pub(super) const DAEMON: &str = "daemon";
 
-const NAMES: [&str; 7] = [ATTACK, CAPEC, SMALL, CHECK, LARGE, BACKLOG, DAEMON];
+const NAMES: [&str; 8] = [
+    ATTACK, CAPEC, CATCH_UP, SMALL, CHECK, LARGE, BACKLOG, DAEMON,
+];
 
 /// The workload of this name.
 pub(super) fn known(name: &str) -> anyhow::Result<&'static str> {
@@ -37,13 +41,13 @@ pub(super) fn known(name: &str) -> anyhow::Result<&'static str> {
 /// Files to import, and what is to come of them.
 #[derive(Clone, Debug)]
 pub(super) enum Workload {
-    /// One file.
+    /// A file, any number of times.
     File {
         /// Where it is.
         path: PathBuf,
         /// The connector in it.
         connector: String,
-        /// The messages that it makes.
+        /// The messages that each makes.
         messages: usize,
     },
     /// Any number of files of one object each.
@@ -79,8 +83,10 @@ impl Workload {
     pub(super) fn fill(&self, folder: &Path, files: usize) -> anyhow::Result<()> {
         match self {
             Self::File { path, .. } => {
-                fs::copy(path, folder.join("feed.json"))
-                    .with_context(|| format!("cannot copy {}", path.display()))?;
+                for number in 1..=files {
+                    fs::copy(path, folder.join(format!("feed-{number:06}.json")))
+                        .with_context(|| format!("cannot copy {}", path.display()))?;
+                }
             }
             Self::Small => {
                 for number in 1..=u32::try_from(files)? {
@@ -103,7 +109,7 @@ impl Workload {
     /// How many messages so many files make.
     pub(super) fn messages(&self, files: usize) -> usize {
         match self {
-            Self::File { messages, .. } => *messages,
+            Self::File { messages, .. } => files * messages,
             Self::Small => files,
         }
     }
