@@ -44,6 +44,9 @@ pub struct Memory {
     pub resident: u64,
     /// What was at most (`VmHWM`).
     pub peak: u64,
+    /// What is resident now and in no file (`RssAnon`): without the program's own text, which the
+    /// kernel may drop.
+    pub private: u64,
 }
 
 /// Starts daemons on `broker` that often, then gives the last of them so many files of one object,
@@ -117,6 +120,7 @@ pub fn memory(id: u32) -> anyhow::Result<Memory> {
     Ok(Memory {
         resident: value("VmRSS:")?,
         peak: value("VmHWM:")?,
+        private: value("RssAnon:")?,
     })
 }
 

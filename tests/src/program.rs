@@ -11,6 +11,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use tokio::process::{Child, Command};
 
+use crate::measure::{self, Memory};
 use crate::platform::Platform;
 
 /// The variable that names the program's file, where it is not beside the tests.
@@ -289,12 +290,15 @@ impl Running {
     /// # Errors
     /// If it has ended already, or the system does not tell.
     pub fn peak_memory_kib(&self) -> anyhow::Result<u64> {
-        let id = self.child.id().context("the program has ended already")?;
-        let status = fs::read_to_string(format!("/proc/{id}/status"))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let number = line.and_then(|line| line.split_whitespace().next());
-        let number = number.context("the system does not tell how much memory it has had")?;
-        Ok(number.parse()?)
+        Ok(self.memory()?.peak)
+    }
+
+    /// Its memory.
+    ///
+    /// # Errors
+    /// If it has ended already, or the system does not tell.
+    pub fn memory(&self) -> anyhow::Result<Memory> {
+        measure::memory(self.id()?)
     }
 
     /// Waits for its end.

@@ -62,6 +62,21 @@ async fn what_is_moved_in_and_what_is_written_is_imported_at_once() {
     assert_eq!(site.arrived(WEATHER.id).await, samples(3, 1).1);
 }
 
+/// What lies in files is not counted: a program that was built for tests is a large one.
+#[tokio::test]
+async fn a_daemon_stays_small() {
+    let site = Site::new().await;
+    let daemon = started(&site, &hourly(&site)).await;
+    for number in 2..=20 {
+        move_in(&site, &format!("{number}.json"), number);
+        in_time(site.emptied()).await;
+    }
+    let memory = daemon.memory().unwrap();
+    assert!(memory.private < 6 * 1024, "{memory:?}");
+    stop(daemon).await;
+    assert_eq!(site.arrived(WEATHER.id).await, samples(20, 1).1);
+}
+
 #[tokio::test]
 async fn a_file_that_is_never_finished_is_judged_when_it_has_settled() {
     let site = Site::new().await;
