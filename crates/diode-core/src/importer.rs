@@ -4,6 +4,7 @@ mod aside;
 mod batch;
 mod convoy;
 pub(crate) mod file;
+mod held;
 mod inherit;
 mod leaving;
 mod steady;
@@ -26,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use self::aside::Permission;
+use self::held::Held;
 use self::leaving::Leaving;
 use self::steady::Steady;
 use self::waits::Waits;
@@ -116,7 +118,7 @@ pub struct Importer {
     company: Company,
     removing: Permission,
     setting_aside: Permission,
-    waits: Waits,
+    waits: Arc<Waits>,
     steady: Steady,
 }
 
@@ -132,8 +134,7 @@ impl fmt::Debug for Importer {
 /// What a pass carries from file to file.
 #[derive(Debug, Default)]
 struct Course {
-    /// Source connectors with a file that waits: those behind it wait, too, to keep their order.
-    held: HashMap<String, Trouble>,
+    held: Arc<Held>,
     /// Ways of validation that this platform does not let us take, and why.
     closed: HashMap<Way, String>,
     /// Connectors that failed in a row.
@@ -171,7 +172,7 @@ impl Importer {
             company: Company::Ours,
             removing: Permission::default(),
             setting_aside: Permission::default(),
-            waits: Waits::default(),
+            waits: Arc::default(),
             steady: Steady::default(),
         }
     }
@@ -312,7 +313,10 @@ impl Importer {
         course.report.done = newest_kept(&listing, &known);
         let policy = self.steady.policy(&self.rules.policy);
         let steps = plan(&listing, &known, &policy, (self.clock)());
-        let mut ahead = self.read_ahead(steps.clone().filter_map(Step::into_read));
+        let (waits, held) = (Arc::clone(&self.waits), Arc::clone(&course.held));
+        let to_read = steps.clone().filter_map(Step::into_read);
+        let to_read = to_read.filter(move |entry| waits.sender_of_waiting(entry, &held).is_none());
+        let mut ahead = self.read_ahead(to_read);
         let _approach = self.approach(steps.clone());
         let mut steps = steps.peekable();
         let _first = steps.peek();
@@ -325,7 +329,8 @@ impl Importer {
             let Some(step) = steps.next() else { break };
             match step {
                 Step::Examine(entry) => {
-                    let batch = self.gather(entry, &mut steps, &known, &mut ahead).await;
+                    let gathered = self.gather(entry, &mut steps, &known, &mut ahead, &course.held);
+                    let batch = gathered.await;
                     self.import(&batch, course).await?;
                 }
                 Step::Remove(entry) => {
@@ -392,12 +397,13 @@ impl Importer {
 impl Course {
     /// Takes note of a connector's trouble: its files are held, and the pass ends if it is not
     /// about that connector alone.
-    fn hold(&mut self, connector_id: &str, trouble: Trouble) {
+    fn hold(&mut self, connector_id: &str, trouble: &Trouble) {
         if let Reach::Everything(interruption) = trouble.reach(self.failures) {
             self.report.interruption = Some(interruption);
         }
         self.failures += usize::from(trouble.is_failure());
-        self.held.insert(connector_id.to_owned(), trouble);
+        let (code, why) = (trouble.code(), file::behind(trouble));
+        self.held.hold(connector_id, code, why);
     }
 }
 

@@ -128,6 +128,15 @@ impl<'a> ReadAhead<'a> {
         }
     }
 
+    /// Nobody will ask for `entry`, which is the next that was not asked for yet, if it is to be read
+    /// at all.
+    pub(crate) fn pass_over(&mut self, entry: &Entry) {
+        let is_next = |pending: &mut Pending| pending.entry == *entry;
+        if self.reads.pop_front_if(is_next).is_none() && self.reads.is_empty() {
+            self.entries.next_if_eq(entry);
+        }
+    }
+
     /// Whether `entry` is the next that was not asked for yet, and is read by then.
     pub(crate) async fn is_read_by(&mut self, entry: &Entry, deadline: Instant) -> bool {
         let Some(next) = self.reads.front_mut().filter(|next| next.entry == *entry) else {
@@ -401,6 +410,28 @@ mod tests {
         assert!(reader.is_read_by(&entry("b", 1), later).await);
         assert!(reader.is_read_by(&entry("b", 1), soon).await, "still");
         assert_eq!(read(&mut reader, ("b", 1)).await, "b");
+    }
+
+    #[tokio::test]
+    async fn what_is_passed_over_is_in_nobody_s_way() {
+        let gates = Arc::new(Gates::default());
+        let names = ["a", "b", "c", "d", "e"];
+        for name in names {
+            gates.gate(name).notify_one();
+        }
+        // Of these there is room for two.
+        let files = names.map(|name| (name, 50));
+        let mut reader = reader(&gates, &files);
+        reader.read(&entry("a", 50), 0).await.content.unwrap();
+        assert_eq!(gates.begun().await, ["a", "b"]);
+        reader.pass_over(&entry("d", 50));
+        reader.pass_over(&entry("b", 50));
+        reader.pass_over(&entry("c", 50));
+        reader.pass_over(&entry("e", 50));
+        assert_eq!(read(&mut reader, ("d", 50)).await, "d");
+        assert_eq!(gates.begun().await, ["a", "b", "d", "e"]);
+        assert_eq!(read(&mut reader, ("e", 50)).await, "e");
+        assert_eq!(gates.begun().await.len(), 4, "each once");
     }
 
     #[tokio::test]

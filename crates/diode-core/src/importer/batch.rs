@@ -8,6 +8,8 @@ use bundle_source::{Entry, Location};
 use tokio::time::Instant;
 
 use super::Importer;
+use super::file::Waiting;
+use super::held::Held;
 use crate::ledger::Known;
 use crate::plan::Step;
 use crate::read_ahead::{Read, ReadAhead};
@@ -18,11 +20,19 @@ const MOST_FILES: usize = 128;
 /// How many bytes files that are imported together have at most; a larger file goes alone.
 const MOST_BYTES: u64 = 4 << 20;
 
-/// A file that was read, and what was known of it before.
+/// A file, and what was known of it before.
 pub(super) struct Loaded<'k> {
     pub(super) entry: Entry,
     pub(super) row: Option<&'k Known>,
-    pub(super) read: Read,
+    pub(super) content: Content,
+}
+
+/// What there is to judge a file by.
+pub(super) enum Content {
+    /// It was read.
+    Read(Read),
+    /// It was not.
+    Waits(Waiting),
 }
 
 /// Whether a file of `size` bytes may join `files` others of `bytes` bytes together.
@@ -31,33 +41,43 @@ fn may_join(files: usize, bytes: u64, size: u64) -> bool {
 }
 
 impl Importer {
-    /// Reads a file, and the next ones that may be imported together with it.
+    /// Reads a file, and the next ones that may be imported together with it. One that would only
+    /// wait on is not read.
     pub(super) async fn gather<'k>(
         &self,
         first: Entry,
         steps: &mut Peekable<impl Iterator<Item = Step>>,
         known: &'k HashMap<Location, Known>,
         ahead: &mut ReadAhead<'_>,
+        held: &Held,
     ) -> Vec<Loaded<'k>> {
         let mut batch = Vec::new();
         let mut bytes = 0;
         let mut next = first;
         let mut deadline = None;
         loop {
-            let read = ahead.read(&next, bytes).await;
-            bytes = bytes.saturating_add(next.size);
+            let content = if let Some(waiting) = self.waiting(&next, held) {
+                ahead.pass_over(&next);
+                Content::Waits(waiting)
+            } else {
+                let read = ahead.read(&next, bytes).await;
+                bytes = bytes.saturating_add(next.size);
+                Content::Read(read)
+            };
             batch.push(Loaded {
                 row: known.get(&next.location),
                 entry: next,
-                read,
+                content,
             });
             let deadline = *deadline.get_or_insert_with(|| Instant::now() + self.gathering);
             let Some(Step::Examine(entry)) = steps.peek() else {
                 break;
             };
-            if !may_join(batch.len(), bytes, entry.size)
+            let waits = self.waits.sender_of_waiting(entry, held).is_some();
+            let size = if waits { 0 } else { entry.size };
+            if !may_join(batch.len(), bytes, size)
                 || self.turn.is_cancelled()
-                || !ahead.is_read_by(entry, deadline).await
+                || !(waits || ahead.is_read_by(entry, deadline).await)
             {
                 break;
             }

@@ -2,7 +2,7 @@
 
 use opencti_client::Registration;
 
-use super::file::{Case, Decided, Details, behind, errors};
+use super::file::{Case, Decided, Details, errors};
 use super::{Course, Importer};
 use crate::delivery::{Arrived, Consignment, Delivered, Undelivered};
 use crate::examine::Import;
@@ -115,7 +115,7 @@ impl Importer {
     /// Sends a convoy, and does with each of its files what follows from that.
     pub(super) async fn send(&self, convoy: &Convoy<'_>, course: &mut Course) -> Result<(), Fatal> {
         let Convoy { way, passengers } = convoy;
-        let is_held = |connector: &Registration| course.held.contains_key(&connector.id);
+        let is_held = |connector: &Registration| course.held.holds(&connector.id);
         if course.report.interruption.is_some() || convoy.connector().is_none_or(is_held) {
             return self.keep_waiting(passengers, course);
         }
@@ -231,7 +231,7 @@ impl Importer {
                     return Ok(());
                 };
                 let (code, message) = (trouble.code(), chain(&trouble));
-                course.hold(first.connector_id(), trouble);
+                course.hold(first.connector_id(), &trouble);
                 self.wait(&first.case, code, message, &first.details(), course)?;
                 self.keep_waiting(others, course)
             }
@@ -254,9 +254,8 @@ impl Importer {
     /// These files are not tried: the pass is cut short, or an earlier file of their connector waits.
     fn keep_waiting(&self, passengers: &[Passenger<'_>], course: &mut Course) -> Result<(), Fatal> {
         for passenger in passengers {
-            match course.held.get(passenger.connector_id()) {
-                Some(trouble) if course.report.interruption.is_none() => {
-                    let (code, message) = (trouble.code(), behind(trouble));
+            match course.held.why(passenger.connector_id()) {
+                Some((code, message)) if course.report.interruption.is_none() => {
                     let details = passenger.details();
                     self.wait(&passenger.case, code, message, &details, course)?;
                 }

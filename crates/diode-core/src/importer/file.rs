@@ -1,11 +1,15 @@
 //! One file: read, judged, recorded, cleaned up.
 
+use std::sync::Arc;
+
 use bundle_source::{Entry, ReadError};
 use chrono::{DateTime, Utc};
 use opencti_client::{Delivery, Refused};
 
-use super::batch::Loaded;
+use super::batch::{Content, Loaded};
 use super::convoy::{Convoys, Passenger};
+use super::held::Held;
+use super::waits::Sender;
 use super::{Company, Course, Importer, log};
 use crate::examine::{Examined, Import, LeftOut, examine, left_out};
 use crate::ledger::{Known, Record};
@@ -70,13 +74,17 @@ impl Importer {
         judged: &mut Judged<'a>,
         course: &mut Course,
     ) -> Result<(), Fatal> {
+        let read = match &file.content {
+            Content::Read(read) => read,
+            Content::Waits(waiting) => return self.wait_on(file, waiting, course),
+        };
         let case = Case {
             entry: &file.entry,
             row: file.row,
-            read_at: file.read.at,
+            read_at: read.at,
             fingerprint: None,
         };
-        let content = match &file.read.content {
+        let content = match &read.content {
             Ok(content) => content,
             Err(error) => return self.unread(&case, error, course).await,
         };
@@ -148,12 +156,9 @@ impl Importer {
             applicant,
         };
         let details = passenger.details();
-        if let Some(why) = passenger.applicant.wanting() {
-            return self.wait(&case, Code::UnmappedApplicant, why, &details, course);
-        }
-        if let Some(trouble) = course.held.get(passenger.connector_id()) {
-            let (code, message) = (trouble.code(), behind(trouble));
-            return self.wait(&case, code, message, &details, course);
+        let connector_id = passenger.connector_id();
+        if let Some((code, why)) = obstacle(&passenger.applicant, connector_id, &course.held) {
+            return self.wait(&case, code, why, &details, course);
         }
         match way {
             Ok(way) => {
@@ -299,6 +304,33 @@ impl Importer {
         Ok(())
     }
 
+    /// What a file would wait for once more, as far as that can be told without reading it.
+    pub(super) fn waiting(&self, entry: &Entry, held: &Held) -> Option<Waiting> {
+        let sender = self.waits.sender_of_waiting(entry, held)?;
+        let applicant = self.rules.applicants.map(sender.applicant_id.as_deref());
+        let (code, why) = obstacle(&applicant, &sender.connector_id, held)?;
+        Some(Waiting { sender, code, why })
+    }
+
+    fn wait_on(
+        &self,
+        file: &Loaded<'_>,
+        waiting: &Waiting,
+        course: &mut Course,
+    ) -> Result<(), Fatal> {
+        let (row, entry) = (file.row, &file.entry);
+        let case = Case {
+            entry,
+            row,
+            read_at: (self.clock)(),
+            fingerprint: row
+                .filter(|row| row.is(entry))
+                .and_then(|row| row.fingerprint.as_deref()),
+        };
+        let (why, details) = (waiting.why.clone(), waiting.sender.details());
+        self.wait(&case, waiting.code, why, &details, course)
+    }
+
     /// Says that a file waits; says it again only when it, or the reason, is another one.
     pub(super) fn wait(
         &self,
@@ -317,7 +349,7 @@ impl Importer {
         if said.is_none_or(from_the_future) {
             self.record(case, &file, None, details)?;
         }
-        let is_news = self.waits.is_news(&case.entry.location, code);
+        let is_news = self.waits.note(case.entry, code, details);
         // One that grows is another file each time that we look.
         if is_news || (said.is_none() && !code.may_be_unfinished()) {
             log(&file, details);
@@ -361,6 +393,13 @@ impl Importer {
     }
 }
 
+/// A file that was not read, since it would only wait once more.
+pub(super) struct Waiting {
+    sender: Arc<Sender>,
+    code: Code,
+    why: String,
+}
+
 /// A file whose lot is decided, with what is to be remembered of it.
 pub(super) struct Decided<'a> {
     pub(super) case: &'a Case<'a>,
@@ -392,6 +431,14 @@ impl<'a> Decided<'a> {
             messages: self.file.messages,
             not_sent: self.file.not_sent.iter().map(|left| left.count).sum(),
         }
+    }
+}
+
+/// What keeps a file from being sent in this pass, if something does that concerns its sender.
+fn obstacle(applicant: &Applicant, connector_id: &str, held: &Held) -> Option<(Code, String)> {
+    match applicant.wanting() {
+        Some(why) => Some((Code::UnmappedApplicant, why)),
+        None => held.why(connector_id),
     }
 }
 

@@ -1,64 +1,202 @@
-//! What was said of files that wait: the operator reads each reason once in a run of the program.
+//! What is remembered of files that wait: the operator reads each reason once in a run of the
+//! program, and a file that would only wait on is not read again to find that out.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bundle_source::{Listing, Location};
+use bundle_source::{Entry, Listing, Location};
 
+use super::file::Details;
+use super::held::Held;
 use crate::Code;
 
-/// The files that were said to wait, and why.
+/// Files that wait, and why.
 #[derive(Debug, Default)]
-pub(super) struct Waits(Mutex<HashMap<Location, Code>>);
+pub(super) struct Waits(Mutex<Memory>);
+
+#[derive(Debug, Default)]
+struct Memory {
+    files: HashMap<Location, Wait>,
+    /// Those of all files: there are few.
+    senders: HashSet<Arc<Sender>>,
+}
+
+/// A file that waits.
+#[derive(Debug)]
+struct Wait {
+    entry: Entry,
+    code: Code,
+    /// Who sent it, where it was understood.
+    sender: Option<Arc<Sender>>,
+}
+
+/// Who sent a file.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Sender {
+    pub(super) connector: String,
+    pub(super) connector_id: String,
+    pub(super) applicant_id: Option<String>,
+}
+
+impl Sender {
+    fn of(details: &Details<'_>) -> Option<Self> {
+        Some(Self {
+            connector: details.connector?.to_owned(),
+            connector_id: details.connector_id?.to_owned(),
+            applicant_id: details.applicant_id.map(str::to_owned),
+        })
+    }
+
+    pub(super) fn details(&self) -> Details<'_> {
+        Details {
+            connector: Some(&self.connector),
+            connector_id: Some(&self.connector_id),
+            applicant_id: self.applicant_id.as_deref(),
+            ..Details::default()
+        }
+    }
+}
 
 impl Waits {
-    /// Whether it has not been said yet that a file waits for that reason. It counts as said then.
+    /// Takes note of a file that waits. Returns whether it has not been said yet that it does for
+    /// that reason; it counts as said then.
     ///
     /// The ledger does not tell: who starts the program again, maybe with other settings, is to
     /// read what keeps the files now.
-    pub(super) fn is_news(&self, location: &Location, code: Code) -> bool {
-        self.lock().insert(location.clone(), code) != Some(code)
+    pub(super) fn note(&self, entry: &Entry, code: Code, details: &Details<'_>) -> bool {
+        let mut memory = self.lock();
+        let sender = Sender::of(details).map(|sender| memory.shared(sender));
+        let wait = Wait {
+            entry: entry.clone(),
+            code,
+            sender,
+        };
+        let before = memory.files.insert(entry.location.clone(), wait);
+        before.is_none_or(|wait| wait.code != code)
+    }
+
+    /// Who sent a file, if it was seen waiting just as it is, and would wait on: its applicant has no
+    /// mapping, which nothing changes while we run, or its connector's files are held.
+    pub(super) fn sender_of_waiting(&self, entry: &Entry, held: &Held) -> Option<Arc<Sender>> {
+        let memory = self.lock();
+        let wait = memory.files.get(&entry.location)?;
+        let sender = wait.sender.as_ref()?;
+        let would_wait = wait.code == Code::UnmappedApplicant || held.holds(&sender.connector_id);
+        (would_wait && wait.entry == *entry).then(|| Arc::clone(sender))
     }
 
     /// Forgets the files that are not there any more.
     pub(super) fn keep(&self, listing: &Listing) {
-        let mut said = self.lock();
-        if said.is_empty() {
+        let mut memory = self.lock();
+        if memory.files.is_empty() {
             return;
         }
-        let mut before = std::mem::take(&mut *said);
+        let mut before = std::mem::take(&mut memory.files);
         let listed = listing.iter().map(|file| file.location);
-        said.extend(listed.filter_map(|location| before.remove_entry(location)));
+        let kept = listed.filter_map(|location| before.remove_entry(location));
+        memory.files.extend(kept);
+        drop(before);
+        memory
+            .senders
+            .retain(|sender| Arc::strong_count(sender) > 1);
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Location, Code>> {
+    fn lock(&self) -> MutexGuard<'_, Memory> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Memory {
+    fn shared(&mut self, sender: Sender) -> Arc<Sender> {
+        if let Some(known) = self.senders.get(&sender) {
+            return Arc::clone(known);
+        }
+        let sender = Arc::new(sender);
+        self.senders.insert(Arc::clone(&sender));
+        sender
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use bundle_source::Entry;
     use chrono::DateTime;
 
     use super::*;
 
-    #[test]
-    fn a_reason_is_news_once_while_the_file_is_there() {
-        let (waits, file) = (Waits::default(), Location::new("a.json"));
-        let entry = Entry {
-            location: file.clone(),
+    const NOBODY: Details<'_> = Details {
+        connector: None,
+        connector_id: None,
+        applicant_id: None,
+        work: None,
+        moved_to: None,
+    };
+
+    fn sent_by(connector_id: &str) -> Details<'_> {
+        Details {
+            connector: Some("name"),
+            connector_id: Some(connector_id),
+            ..NOBODY
+        }
+    }
+
+    fn entry(name: &str) -> Entry {
+        Entry {
+            location: Location::new(name),
             size: 1,
             modified: DateTime::UNIX_EPOCH,
             etag: None,
-        };
-        assert!(waits.is_news(&file, Code::Queue));
-        assert!(!waits.is_news(&file, Code::Queue));
-        assert!(waits.is_news(&file, Code::Platform));
-        assert!(waits.is_news(&file, Code::Queue));
-        waits.keep(&[entry].into_iter().collect());
-        assert!(!waits.is_news(&file, Code::Queue));
+        }
+    }
+
+    #[test]
+    fn a_reason_is_news_once_while_the_file_is_there() {
+        let (waits, file) = (Waits::default(), entry("a.json"));
+        assert!(waits.note(&file, Code::Queue, &NOBODY));
+        assert!(!waits.note(&file, Code::Queue, &NOBODY));
+        assert!(waits.note(&file, Code::Platform, &NOBODY));
+        assert!(waits.note(&file, Code::Queue, &NOBODY));
+        waits.keep(&[file.clone()].into_iter().collect());
+        assert!(!waits.note(&file, Code::Queue, &NOBODY));
         waits.keep(&Listing::default());
-        assert!(waits.is_news(&file, Code::Queue));
+        assert!(waits.note(&file, Code::Queue, &NOBODY));
+    }
+
+    #[test]
+    fn a_file_would_wait_on_while_its_connector_is_held_or_its_applicant_unmapped() {
+        let holding = |connector_id: &str| {
+            let held = Held::default();
+            held.hold(connector_id, Code::QueueFull, "full".to_owned());
+            held
+        };
+        for (code, sender, held, expect) in [
+            (Code::QueueFull, sent_by("c"), holding("c"), true),
+            (Code::Platform, sent_by("c"), holding("c"), true),
+            (Code::QueueFull, sent_by("c"), holding("d"), false),
+            (Code::QueueFull, sent_by("c"), Held::default(), false),
+            (Code::UnmappedApplicant, sent_by("c"), Held::default(), true),
+            (Code::UnmappedApplicant, NOBODY, holding("c"), false),
+            (Code::InvalidJson, NOBODY, holding("c"), false),
+        ] {
+            let (waits, file) = (Waits::default(), entry("a.json"));
+            assert_eq!(waits.sender_of_waiting(&file, &held), None);
+            waits.note(&file, code, &sender);
+            let found = waits.sender_of_waiting(&file, &held);
+            assert_eq!(found.is_some(), expect, "{code} {sender:?}");
+            assert!(found.is_none_or(|found| found.details().connector_id == Some("c")));
+            let written_to = Entry { size: 2, ..file };
+            assert_eq!(waits.sender_of_waiting(&written_to, &held), None);
+        }
+    }
+
+    #[test]
+    fn senders_are_remembered_once_and_no_longer_than_their_files() {
+        let waits = Waits::default();
+        for name in ["a", "b", "c"] {
+            waits.note(&entry(name), Code::Queue, &sent_by("c"));
+        }
+        waits.note(&entry("d"), Code::Queue, &sent_by("d"));
+        assert_eq!(waits.lock().senders.len(), 2);
+        waits.keep(&[entry("d")].into_iter().collect());
+        assert_eq!(waits.lock().senders.len(), 1);
     }
 }

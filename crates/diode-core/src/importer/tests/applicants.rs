@@ -11,7 +11,10 @@ fn bench(stand_in: StandIn) -> Bench {
     let other = envelope("d", &[identity("a")]);
     bench.put("1.json", &content.replace("there", "nobody"), 60);
     bench.put("2.json", &content, 50);
-    bench.put("3.json", &content.replace(r#""there""#, "null"), 40);
+    // Too large to go with others.
+    let room = " ".repeat(4 << 20);
+    let unnamed = content.replace(r#""there""#, "null");
+    bench.put("3.json", &format!("{unnamed}{room}"), 40);
     bench.put("4.json", &other.replace("there", "nobody"), 30);
     bench
 }
@@ -46,10 +49,25 @@ async fn where_nobody_stands_in_files_wait_and_those_of_the_mapped_go_on() {
     let expect = [(String::new(), 1), ("nobody".to_owned(), 2)].into();
     assert_eq!(report.unmapped, expect);
     assert_eq!(waiting(&bench), 3);
+    assert_eq!(bench.source.reads().len(), 4);
 
     let report = importer.pass(None).await;
     assert_eq!(report.count(Outcome::Waiting), 3);
     assert_eq!(report.unmapped, [].into(), "it was said before");
+    assert_eq!(bench.source.reads(), [""; 0], "nothing has changed");
+
+    let mapped = envelope("c", &[identity("a")]);
+    for (name, age) in [("5.json", 55), ("6.json", 45), ("7.json", 35)] {
+        bench.put(name, &mapped, age);
+    }
+    bench.diary();
+    assert_eq!(importer.pass(None).await.count(Outcome::Waiting), 3);
+    assert_eq!(bench.source.reads(), ["5.json", "6.json", "7.json"]);
+    let diary = bench.diary();
+    assert!(
+        diary.contains(&"expect 3".to_owned()),
+        "together: {diary:?}"
+    );
 
     bench.stand_in = StandIn::User("somebody".into());
     let report = bench.pass().await;

@@ -250,6 +250,8 @@ pub(super) struct StubbornSource {
     pub(super) diary: Diary,
     pub(super) stuck: Mutex<bool>,
     pub(super) read_only: Mutex<bool>,
+    /// What was read, in no order.
+    reads: Mutex<Vec<String>>,
 }
 
 impl StubbornSource {
@@ -260,7 +262,15 @@ impl StubbornSource {
             diary: Arc::clone(diary),
             stuck: Mutex::new(false),
             read_only: Mutex::new(false),
+            reads: Mutex::default(),
         })
+    }
+
+    /// What was read since this was asked before, in the order of names.
+    pub(super) fn reads(&self) -> Vec<String> {
+        let mut reads = std::mem::take(&mut *self.reads.lock().unwrap());
+        reads.sort();
+        reads
     }
 
     pub(super) fn act(&self, action: &'static str, entry: &Entry) -> Result<(), SourceError> {
@@ -299,6 +309,8 @@ impl Source for StubbornSource {
     }
 
     async fn read(&self, entry: &Entry, limit: u64) -> Result<Bytes, ReadError> {
+        let name = entry.location.to_string();
+        self.reads.lock().unwrap().push(name);
         self.inner.read(entry, limit).await
     }
 

@@ -52,6 +52,60 @@ async fn a_full_queue_holds_its_connector_s_files_and_no_others() {
 }
 
 #[tokio::test]
+async fn a_file_behind_a_full_queue_is_not_read_again_unless_it_changes() {
+    let bench = Bench::new();
+    bench.fill("a", 600);
+    bench.fill("b", 0);
+    put(
+        &bench,
+        &[
+            ("1.json", "a", 60),
+            ("2.json", "a", 50),
+            ("3.json", "b", 40),
+            ("4.json", "a", 30),
+        ],
+    );
+    let mut importer = bench.importer().with_max_in_flight_bytes(1);
+    let waiting = async |importer: &mut Importer| {
+        let report = importer.pass(None).await;
+        (report.count(Outcome::Waiting), bench.source.reads())
+    };
+    let all = ["1.json", "2.json", "3.json", "4.json"].map(str::to_owned);
+    assert_eq!(waiting(&mut importer).await, (3, all.to_vec()));
+    assert_eq!(bench.published(), ["publish b 1"]);
+    assert_eq!(waiting(&mut importer).await, (3, vec!["1.json".to_owned()]));
+    put(&bench, &[("2.json", "b", 49)]);
+    let [first, second, ..] = all;
+    assert_eq!(waiting(&mut importer).await, (2, vec![first, second]));
+    assert_eq!(bench.published(), ["publish b 1"]);
+
+    bench.fill("a", 0);
+    bench.later(TimeDelta::seconds(5));
+    let report = importer.pass(None).await;
+    assert_eq!(report.count(Outcome::Imported), 2);
+    assert_eq!(bench.source.reads(), ["1.json", "4.json"]);
+    assert_eq!(bench.published(), ["publish a 1", "publish a 1"]);
+}
+
+#[tokio::test]
+async fn a_file_that_was_read_ahead_in_vain_is_in_nobody_s_way() {
+    let bench = Bench::new();
+    bench.fill("a", 600);
+    bench.fill("b", 0);
+    // It goes alone, so that the others are read ahead before it is known that its queue is full.
+    let large = identity(&"x".repeat(2_500_000));
+    bench.put("1.json", &envelope("a", &[large]), 60);
+    put(&bench, &[("2.json", "a", 50)]);
+    let mut importer = bench.importer();
+    importer.pass(None).await;
+    bench.source.reads();
+    put(&bench, &[("3.json", "b", 40)]);
+    let report = importer.pass(None).await;
+    assert_eq!(report.count(Outcome::Imported), 1);
+    assert_eq!(bench.source.reads(), ["1.json", "2.json", "3.json"]);
+}
+
+#[tokio::test]
 async fn a_full_queue_is_no_failure_that_ends_a_pass() {
     let bench = Bench::new();
     for connector in ["a", "b", "c"] {
