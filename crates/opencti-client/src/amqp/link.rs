@@ -17,6 +17,7 @@ use lapin::{
 use tokio::time::timeout;
 
 use super::options::AmqpOptions;
+use super::packing::Packing;
 use crate::tls::TlsFault;
 use crate::{BrokerAddress, Route, TlsError};
 
@@ -64,6 +65,7 @@ impl From<lapin::Error> for LinkError {
 pub(super) struct Link {
     connection: Connection,
     channel: Channel,
+    packing: Option<Packing>,
 }
 
 impl Link {
@@ -76,17 +78,26 @@ impl Link {
         let opening = async {
             let connection = connect(address, options, kill).await?;
             let channel = open_channel(&connection).await?;
-            Ok(Self {
-                connection,
-                channel,
-            })
+            Ok::<_, LinkError>((connection, channel))
         };
         let limit = options.connect_timeout;
         let opened = timeout(limit, opening)
             .await
             .map_err(|_| LinkError::Timeout(limit))?;
-        guard.spare();
-        opened
+        let socket = guard.spare();
+        let (connection, channel) = opened?;
+        Ok(Self {
+            connection,
+            channel,
+            packing: socket.map(Packing::new),
+        })
+    }
+
+    /// Whether what is written may wait a moment for more of it, because more follows.
+    pub(super) fn gather(&mut self, gathers: bool) {
+        if let Some(packing) = &mut self.packing {
+            packing.gather(gathers);
+        }
     }
 
     /// Whether the connection stands, as far as is known.
@@ -285,9 +296,12 @@ impl KillSwitch {
 struct KillGuard(KillSwitch);
 
 impl KillGuard {
-    /// The attempt is over: lapin does what is right for the socket.
-    fn spare(self) {
-        self.0.set(Fuse::Open);
+    /// The attempt is over: lapin does what is right for the socket, which is given back.
+    fn spare(self) -> Option<TcpStream> {
+        match self.0.set(Fuse::Open) {
+            Fuse::Armed(socket) => Some(socket),
+            Fuse::Open | Fuse::Blown => None,
+        }
     }
 }
 
