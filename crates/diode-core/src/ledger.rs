@@ -24,7 +24,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 use self::error::{read, write};
 use self::rows::{changed_presence, insert, invalid, known, mark_gone, moment, nanoseconds};
-use crate::{Code, Outcome};
+use crate::{Code, Fingerprint, Outcome};
 
 pub use error::LedgerError;
 pub use history::{History, HistoryEntry, Place};
@@ -184,14 +184,14 @@ impl Ledger {
     pub fn take_over(
         &self,
         source: &str,
-        imported: &[(Entry, String)],
+        imported: &[(Entry, Fingerprint)],
         now: DateTime<Utc>,
     ) -> Result<(), LedgerError> {
         let mut connection = self.lock();
         let transaction = connection.transaction().map_err(write)?;
         for (entry, fingerprint) in imported {
             let record = Record {
-                fingerprint: Some(fingerprint),
+                fingerprint: Some(*fingerprint),
                 code: Some(Code::ImportedBefore),
                 ..Record::default()
             };

@@ -9,6 +9,7 @@ mod delivery;
 mod doubles;
 mod envelope;
 mod examine;
+mod fingerprint;
 mod importer;
 mod lease;
 mod ledger;
@@ -32,7 +33,8 @@ pub use check::{CheckReport, CheckedConnector, check};
 pub use claim::{Claim, ClaimError, Claimed};
 pub use connectors::Connectors;
 pub use envelope::{Envelope, is_envelope};
-pub use examine::{Examined, Import, LeftOut, examine, examine_all, fingerprint, left_out};
+pub use examine::{Examined, Import, LeftOut, examine, examine_all, left_out};
+pub use fingerprint::{Fingerprint, NoFingerprint};
 pub use importer::{Clock, Company, Importer, Parts, Rules};
 pub use lease::{Lease, NotOurs};
 pub use ledger::{

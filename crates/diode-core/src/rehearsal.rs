@@ -14,7 +14,7 @@ use opencti_client::{Drafts, PlatformVersion};
 use tokio_util::sync::CancellationToken;
 
 use self::forecast::{Forecast, Outlook, of_content, of_refusal, waits};
-use crate::examine::fingerprint;
+use crate::fingerprint::Fingerprint;
 use crate::importer::file::{Details, same_content};
 use crate::importer::{Clock, Rules, log_as};
 use crate::ledger::Known;
@@ -192,8 +192,7 @@ impl Rehearsal {
         let limit = self.rules.limits.max_bytes;
         let forecast = match self.parts.source.read(entry, limit).await {
             Ok(bytes) => {
-                let fingerprint = fingerprint(&bytes);
-                if same_content(row, || &fingerprint).is_some() {
+                if same_content(row, || Fingerprint::of(&bytes)).is_some() {
                     return None;
                 }
                 of_content(&bytes, entry, since, &outlook)

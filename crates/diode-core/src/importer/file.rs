@@ -8,6 +8,7 @@ use super::batch::Loaded;
 use super::convoy::{Convoys, Passenger};
 use super::{Company, Course, Importer, log};
 use crate::examine::{Examined, Import, LeftOut, examine, left_out};
+use crate::fingerprint::Fingerprint;
 use crate::ledger::{Known, Record};
 use crate::plan::{AfterImport, must_wait};
 use crate::refusal::{Finding, FindingLevel, Reason, Refusal};
@@ -33,7 +34,7 @@ pub(super) struct Case<'a> {
     row: Option<&'a Known>,
     /// When it was read.
     read_at: DateTime<Utc>,
-    fingerprint: Option<&'a str>,
+    fingerprint: Option<Fingerprint>,
 }
 
 /// What a batch of files came to.
@@ -420,14 +421,12 @@ const REFUSED_BY_BROKER: &str = "refused-by-broker";
 
 /// A row about the same content at the same place, decided for good; not one that went missing
 /// meanwhile: who brings a file again wants it imported again.
-pub(crate) fn same_content<'a, 'f>(
+pub(crate) fn same_content<'a>(
     row: Option<&'a Known>,
-    fingerprint: impl FnOnce() -> &'f str,
+    fingerprint: impl FnOnce() -> Fingerprint,
 ) -> Option<&'a Known> {
     row.filter(|row| {
-        !row.missed
-            && row.outcome != Outcome::Waiting
-            && row.fingerprint.as_deref() == Some(fingerprint())
+        !row.missed && row.outcome != Outcome::Waiting && row.fingerprint == Some(fingerprint())
     })
 }
 

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use rusqlite::{Connection, Row, named_params};
 
 use super::schema;
-use crate::{Code, Outcome};
+use crate::{Code, Fingerprint, Outcome};
 
 /// What is known of a file that, so far as we know, is in its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,8 +16,8 @@ pub struct Known {
     pub id: i64,
     /// The file as it was when this was written.
     pub entry: Entry,
-    /// SHA-256 of its content in hexadecimal, where it was read.
-    pub fingerprint: Option<String>,
+    /// The fingerprint of its content, where it was read.
+    pub fingerprint: Option<Fingerprint>,
     /// What became of it.
     pub outcome: Outcome,
     /// Why, where it was not imported whole.
@@ -40,8 +40,8 @@ impl Known {
 /// What is to be remembered of a file.
 #[derive(Clone, Debug, Default)]
 pub struct Record<'a> {
-    /// SHA-256 of its content, in hexadecimal.
-    pub fingerprint: Option<&'a str>,
+    /// The fingerprint of its content, where it was read.
+    pub fingerprint: Option<Fingerprint>,
     /// Why it was not imported whole.
     pub code: Option<Code>,
     /// The reason file's text, for a file that is to be set aside.
@@ -85,7 +85,7 @@ pub(super) fn insert(
             ":size": entry.size.cast_signed(),
             ":modified_ns": nanoseconds(entry.modified),
             ":etag": entry.etag,
-            ":fingerprint": record.fingerprint,
+            ":fingerprint": record.fingerprint.map(|it| it.to_string()),
             ":outcome": outcome.as_str(),
             ":code": record.code.map(Code::as_str),
             ":reason": record.reason,
@@ -143,7 +143,7 @@ pub(super) fn known(row: &Row<'_>) -> rusqlite::Result<Known> {
             modified: DateTime::from_timestamp_nanos(row.get(3)?),
             etag: row.get(4)?,
         },
-        fingerprint: row.get(5)?,
+        fingerprint: fingerprint(row.get_ref(5)?.as_str_or_null()?),
         outcome: text(6)?
             .parse()
             .map_err(|value: String| invalid(6, &value))?,
@@ -155,6 +155,12 @@ pub(super) fn known(row: &Row<'_>) -> rusqlite::Result<Known> {
         decided_at: moment(row.get(9)?),
         missed: row.get(10)?,
     })
+}
+
+/// A text that is no fingerprint is the fingerprint of no content: the file in its place is known as
+/// ever, but not recognised once it is written anew.
+fn fingerprint(text: Option<&str>) -> Option<Fingerprint> {
+    text.and_then(|text| text.parse().ok())
 }
 
 pub(super) fn invalid(index: usize, value: &str) -> rusqlite::Error {

@@ -29,7 +29,7 @@ fn only(ledger: &Ledger) -> Known {
 fn remembers_across_a_restart() {
     let (folder, ledger) = open();
     let record = Record {
-        fingerprint: Some("abc"),
+        fingerprint: Some(Fingerprint::of(b"abc")),
         code: Some(Code::Partial),
         ..Record::default()
     };
@@ -41,13 +41,51 @@ fn remembers_across_a_restart() {
     let ledger = Ledger::open(&folder.path().join("state")).unwrap();
     let known = only(&ledger);
     assert!(known.is(&file));
-    assert_eq!(known.fingerprint.as_deref(), Some("abc"));
+    assert_eq!(known.fingerprint, Some(Fingerprint::of(b"abc")));
     assert_eq!(
         (known.outcome, known.code),
         (Outcome::Partial, Some(Code::Partial))
     );
     assert_eq!((known.seen_since, known.decided_at), (at(9), at(9)));
     assert!(ledger.known("other").unwrap().is_empty());
+}
+
+/// SHA-256 of "abc", as the standard's own example has it.
+const ABC: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+
+#[test]
+fn a_fingerprint_is_kept_as_text_and_what_is_none_as_that_of_no_content() {
+    let (_folder, ledger) = open();
+    let record = Record {
+        fingerprint: Some(Fingerprint::of(b"abc")),
+        ..Record::default()
+    };
+    let file = entry("a.json", 3);
+    ledger
+        .record("s", &file, Outcome::Imported, &record, at(9))
+        .unwrap();
+    let kept: String = ledger
+        .lock()
+        .query_row("SELECT fingerprint FROM files", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(kept, ABC);
+    let (too_long, capitals) = (format!("{ABC}0"), ABC.to_uppercase());
+    for (text, expect) in [
+        (Some(ABC), Some(Fingerprint::of(b"abc"))),
+        (Some("abc"), None),
+        (Some(&too_long), None),
+        (Some(&capitals), None),
+        (Some(""), None),
+        (None, None),
+    ] {
+        ledger
+            .lock()
+            .execute("UPDATE files SET fingerprint = ?1", [text])
+            .unwrap();
+        let known = only(&ledger);
+        assert_eq!(known.fingerprint, expect, "{text:?}");
+        assert!(known.is(&file), "{text:?}");
+    }
 }
 
 #[test]
@@ -166,11 +204,12 @@ fn forgets_what_was_decided_about_files_in_their_place() {
 fn a_source_is_taken_over_once() {
     let (_folder, ledger) = open();
     assert!(!ledger.is_taken_over("s").unwrap());
-    let imported = [(entry("a.json", 3), "abc".to_owned())];
+    let imported = [(entry("a.json", 3), Fingerprint::of(b"abc"))];
     ledger.take_over("s", &imported, at(5)).unwrap();
     assert!(ledger.is_taken_over("s").unwrap());
     assert!(!ledger.is_taken_over("other").unwrap());
     let row = only(&ledger);
+    assert_eq!(row.fingerprint, Some(Fingerprint::of(b"abc")));
     assert_eq!(
         (row.outcome, row.code, row.decided_at),
         (Outcome::Imported, Some(Code::ImportedBefore), at(5))
