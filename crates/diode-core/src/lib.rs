@@ -38,7 +38,8 @@ pub use fingerprint::{Fingerprint, NoFingerprint};
 pub use importer::{Clock, Company, Importer, Parts, Rules};
 pub use lease::{Lease, NotOurs};
 pub use ledger::{
-    FILE_NAME, History, HistoryEntry, Known, Ledger, LedgerError, Origin, Place, Record, SetAside,
+    FILE_NAME, History, HistoryEntry, Known, KnownFiles, Ledger, LedgerError, Origin, Place,
+    Record, SetAside,
 };
 pub use outcome::{Code, Outcome};
 pub use plan::{AfterImport, Policy, Step, counted_as_imported, is_settled, must_wait, plan};

@@ -1,14 +1,13 @@
 //! Small files that are read, and then imported together: the broker and the disk are waited for
 //! once.
 
-use std::collections::HashMap;
 use std::iter::Peekable;
 
-use bundle_source::{Entry, Location};
+use bundle_source::Entry;
 use tokio::time::Instant;
 
 use super::Importer;
-use crate::ledger::Known;
+use crate::ledger::{Known, KnownFiles};
 use crate::plan::Step;
 use crate::read_ahead::{Read, ReadAhead};
 
@@ -21,7 +20,7 @@ const MOST_BYTES: u64 = 4 << 20;
 /// A file that was read, and what was known of it before.
 pub(super) struct Loaded<'k> {
     pub(super) entry: Entry,
-    pub(super) row: Option<&'k Known>,
+    pub(super) row: Option<Known<'k>>,
     pub(super) read: Read,
 }
 
@@ -36,7 +35,7 @@ impl Importer {
         &self,
         first: Entry,
         steps: &mut Peekable<impl Iterator<Item = Step>>,
-        known: &'k HashMap<Location, Known>,
+        known: &'k KnownFiles,
         ahead: &mut ReadAhead<'_>,
     ) -> Vec<Loaded<'k>> {
         let mut batch = Vec::new();
@@ -47,7 +46,7 @@ impl Importer {
             let read = ahead.read(&next, bytes).await;
             bytes = bytes.saturating_add(next.size);
             batch.push(Loaded {
-                row: known.get(&next.location),
+                row: known.get(next.location.as_str()),
                 entry: next,
                 read,
             });

@@ -31,7 +31,7 @@ pub(crate) struct Details<'a> {
 pub(super) struct Case<'a> {
     pub(super) entry: &'a Entry,
     /// What was known of the file's location before.
-    row: Option<&'a Known>,
+    row: Option<Known<'a>>,
     /// When it was read.
     read_at: DateTime<Utc>,
     fingerprint: Option<Fingerprint>,
@@ -82,7 +82,7 @@ impl Importer {
             Err(error) => return self.unread(&case, error, course).await,
         };
         if let Some(row) = same_content(case.row, || content.fingerprint()) {
-            return self.recognise(case.entry, row).await;
+            return self.recognise(case.entry, &row).await;
         }
         let row = match case.row {
             Some(row) if row.outcome != Outcome::Waiting => {
@@ -314,7 +314,7 @@ impl Importer {
             row.is(case.entry) && row.outcome == Outcome::Waiting && row.code == Some(code)
         });
         // Or the file would wait until a clock that was set back has caught up.
-        let from_the_future = |row: &Known| row.seen_since > (self.clock)();
+        let from_the_future = |row: Known<'_>| row.seen_since > (self.clock)();
         if said.is_none_or(from_the_future) {
             self.record(case, &file, None, details)?;
         }
@@ -422,9 +422,9 @@ const REFUSED_BY_BROKER: &str = "refused-by-broker";
 /// A row about the same content at the same place, decided for good; not one that went missing
 /// meanwhile: who brings a file again wants it imported again.
 pub(crate) fn same_content<'a>(
-    row: Option<&'a Known>,
+    row: Option<Known<'a>>,
     fingerprint: impl FnOnce() -> Fingerprint,
-) -> Option<&'a Known> {
+) -> Option<Known<'a>> {
     row.filter(|row| {
         !row.missed && row.outcome != Outcome::Waiting && row.fingerprint == Some(fingerprint())
     })
