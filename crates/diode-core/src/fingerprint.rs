@@ -83,7 +83,8 @@ mod tests {
 
     #[test]
     fn only_what_is_shown_is_read_back() {
-        let fingerprint = Fingerprint(std::array::from_fn(|index| index as u8 * 8 + 7));
+        let bytes: Vec<u8> = (0..32).map(|number| number * 8 + 7).collect();
+        let fingerprint = Fingerprint(bytes.try_into().unwrap());
         let text = fingerprint.to_string();
         assert!(
             text.starts_with("070f171f") && text.ends_with("eff7ff"),

@@ -421,10 +421,10 @@ const REFUSED_BY_BROKER: &str = "refused-by-broker";
 
 /// A row about the same content at the same place, decided for good; not one that went missing
 /// meanwhile: who brings a file again wants it imported again.
-pub(crate) fn same_content<'a>(
-    row: Option<Known<'a>>,
+pub(crate) fn same_content(
+    row: Option<Known<'_>>,
     fingerprint: impl FnOnce() -> Fingerprint,
-) -> Option<Known<'a>> {
+) -> Option<Known<'_>> {
     row.filter(|row| {
         !row.missed && row.outcome != Outcome::Waiting && row.fingerprint == Some(fingerprint())
     })
