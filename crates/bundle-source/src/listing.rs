@@ -44,7 +44,7 @@ struct File {
     end: usize,
 }
 
-/// A file of a [`Listing`]: what its [`Entry`] has, borrowed.
+/// A file as a [`Listing`] has it: what its [`Entry`] has, borrowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Listed<'a> {
     /// Where the file is.
@@ -159,7 +159,8 @@ impl Listed<'_> {
 }
 
 impl Entry {
-    fn as_listed(&self) -> Listed<'_> {
+    /// The same, borrowed.
+    pub fn as_listed(&self) -> Listed<'_> {
         Listed {
             location: self.location.as_str(),
             size: self.size,

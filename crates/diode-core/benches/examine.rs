@@ -1,5 +1,6 @@
 //! What it takes to tell from a file's bytes what is to be done with it.
 
+use diode_core::Fingerprint;
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
 use sample_data::Feed;
@@ -15,7 +16,7 @@ fn fingerprint(bencher: Bencher<'_, '_>, objects: usize) {
     let bytes = BytesCount::new(feed.len());
     bencher
         .counter(bytes)
-        .bench(|| diode_core::fingerprint(black_box(&feed)));
+        .bench(|| Fingerprint::of(black_box(&feed)));
 }
 
 #[divan::bench(args = [1_000, 20_000])]

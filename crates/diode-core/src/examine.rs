@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 use stix_bundle::json::{JsonError, Object};
 use stix_bundle::{
     Bundle, BundleError, Findings, Level, Limits, NotSent, Profile, Split, Text, TextError,
@@ -12,6 +11,7 @@ use uuid::Uuid;
 
 use crate::Code;
 use crate::envelope::{Envelope, is_envelope};
+use crate::fingerprint::Fingerprint;
 use crate::refusal::{Finding, Refusal};
 use crate::trouble::chain;
 
@@ -55,17 +55,6 @@ pub struct LeftOut {
     pub object_type: Option<String>,
     /// How many.
     pub count: usize,
-}
-
-/// SHA-256 of a file's bytes, in hexadecimal.
-pub fn fingerprint(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    Sha256::digest(bytes)
-        .iter()
-        .fold(String::with_capacity(64), |mut hex, byte| {
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
 }
 
 /// Looks into a file.
@@ -148,10 +137,9 @@ fn import<'a>(
 ) -> Result<Import<'a>, Refusal> {
     let bundle_id = bundle.id().map_or_else(
         || {
-            format!(
-                "bundle--{}",
-                Uuid::new_v5(&BUNDLE_ID_NAMESPACE, fingerprint(bytes).as_bytes())
-            )
+            let fingerprint = Fingerprint::of(bytes).to_string();
+            let id = Uuid::new_v5(&BUNDLE_ID_NAMESPACE, fingerprint.as_bytes());
+            format!("bundle--{id}")
         },
         str::to_owned,
     );

@@ -13,12 +13,12 @@ mod tests;
 mod turn;
 mod waits;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bundle_source::{Entry, Listing, Location, Source, SourceError};
+use bundle_source::{Entry, Listing, Source, SourceError};
 use chrono::{DateTime, Utc};
 use opencti_client::{Platform, PlatformVersion, Queue};
 use stix_bundle::{Limits, Profile};
@@ -34,8 +34,8 @@ use self::waits::Waits;
 use crate::connectors::Connectors;
 use crate::delivery::Courier;
 use crate::lease::Lease;
-use crate::ledger::Known;
-use crate::plan::{Policy, Step, has_changed_presence, newest_kept, plan};
+use crate::ledger::KnownFiles;
+use crate::plan::{Policy, Step, changed_presence, newest_kept, plan};
 use crate::pressure::Backpressure;
 use crate::read_ahead::{Reach as ReadReach, ReadAhead};
 use crate::report::{FileReport, Interruption, PassReport};
@@ -231,9 +231,7 @@ impl Importer {
     /// [`LedgerError::Access`]
     pub fn kept_files(&self) -> Result<usize, LedgerError> {
         let known = self.ledger.known(self.source.name())?;
-        let kept = known
-            .values()
-            .filter(|row| row.outcome == Outcome::Imported);
+        let kept = known.iter().filter(|row| row.outcome == Outcome::Imported);
         Ok(kept.count())
     }
 
@@ -377,20 +375,12 @@ impl Importer {
         Some(AbortOnDropHandle::new(approaching))
     }
 
-    fn note_missing(
-        &self,
-        listing: &Listing,
-        known: &HashMap<Location, Known>,
-    ) -> Result<(), Fatal> {
-        if !has_changed_presence(listing, known) {
+    fn note_missing(&self, listing: &Listing, known: &KnownFiles) -> Result<(), Fatal> {
+        let changed = changed_presence(listing, known);
+        if changed.is_empty() {
             return Ok(());
         }
-        let listed: HashSet<Location> = listing
-            .iter()
-            .filter(|file| known.contains_key(file.location))
-            .map(|file| Location::new(file.location))
-            .collect();
-        Ok(self.ledger.seen(self.source.name(), &listed)?)
+        Ok(self.ledger.seen(changed)?)
     }
 }
 

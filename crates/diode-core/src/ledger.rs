@@ -7,13 +7,13 @@
 
 mod error;
 mod history;
+mod known;
 mod look;
 mod recovery;
 mod rows;
 mod schema;
 mod works;
 
-use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -23,13 +23,14 @@ use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension};
 
 use self::error::{read, write};
-use self::rows::{changed_presence, insert, invalid, known, mark_gone, moment, nanoseconds};
-use crate::{Code, Outcome};
+use self::rows::{insert, invalid, mark_gone, moment, nanoseconds};
+use crate::{Code, Fingerprint, Outcome};
 
 pub use error::LedgerError;
 pub use history::{History, HistoryEntry, Place};
+pub use known::{Known, KnownFiles};
 pub use recovery::Origin;
-pub use rows::{Known, Record, SetAside};
+pub use rows::{Record, SetAside};
 
 /// The ledger's file within the state folder.
 pub const FILE_NAME: &str = "ledger.sqlite3";
@@ -73,22 +74,8 @@ impl Ledger {
     ///
     /// # Errors
     /// [`LedgerError::Access`]
-    pub fn known(&self, source: &str) -> Result<HashMap<Location, Known>, LedgerError> {
-        let connection = self.lock();
-        let mut statement = connection
-            .prepare_cached(
-                "SELECT id, location, size, modified_ns, etag, fingerprint, outcome, code,
-                        seen_since_ms, decided_at_ms, missed
-                 FROM files WHERE source = ?1 AND gone_at_ms IS NULL",
-            )
-            .map_err(read)?;
-        let rows = statement
-            .query_map([source], |row| {
-                let known = known(row)?;
-                Ok((known.entry.location.clone(), known))
-            })
-            .map_err(read)?;
-        rows.collect::<Result<_, _>>().map_err(read)
+    pub fn known(&self, source: &str) -> Result<KnownFiles, LedgerError> {
+        known::read_all(&self.lock(), source).map_err(read)
     }
 
     /// Remembers what became of a file that is still in its place; replaces what was known of it.
@@ -184,14 +171,14 @@ impl Ledger {
     pub fn take_over(
         &self,
         source: &str,
-        imported: &[(Entry, String)],
+        imported: &[(Entry, Fingerprint)],
         now: DateTime<Utc>,
     ) -> Result<(), LedgerError> {
         let mut connection = self.lock();
         let transaction = connection.transaction().map_err(write)?;
         for (entry, fingerprint) in imported {
             let record = Record {
-                fingerprint: Some(fingerprint),
+                fingerprint: Some(*fingerprint),
                 code: Some(Code::ImportedBefore),
                 ..Record::default()
             };
@@ -311,22 +298,18 @@ impl Ledger {
             .map_err(read)
     }
 
-    /// Notes which of the known files a listing showed, so that one that went and came back is
-    /// told from one that was only touched.
+    /// Notes of rows whether a listing did not show their file ([`Known::missed`]), so that one that
+    /// went and came back is told from one that was only touched.
     ///
     /// # Errors
-    /// [`LedgerError::Access`]
-    pub fn seen<S: std::hash::BuildHasher>(
-        &self,
-        source: &str,
-        listed: &HashSet<Location, S>,
-    ) -> Result<(), LedgerError> {
+    /// [`LedgerError::Access`]; nothing is noted then.
+    pub fn seen(&self, rows: impl IntoIterator<Item = (i64, bool)>) -> Result<(), LedgerError> {
         let mut connection = self.lock();
         let transaction = connection.transaction().map_err(write)?;
-        for (id, missed) in changed_presence(&transaction, source, listed).map_err(read)? {
+        for row in rows {
             transaction
                 .prepare_cached("UPDATE files SET missed = ?2 WHERE id = ?1")
-                .and_then(|mut update| update.execute((id, missed)))
+                .and_then(|mut update| update.execute(row))
                 .map_err(write)?;
         }
         transaction.commit().map_err(write)

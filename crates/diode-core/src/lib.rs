@@ -9,6 +9,7 @@ mod delivery;
 mod doubles;
 mod envelope;
 mod examine;
+mod fingerprint;
 mod importer;
 mod lease;
 mod ledger;
@@ -32,11 +33,13 @@ pub use check::{CheckReport, CheckedConnector, check};
 pub use claim::{Claim, ClaimError, Claimed};
 pub use connectors::Connectors;
 pub use envelope::{Envelope, is_envelope};
-pub use examine::{Examined, Import, LeftOut, examine, examine_all, fingerprint, left_out};
+pub use examine::{Examined, Import, LeftOut, examine, examine_all, left_out};
+pub use fingerprint::{Fingerprint, NoFingerprint};
 pub use importer::{Clock, Company, Importer, Parts, Rules};
 pub use lease::{Lease, NotOurs};
 pub use ledger::{
-    FILE_NAME, History, HistoryEntry, Known, Ledger, LedgerError, Origin, Place, Record, SetAside,
+    FILE_NAME, History, HistoryEntry, Known, KnownFiles, Ledger, LedgerError, Origin, Place,
+    Record, SetAside,
 };
 pub use outcome::{Code, Outcome};
 pub use plan::{AfterImport, Policy, Step, counted_as_imported, is_settled, must_wait, plan};

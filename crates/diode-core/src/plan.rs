@@ -1,13 +1,11 @@
 //! What to do in a pass: listing, ledger, policy and time in; steps out. Nothing here does anything.
 
-use std::collections::HashMap;
-use std::hash::BuildHasher;
 use std::time::Duration;
 
-use bundle_source::{Entry, Listed, Listing, Location};
+use bundle_source::{Entry, Listed, Listing};
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::ledger::Known;
+use crate::ledger::{Known, KnownFiles};
 use crate::state::peer_skips;
 use crate::{Code, Outcome};
 
@@ -56,9 +54,9 @@ impl Step {
 ///
 /// Which files are new is decided by the ledger alone, never by comparing times: a file that
 /// arrives late with an old time is as new as any.
-pub fn plan<'a, S: BuildHasher>(
+pub fn plan<'a>(
     listing: &'a Listing,
-    known: &'a HashMap<Location, Known, S>,
+    known: &'a KnownFiles,
     policy: &'a Policy,
     now: DateTime<Utc>,
 ) -> impl Iterator<Item = Step> + Clone + 'a {
@@ -71,27 +69,24 @@ pub fn plan<'a, S: BuildHasher>(
 }
 
 /// What is known of that very file.
-fn row_of<'a, S: BuildHasher>(
-    known: &'a HashMap<Location, Known, S>,
-    file: Listed<'_>,
-) -> Option<&'a Known> {
-    known.get(file.location).filter(|row| file.is(&row.entry))
+fn row_of<'a>(known: &'a KnownFiles, file: Listed<'_>) -> Option<Known<'a>> {
+    known.get(file.location).filter(|row| row.file == file)
 }
 
-/// Whether known files went missing or came back since they were last looked for.
-pub(crate) fn has_changed_presence<S: BuildHasher>(
-    listing: &Listing,
-    known: &HashMap<Location, Known, S>,
-) -> bool {
-    let missed = known.values().filter(|row| row.missed).count();
-    let mut listed = 0;
-    for row in listing.iter().filter_map(|file| known.get(file.location)) {
-        if row.missed {
-            return true;
-        }
-        listed += 1;
+/// The known files that went missing or came back since they were last looked for: their rows, and
+/// whether they are missing.
+pub(crate) fn changed_presence(listing: &Listing, known: &KnownFiles) -> Vec<(i64, bool)> {
+    let mut is_listed = vec![false; known.len()];
+    for number in listing
+        .iter()
+        .filter_map(|file| known.number_of(file.location))
+    {
+        is_listed[number] = true;
     }
-    listed + missed != known.len()
+    let rows = known.iter().zip(is_listed);
+    rows.filter(|(row, is_listed)| row.missed == *is_listed)
+        .map(|(row, is_listed)| (row.id, !is_listed))
+        .collect()
 }
 
 /// Those files of a listing that the peer has imported, as far as its watermark tells: where they
@@ -114,11 +109,8 @@ pub fn counted_as_imported(
 }
 
 /// The time of the newest file that is still in its place although it was imported.
-pub(crate) fn newest_kept<S: BuildHasher>(
-    listing: &Listing,
-    known: &HashMap<Location, Known, S>,
-) -> Option<DateTime<Utc>> {
-    let is_kept = |row: &Known| row.outcome == Outcome::Imported;
+pub(crate) fn newest_kept(listing: &Listing, known: &KnownFiles) -> Option<DateTime<Utc>> {
+    let is_kept = |row: Known<'_>| row.outcome == Outcome::Imported;
     let kept = listing
         .iter()
         .filter(|file| row_of(known, *file).is_some_and(is_kept));
@@ -127,7 +119,7 @@ pub(crate) fn newest_kept<S: BuildHasher>(
 
 fn step_for_known(
     file: Listed<'_>,
-    row: &Known,
+    row: Known<'_>,
     policy: &Policy,
     now: DateTime<Utc>,
 ) -> Option<Step> {
@@ -176,6 +168,8 @@ fn has_passed(since: DateTime<Utc>, duration: Duration, now: DateTime<Utc>) -> b
 
 #[cfg(test)]
 mod tests {
+    use bundle_source::Location;
+
     use super::*;
 
     fn at(seconds: i64) -> DateTime<Utc> {
@@ -191,10 +185,10 @@ mod tests {
         }
     }
 
-    fn known(entry: &Entry, outcome: Outcome, decided_at: i64) -> Known {
+    fn known(entry: &Entry, outcome: Outcome, decided_at: i64) -> Known<'_> {
         Known {
             id: 1,
-            entry: entry.clone(),
+            file: entry.as_listed(),
             fingerprint: None,
             outcome,
             code: None,
@@ -248,7 +242,7 @@ mod tests {
                 &None,
             ),
         ] {
-            let rows = [(file.location.clone(), known(&file, outcome, decided_at))].into();
+            let rows = [known(&file, outcome, decided_at)].into_iter().collect();
             let listing = listing([&file]);
             let step = plan(&listing, &rows, &policy, now).next();
             assert_eq!(step, *expect, "{outcome} {policy:?}");
@@ -257,11 +251,8 @@ mod tests {
 
     #[test]
     fn only_the_ledger_says_what_is_new() {
-        let rows = [(
-            Location::new("new.json"),
-            known(&entry("new.json", 200), Outcome::Imported, 0),
-        )]
-        .into();
+        let new = entry("new.json", 200);
+        let rows = [known(&new, Outcome::Imported, 0)].into_iter().collect();
         let policy = policy(AfterImport::Keep, None);
         let late = entry("late.json", 100);
         let replaced = Entry {
@@ -284,24 +275,26 @@ mod tests {
     fn known_files_go_missing_and_come_back() {
         let [a, b, other] = [entry("a", 100), entry("b", 200), entry("c", 300)];
         let touched = entry("a", 101);
+        let (went, came_back) = (true, false);
         for (missed, listed, expect) in [
-            ([false, false], vec![&a, &b, &other], false),
-            ([false, false], vec![&touched, &b], false),
-            ([false, false], vec![&a, &other], true),
-            ([false, false], vec![], true),
-            ([false, true], vec![&a, &other], false),
-            ([true, true], vec![&other], false),
-            ([false, true], vec![&a, &b], true),
-            ([false, true], vec![&b], true),
-            ([true, true], vec![&touched], true),
+            ([false, false], vec![&a, &b, &other], vec![]),
+            ([false, false], vec![&touched, &b], vec![]),
+            ([false, false], vec![&a, &other], vec![(2, went)]),
+            ([false, false], vec![], vec![(1, went), (2, went)]),
+            ([false, true], vec![&a, &other], vec![]),
+            ([true, true], vec![&other], vec![]),
+            ([false, true], vec![&a, &b], vec![(2, came_back)]),
+            ([false, true], vec![&b], vec![(1, went), (2, came_back)]),
+            ([true, true], vec![&touched], vec![(1, came_back)]),
         ] {
-            let row = |file, missed| Known {
+            let row = |file, id, missed| Known {
+                id,
                 missed,
                 ..known(file, Outcome::Imported, 0)
             };
-            let rows = [(&a, missed[0]), (&b, missed[1])]
-                .map(|(file, missed)| (file.location.clone(), row(file, missed)));
-            let got = has_changed_presence(&listing(listed.clone()), &rows.into());
+            let rows = [row(&a, 1, missed[0]), row(&b, 2, missed[1])];
+            let rows = rows.into_iter().collect();
+            let got = changed_presence(&listing(listed.clone()), &rows);
             assert_eq!(got, expect, "{missed:?} {listed:?}");
         }
     }
@@ -310,11 +303,12 @@ mod tests {
     fn the_newest_of_the_imported_files_that_are_there() {
         let [a, b, c] = [entry("a", 100), entry("b", 200), entry("c", 300)];
         let rows = [
-            (a.location.clone(), known(&a, Outcome::Imported, 0)),
-            (b.location.clone(), known(&b, Outcome::Imported, 0)),
-            (c.location.clone(), known(&c, Outcome::Ignored, 0)),
+            known(&a, Outcome::Imported, 0),
+            known(&b, Outcome::Imported, 0),
+            known(&c, Outcome::Ignored, 0),
         ]
-        .into();
+        .into_iter()
+        .collect();
         let newest = |listed: &[&Entry]| newest_kept(&listing(listed.iter().copied()), &rows);
         assert_eq!(newest(&[&a, &b, &c]), Some(at(200)));
         assert_eq!(newest(&[&a, &entry("b", 201)]), Some(at(100)));

@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::Clock;
-use crate::examine::fingerprint;
+use crate::fingerprint::Fingerprint;
 
 /// How many files are read at the same time at most, however small they are.
 const MOST_AT_ONCE: usize = 8;
@@ -46,7 +46,7 @@ pub(crate) struct Read {
 #[derive(Clone, Debug)]
 pub(crate) struct Content {
     pub(crate) bytes: Bytes,
-    fingerprint: Arc<OnceLock<String>>,
+    fingerprint: Arc<OnceLock<Fingerprint>>,
 }
 
 impl Content {
@@ -58,16 +58,18 @@ impl Content {
         };
         if content.bytes.len() > LONG_TO_DIGEST {
             let copy = content.clone();
-            tokio::task::spawn_blocking(move || copy.fingerprint().len());
+            tokio::task::spawn_blocking(move || copy.fingerprint());
         } else {
             content.fingerprint();
         }
         content
     }
 
-    /// SHA-256 of the bytes, in hexadecimal; while it is being made, it is waited for.
-    pub(crate) fn fingerprint(&self) -> &str {
-        self.fingerprint.get_or_init(|| fingerprint(&self.bytes))
+    /// The fingerprint of the bytes; while it is being made, it is waited for.
+    pub(crate) fn fingerprint(&self) -> Fingerprint {
+        *self
+            .fingerprint
+            .get_or_init(|| Fingerprint::of(&self.bytes))
     }
 }
 
@@ -338,7 +340,7 @@ mod tests {
         for size in [0, 1, LONG_TO_DIGEST, LONG_TO_DIGEST + 1] {
             let bytes = Bytes::from(vec![b'x'; size]);
             let content = Content::new(bytes.clone());
-            let expect = fingerprint(&bytes);
+            let expect = Fingerprint::of(&bytes);
             assert_eq!(content.fingerprint(), expect, "{size}");
         }
     }

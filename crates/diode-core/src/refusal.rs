@@ -4,7 +4,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 use stix_bundle::Level;
 
-use crate::Code;
+use crate::{Code, Fingerprint};
 
 /// Something found in a bundle, with its place in the file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -92,7 +92,7 @@ pub struct Reason<'a> {
     /// What was found in the bundle.
     pub findings: &'a [Finding],
     /// SHA-256 of the file, in hexadecimal; null where it was too large to be read.
-    pub sha256: Option<&'a str>,
+    pub sha256: Option<Fingerprint>,
     /// The file's size in bytes.
     pub size: u64,
     /// When it was set aside, in UTC.
@@ -104,7 +104,7 @@ impl<'a> Reason<'a> {
     pub fn new(
         file: &'a str,
         size: u64,
-        sha256: Option<&'a str>,
+        sha256: Option<Fingerprint>,
         refusal: &'a Refusal,
         now: DateTime<Utc>,
     ) -> Self {

@@ -14,10 +14,10 @@ use opencti_client::{Drafts, PlatformVersion};
 use tokio_util::sync::CancellationToken;
 
 use self::forecast::{Forecast, Outlook, of_content, of_refusal, waits};
-use crate::examine::fingerprint;
+use crate::fingerprint::Fingerprint;
 use crate::importer::file::{Details, same_content};
 use crate::importer::{Clock, Rules, log_as};
-use crate::ledger::Known;
+use crate::ledger::{Known, KnownFiles};
 use crate::plan::{Step, plan};
 use crate::refusal::Refusal;
 use crate::report::{FileReport, Interruption, PassReport};
@@ -125,7 +125,7 @@ impl Rehearsal {
         };
         let known = match &self.parts.ledger {
             Some(ledger) => ledger.known(self.parts.source.name())?,
-            None => HashMap::new(),
+            None => KnownFiles::default(),
         };
         let before = std::mem::take(&mut self.said);
         let policy = self.rules.policy.clone();
@@ -143,7 +143,7 @@ impl Rehearsal {
     async fn take(
         &mut self,
         step: Step,
-        known: &HashMap<Location, Known>,
+        known: &KnownFiles,
         before: &HashMap<Location, Said>,
         report: &mut PassReport,
     ) {
@@ -154,7 +154,7 @@ impl Rehearsal {
                 return;
             }
         };
-        let row = known.get(&entry.location);
+        let row = known.get(entry.location.as_str());
         let earlier = before
             .get(&entry.location)
             .filter(|said| said.entry == entry);
@@ -178,7 +178,7 @@ impl Rehearsal {
     async fn look_into(
         &mut self,
         entry: &Entry,
-        row: Option<&Known>,
+        row: Option<Known<'_>>,
         since: DateTime<Utc>,
         earlier: Option<&Said>,
     ) -> Option<FileReport> {
@@ -192,8 +192,7 @@ impl Rehearsal {
         let limit = self.rules.limits.max_bytes;
         let forecast = match self.parts.source.read(entry, limit).await {
             Ok(bytes) => {
-                let fingerprint = fingerprint(&bytes);
-                if same_content(row, || &fingerprint).is_some() {
+                if same_content(row, || Fingerprint::of(&bytes)).is_some() {
                     return None;
                 }
                 of_content(&bytes, entry, since, &outlook)
@@ -216,7 +215,7 @@ impl Rehearsal {
 }
 
 /// Since when a file is as it is now, as far as anybody has seen it.
-fn since(entry: &Entry, row: Option<&Known>, earlier: Option<&Said>) -> Option<DateTime<Utc>> {
+fn since(entry: &Entry, row: Option<Known<'_>>, earlier: Option<&Said>) -> Option<DateTime<Utc>> {
     let row = row.filter(|row| row.is(entry)).map(|row| row.seen_since);
     row.or(earlier.map(|said| said.since))
 }

@@ -5,7 +5,8 @@ use opencti_client::{Delivery, PendingFile, WorkId};
 
 use super::parts::SplitParts;
 use super::{Arrived, Consignment, Courier, Undelivered, no_validation};
-use crate::examine::{Import, fingerprint};
+use crate::examine::Import;
+use crate::fingerprint::Fingerprint;
 use crate::works::{Room, Upcoming};
 
 /// How much of a content's fingerprint tells it from others in the same work.
@@ -49,7 +50,7 @@ impl Courier {
 /// The file. Another one of its name would replace it, and a work can have many.
 fn pending(import: &Import<'_>, work: &WorkId) -> PendingFile {
     let content = content(import);
-    let mark = fingerprint(&content);
+    let mark = Fingerprint::of(&content).to_string();
     PendingFile {
         name: format!("{work}-{}.json", &mark[..DISTINCT]),
         content,

@@ -144,7 +144,7 @@ impl Importer {
     }
 
     /// A file that was written anew with the content that we know: nothing is sent again.
-    pub(super) async fn recognise(&self, entry: &Entry, row: &Known) -> Result<(), Fatal> {
+    pub(super) async fn recognise(&self, entry: &Entry, row: &Known<'_>) -> Result<(), Fatal> {
         self.ledger.recognise(row.id, entry)?;
         tracing::info!(
             file = entry.location.as_str(),

@@ -1,16 +1,15 @@
 //! Small files that are read, and then imported together: the broker and the disk are waited for
 //! once.
 
-use std::collections::HashMap;
 use std::iter::Peekable;
 
-use bundle_source::{Entry, Location};
+use bundle_source::Entry;
 use tokio::time::Instant;
 
 use super::Importer;
 use super::file::Waiting;
 use super::held::Held;
-use crate::ledger::Known;
+use crate::ledger::{Known, KnownFiles};
 use crate::plan::Step;
 use crate::read_ahead::{Read, ReadAhead};
 
@@ -23,7 +22,7 @@ const MOST_BYTES: u64 = 4 << 20;
 /// A file, and what was known of it before.
 pub(super) struct Loaded<'k> {
     pub(super) entry: Entry,
-    pub(super) row: Option<&'k Known>,
+    pub(super) row: Option<Known<'k>>,
     pub(super) content: Content,
 }
 
@@ -47,7 +46,7 @@ impl Importer {
         &self,
         first: Entry,
         steps: &mut Peekable<impl Iterator<Item = Step>>,
-        known: &'k HashMap<Location, Known>,
+        known: &'k KnownFiles,
         ahead: &mut ReadAhead<'_>,
         held: &Held,
     ) -> Vec<Loaded<'k>> {
@@ -65,7 +64,7 @@ impl Importer {
                 Content::Read(read)
             };
             batch.push(Loaded {
-                row: known.get(&next.location),
+                row: known.get(next.location.as_str()),
                 entry: next,
                 content,
             });

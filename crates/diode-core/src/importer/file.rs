@@ -12,6 +12,7 @@ use super::held::Held;
 use super::waits::Sender;
 use super::{Company, Course, Importer, log};
 use crate::examine::{Examined, Import, LeftOut, examine, left_out};
+use crate::fingerprint::Fingerprint;
 use crate::ledger::{Known, Record};
 use crate::plan::{AfterImport, must_wait};
 use crate::refusal::{Finding, FindingLevel, Reason, Refusal};
@@ -34,10 +35,10 @@ pub(crate) struct Details<'a> {
 pub(super) struct Case<'a> {
     pub(super) entry: &'a Entry,
     /// What was known of the file's location before.
-    row: Option<&'a Known>,
+    row: Option<Known<'a>>,
     /// When it was read.
     read_at: DateTime<Utc>,
-    fingerprint: Option<&'a str>,
+    fingerprint: Option<Fingerprint>,
 }
 
 /// What a batch of files came to.
@@ -89,7 +90,7 @@ impl Importer {
             Err(error) => return self.unread(&case, error, course).await,
         };
         if let Some(row) = same_content(case.row, || content.fingerprint()) {
-            return self.recognise(case.entry, row).await;
+            return self.recognise(case.entry, &row).await;
         }
         let row = match case.row {
             Some(row) if row.outcome != Outcome::Waiting => {
@@ -325,7 +326,7 @@ impl Importer {
             read_at: (self.clock)(),
             fingerprint: row
                 .filter(|row| row.is(entry))
-                .and_then(|row| row.fingerprint.as_deref()),
+                .and_then(|row| row.fingerprint),
         };
         let (why, details) = (waiting.why.clone(), waiting.sender.details());
         self.wait(&case, waiting.code, why, &details, course)
@@ -345,7 +346,7 @@ impl Importer {
             row.is(case.entry) && row.outcome == Outcome::Waiting && row.code == Some(code)
         });
         // Or the file would wait until a clock that was set back has caught up.
-        let from_the_future = |row: &Known| row.seen_since > (self.clock)();
+        let from_the_future = |row: Known<'_>| row.seen_since > (self.clock)();
         if said.is_none_or(from_the_future) {
             self.record(case, &file, None, details)?;
         }
@@ -467,14 +468,12 @@ const REFUSED_BY_BROKER: &str = "refused-by-broker";
 
 /// A row about the same content at the same place, decided for good; not one that went missing
 /// meanwhile: who brings a file again wants it imported again.
-pub(crate) fn same_content<'a, 'f>(
-    row: Option<&'a Known>,
-    fingerprint: impl FnOnce() -> &'f str,
-) -> Option<&'a Known> {
+pub(crate) fn same_content(
+    row: Option<Known<'_>>,
+    fingerprint: impl FnOnce() -> Fingerprint,
+) -> Option<Known<'_>> {
     row.filter(|row| {
-        !row.missed
-            && row.outcome != Outcome::Waiting
-            && row.fingerprint.as_deref() == Some(fingerprint())
+        !row.missed && row.outcome != Outcome::Waiting && row.fingerprint == Some(fingerprint())
     })
 }
 

@@ -3,7 +3,8 @@
 use bundle_source::{Entry, Listing};
 
 use super::{Importer, Rules};
-use crate::examine::{Examined, examine, fingerprint};
+use crate::examine::{Examined, examine};
+use crate::fingerprint::Fingerprint;
 use crate::plan::counted_as_imported;
 use crate::trouble::Fatal;
 
@@ -43,12 +44,12 @@ impl Importer {
 
     /// `None` for what the peer cannot have imported. That goes the way of any new file: one that belongs to
     /// somebody else must not fall to our retention, and a broken one is not to go unnoticed.
-    async fn fingerprint_of_envelope(&self, entry: &Entry) -> Option<String> {
+    async fn fingerprint_of_envelope(&self, entry: &Entry) -> Option<Fingerprint> {
         let Rules {
             limits, profile, ..
         } = &self.rules;
         let bytes = self.source.read(entry, limits.max_bytes).await.ok()?;
-        let fingerprint = fingerprint(&bytes);
+        let fingerprint = Fingerprint::of(&bytes);
         match examine(&bytes, limits, profile) {
             Examined::Ready(_) => Some(fingerprint),
             Examined::Foreign(_) | Examined::Refused(_) => None,

@@ -1,47 +1,17 @@
 //! The rows of files: what is in them, and how they are written and read.
 
-use std::collections::HashSet;
-
 use bundle_source::{Entry, Location};
 use chrono::{DateTime, Utc};
-use rusqlite::{Connection, Row, named_params};
+use rusqlite::{Connection, named_params};
 
 use super::schema;
-use crate::{Code, Outcome};
-
-/// What is known of a file that, so far as we know, is in its place.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Known {
-    /// The row.
-    pub id: i64,
-    /// The file as it was when this was written.
-    pub entry: Entry,
-    /// SHA-256 of its content in hexadecimal, where it was read.
-    pub fingerprint: Option<String>,
-    /// What became of it.
-    pub outcome: Outcome,
-    /// Why, where it was not imported whole.
-    pub code: Option<Code>,
-    /// When the file was first seen as it is.
-    pub seen_since: DateTime<Utc>,
-    /// When the outcome was decided.
-    pub decided_at: DateTime<Utc>,
-    /// Whether a listing since did not show the file.
-    pub missed: bool,
-}
-
-impl Known {
-    /// Whether this row is about that very file, not about one that has taken its name.
-    pub fn is(&self, entry: &Entry) -> bool {
-        self.entry == *entry
-    }
-}
+use crate::{Code, Fingerprint, Outcome};
 
 /// What is to be remembered of a file.
 #[derive(Clone, Debug, Default)]
 pub struct Record<'a> {
-    /// SHA-256 of its content, in hexadecimal.
-    pub fingerprint: Option<&'a str>,
+    /// The fingerprint of its content, where it was read.
+    pub fingerprint: Option<Fingerprint>,
     /// Why it was not imported whole.
     pub code: Option<Code>,
     /// The reason file's text, for a file that is to be set aside.
@@ -85,7 +55,7 @@ pub(super) fn insert(
             ":size": entry.size.cast_signed(),
             ":modified_ns": nanoseconds(entry.modified),
             ":etag": entry.etag,
-            ":fingerprint": record.fingerprint,
+            ":fingerprint": record.fingerprint.map(|it| it.to_string()),
             ":outcome": outcome.as_str(),
             ":code": record.code.map(Code::as_str),
             ":reason": record.reason,
@@ -114,47 +84,6 @@ pub(super) fn mark_gone(
         )?
         .execute((source, location.as_str(), now.timestamp_millis(), moved_to))
         .map(drop)
-}
-
-/// The rows in place whose file went missing since they were last looked at, or came back.
-pub(super) fn changed_presence<S: std::hash::BuildHasher>(
-    connection: &Connection,
-    source: &str,
-    listed: &HashSet<Location, S>,
-) -> rusqlite::Result<Vec<(i64, bool)>> {
-    let mut statement = connection.prepare_cached(
-        "SELECT id, location, missed FROM files WHERE source = ?1 AND gone_at_ms IS NULL",
-    )?;
-    let rows = statement.query_map([source], |row| {
-        let (id, location, before): (i64, String, bool) = row.try_into()?;
-        let missed = !listed.contains(&Location::new(location));
-        Ok((missed != before).then_some((id, missed)))
-    })?;
-    rows.filter_map(Result::transpose).collect()
-}
-
-pub(super) fn known(row: &Row<'_>) -> rusqlite::Result<Known> {
-    let text = |index: usize| row.get::<_, String>(index);
-    Ok(Known {
-        id: row.get(0)?,
-        entry: Entry {
-            location: Location::new(text(1)?),
-            size: row.get::<_, i64>(2)?.cast_unsigned(),
-            modified: DateTime::from_timestamp_nanos(row.get(3)?),
-            etag: row.get(4)?,
-        },
-        fingerprint: row.get(5)?,
-        outcome: text(6)?
-            .parse()
-            .map_err(|value: String| invalid(6, &value))?,
-        code: row
-            .get::<_, Option<String>>(7)?
-            .map(|code| code.parse().map_err(|value: String| invalid(7, &value)))
-            .transpose()?,
-        seen_since: moment(row.get(8)?),
-        decided_at: moment(row.get(9)?),
-        missed: row.get(10)?,
-    })
 }
 
 pub(super) fn invalid(index: usize, value: &str) -> rusqlite::Error {
