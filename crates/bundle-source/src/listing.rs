@@ -33,6 +33,13 @@ pub struct Listing {
     files: Vec<File>,
 }
 
+/// How much a listing has in it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Room {
+    files: usize,
+    text: usize,
+}
+
 /// A file, with where its texts are.
 #[derive(Clone, Copy)]
 struct File {
@@ -76,6 +83,24 @@ impl Listing {
     /// The files' entries, oldest first, each made when it is asked for.
     pub fn entries(&self) -> impl ExactSizeIterator<Item = Entry> + Clone {
         self.iter().map(Listed::to_entry)
+    }
+
+    /// An empty one with room for what another had, and some more: one that grows has more than its
+    /// size in memory at times, and leaves gaps there.
+    pub(crate) fn with_room(room: Room) -> Self {
+        let and_some = |size: usize| size + size / 8;
+        Self {
+            text: String::with_capacity(and_some(room.text)),
+            files: Vec::with_capacity(and_some(room.files)),
+        }
+    }
+
+    /// How much is in it.
+    pub(crate) fn room(&self) -> Room {
+        Room {
+            files: self.files.len(),
+            text: self.text.len(),
+        }
     }
 
     /// Adds a file at the end. [`sort`](Self::sort) is called when all are there.

@@ -10,6 +10,7 @@ use rustix::fs::{FileType, Stat};
 use super::folder::Folder;
 use super::names::{Name, name_of};
 use super::stamp::Stamp;
+use crate::listing::Room;
 use crate::{Entry, Listing, Location};
 
 /// What a folder holds.
@@ -54,13 +55,16 @@ impl fmt::Display for Odd {
     }
 }
 
-/// Lists a folder.
+/// Lists a folder, which had so much in it the last time.
 ///
 /// # Errors
 /// Fails where the folder cannot be read or searched; a single file that cannot be examined is an
 /// [`Oddity`] instead.
-pub(super) fn list(folder: &Folder) -> io::Result<Found> {
-    let mut found = Found::default();
+pub(super) fn list(folder: &Folder, room: Room) -> io::Result<Found> {
+    let mut found = Found {
+        listing: Listing::with_room(room),
+        oddities: Vec::new(),
+    };
     for name in folder.names()? {
         let name = name?;
         match examine(folder, &name)? {

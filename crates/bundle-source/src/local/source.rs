@@ -19,6 +19,7 @@ use super::reading::{Unread, blocking, read};
 use super::removal::{remove, restore};
 use super::set_aside::{discard, set_aside};
 use super::watch::LocalWatch;
+use crate::listing::Room;
 use crate::{Entry, Listing, ReadError, Removal, Source, SourceError};
 
 /// The folder for rejected files where none is given, within the folder itself.
@@ -62,6 +63,8 @@ struct Inner {
     opener: Arc<Opener>,
     /// The oddities of the last listing, which have been said.
     said: Mutex<HashSet<OsString>>,
+    /// How much the last listing had in it.
+    room: Mutex<Room>,
     /// Whether what an earlier process left half removed was given back.
     restored: AtomicBool,
 }
@@ -96,6 +99,7 @@ impl LocalSource {
             rejected,
             opener: Arc::new(Opener::new()),
             said: Mutex::default(),
+            room: Mutex::default(),
             restored: AtomicBool::new(false),
         };
         Ok(Self {
@@ -206,7 +210,10 @@ impl Inner {
             restore(&folder)?;
             self.restored.store(true, Ordering::Release);
         }
-        let found = list(&folder)?;
+        let room = || self.room.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = *room();
+        let found = list(&folder, before)?;
+        *room() = found.listing.room();
         self.say_oddities(&found);
         Ok(found.listing)
     }

@@ -9,11 +9,12 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::{Impostor, Place, in_time, set_modified};
+use crate::listing::Room;
 use crate::local::listing::{Odd, Oddity, list, news};
 use crate::{LocalSource, Source};
 
 fn oddities(place: &Place) -> Vec<(OsString, Odd)> {
-    let listing = list(&place.folder()).unwrap();
+    let listing = list(&place.folder(), Room::default()).unwrap();
     listing
         .oddities
         .into_iter()
