@@ -285,14 +285,6 @@ impl Running {
         ended.context("cannot tell whether the program runs")
     }
 
-    /// The most memory that it has had so far, in KiB.
-    ///
-    /// # Errors
-    /// If it has ended already, or the system does not tell.
-    pub fn peak_memory_kib(&self) -> anyhow::Result<u64> {
-        Ok(self.memory()?.peak)
-    }
-
     /// Its memory.
     ///
     /// # Errors
