@@ -17,7 +17,6 @@ use lapin::{
 use tokio::time::timeout;
 
 use super::options::AmqpOptions;
-use super::packing::Packing;
 use crate::tls::TlsFault;
 use crate::{BrokerAddress, Route, TlsError};
 
@@ -65,7 +64,6 @@ impl From<lapin::Error> for LinkError {
 pub(super) struct Link {
     connection: Connection,
     channel: Channel,
-    packing: Option<Packing>,
 }
 
 impl Link {
@@ -78,26 +76,17 @@ impl Link {
         let opening = async {
             let connection = connect(address, options, kill).await?;
             let channel = open_channel(&connection).await?;
-            Ok::<_, LinkError>((connection, channel))
+            Ok(Self {
+                connection,
+                channel,
+            })
         };
         let limit = options.connect_timeout;
         let opened = timeout(limit, opening)
             .await
             .map_err(|_| LinkError::Timeout(limit))?;
-        let socket = guard.spare();
-        let (connection, channel) = opened?;
-        Ok(Self {
-            connection,
-            channel,
-            packing: socket.map(Packing::new),
-        })
-    }
-
-    /// Whether what is written may wait a moment for more of it, because more follows.
-    pub(super) fn gather(&mut self, gathers: bool) {
-        if let Some(packing) = &mut self.packing {
-            packing.gather(gathers);
-        }
+        guard.spare();
+        opened
     }
 
     /// Whether the connection stands, as far as is known.
@@ -296,12 +285,9 @@ impl KillSwitch {
 struct KillGuard(KillSwitch);
 
 impl KillGuard {
-    /// The attempt is over: lapin does what is right for the socket, which is given back.
-    fn spare(self) -> Option<TcpStream> {
-        match self.0.set(Fuse::Open) {
-            Fuse::Armed(socket) => Some(socket),
-            Fuse::Open | Fuse::Blown => None,
-        }
+    /// The attempt is over: lapin does what is right for the socket.
+    fn spare(self) {
+        self.0.set(Fuse::Open);
     }
 }
 

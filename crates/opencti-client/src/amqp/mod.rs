@@ -7,7 +7,6 @@ mod freight;
 mod link;
 mod options;
 mod outage;
-mod packing;
 mod queue;
 mod run;
 mod stall;

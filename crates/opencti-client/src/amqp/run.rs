@@ -121,7 +121,6 @@ impl<'a> Run<'a> {
         let Some(Kept { link, .. }) = kept else {
             return Ok(());
         };
-        link.gather(self.window.is_streaming());
         let done = match step {
             Step::Send(index) => self.send(link, target, index).await,
             _ => self.wait(link).await,

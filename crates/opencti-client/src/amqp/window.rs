@@ -16,10 +16,6 @@ pub(super) struct Limits {
     pub(super) bytes: usize,
 }
 
-/// With so many messages in flight a broker has enough to do for the moment that TCP may hold back
-/// what follows.
-const STREAM: usize = 64;
-
 /// What is to be done next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
@@ -118,11 +114,6 @@ impl Window {
             Some(_) if self.nacked => Step::Pause,
             Some(index) => Step::Send(index),
         }
-    }
-
-    /// Whether many messages are in flight, and more follow.
-    pub(super) fn is_streaming(&self) -> bool {
-        self.in_flight.len() >= STREAM && self.next().is_some()
     }
 
     fn next(&self) -> Option<usize> {

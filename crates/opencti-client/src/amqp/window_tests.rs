@@ -44,34 +44,6 @@ fn the_window_slides() {
 }
 
 #[test]
-fn a_stream_is_many_in_flight_and_more_to_come() {
-    let mut window = Window::new(
-        STREAM + 2,
-        Limits {
-            messages: 1_000,
-            bytes: 1_000_000,
-        },
-    );
-    let streaming: Vec<bool> = (0..STREAM + 2)
-        .map(|index| {
-            let before = window.is_streaming();
-            assert!(window.admit(index, 10));
-            before
-        })
-        .collect();
-    let first = streaming.iter().position(|streaming| *streaming);
-    assert_eq!(first, Some(STREAM));
-    assert!(streaming[STREAM + 1]);
-    assert!(!window.is_streaming(), "nothing follows");
-    window.nack(0);
-    assert!(window.is_streaming());
-    for index in 1..=2 {
-        window.confirm(index);
-    }
-    assert!(!window.is_streaming(), "too few are in flight");
-}
-
-#[test]
 fn bytes_bound_the_window_and_a_larger_message_travels_alone() {
     check(
         3,
