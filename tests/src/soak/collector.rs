@@ -13,6 +13,7 @@ use lapin::options::{
 use lapin::types::FieldTable;
 use lapin::{Channel, Connection, ConnectionProperties};
 use serde_json::Value;
+use tokio::sync::{Mutex, Notify};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -25,12 +26,44 @@ const AGAIN: Duration = Duration::from_millis(100);
 /// Messages that may be on their way to us.
 const PREFETCH: u16 = 500;
 
+/// How often a queue is asked to be deleted, while the broker has not noticed that we left it.
+const ATTEMPTS: usize = 10;
+
 /// Takes what arrives at some queues until it is finished.
 pub(super) struct Collector {
     broker: String,
-    queues: Vec<String>,
+    queues: Vec<Stand>,
     stop: CancellationToken,
     tasks: JoinSet<()>,
+}
+
+/// A queue, and whose turn it is there.
+#[derive(Clone)]
+struct Stand {
+    queue: String,
+    turn: Arc<Mutex<()>>,
+    /// Asks whoever takes messages there to leave.
+    leave: Arc<Notify>,
+}
+
+impl Stand {
+    fn at(queue: String) -> Self {
+        Self {
+            queue,
+            turn: Arc::default(),
+            leave: Arc::default(),
+        }
+    }
+
+    /// Takes what arrives, until it is to leave, or the queue or the broker goes away.
+    async fn take(&self, broker: &str, book: &Book) {
+        let _turn = self.turn.lock().await;
+        tokio::select! {
+            // The broker goes away and the queue is deleted: that is what a soak is.
+            _ = collect(broker, &self.queue, book) => {}
+            () = self.leave.notified() => {}
+        }
+    }
 }
 
 impl Collector {
@@ -38,13 +71,13 @@ impl Collector {
     pub(super) fn start(broker: &str, queues: Vec<String>, book: &Arc<Book>) -> Self {
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
-        for queue in queues.clone() {
+        let queues: Vec<Stand> = queues.into_iter().map(Stand::at).collect();
+        for stand in queues.clone() {
             let (broker, book, stop) = (broker.to_owned(), Arc::clone(book), stop.clone());
             tasks.spawn(async move {
                 let collecting = async {
                     loop {
-                        // The broker goes away and the queue is deleted: that is what a soak is.
-                        drop(collect(&broker, &queue, &book).await);
+                        stand.take(&broker, &book).await;
                         sleep(AGAIN).await;
                     }
                 };
@@ -61,19 +94,22 @@ impl Collector {
 
     /// Deletes a queue as a user would, but only while no message is in it, for those would be
     /// lost to the count. Tells whether it was deleted.
+    ///
+    /// A broker takes a queue for empty whose messages are on their way to a consumer, and they go with
+    /// it. So nobody may take any meanwhile: what was not acknowledged is in the queue again then.
     pub(super) async fn delete_queue(&self, index: usize) -> bool {
-        let Some(queue) = self.queues.get(index) else {
+        let Some(stand) = self.queues.get(index) else {
             return false;
         };
-        let Ok((_connection, channel)) = open(&self.broker).await else {
-            return false;
-        };
-        let options = QueueDeleteOptions {
-            if_empty: true,
-            ..QueueDeleteOptions::default()
-        };
-        let deleted = channel.queue_delete(queue.as_str().into(), options).await;
-        deleted.is_ok()
+        stand.leave.notify_one();
+        let _turn = stand.turn.lock().await;
+        for _ in 0..ATTEMPTS {
+            if delete_unused(&self.broker, &stand.queue).await.is_ok() {
+                return true;
+            }
+            sleep(AGAIN / 4).await;
+        }
+        false
     }
 
     /// Waits until nothing is left in the queues, and stops.
@@ -81,7 +117,7 @@ impl Collector {
     /// # Errors
     /// If the broker does not answer.
     pub(super) async fn finish(mut self) -> anyhow::Result<()> {
-        for queue in &self.queues {
+        for Stand { queue, .. } in &self.queues {
             while messages_in(&self.broker, queue).await? > 0 {
                 sleep(AGAIN).await;
             }
@@ -92,6 +128,18 @@ impl Collector {
         while self.tasks.join_next().await.is_some() {}
         Ok(())
     }
+}
+
+/// Deletes a queue that nobody takes messages from and that is empty.
+async fn delete_unused(broker: &str, queue: &str) -> anyhow::Result<()> {
+    let (_connection, channel) = open(broker).await?;
+    let options = QueueDeleteOptions {
+        if_unused: true,
+        if_empty: true,
+        ..QueueDeleteOptions::default()
+    };
+    channel.queue_delete(queue.into(), options).await?;
+    Ok(())
 }
 
 /// How many messages are in a queue; none where it is not there.
