@@ -151,9 +151,8 @@ fn sources(settings: &Settings) -> anyhow::Result<Vec<PreparedSource>> {
     if let Some(directory) = &settings.diode_import.directory {
         let rejected = settings.diode_import.rejected_path.clone();
         let source = LocalSource::new(&directory.path, rejected)?;
-        let watched = directory.watch && !settings.connector.run_and_terminate;
         sources.push(PreparedSource {
-            watch: watched.then(|| Box::new(source.watch()) as _),
+            watch: directory.watch.then(|| Box::new(source.watch()) as _),
             source: Arc::new(source),
             state_key: StateKey::Directory,
             company: Company::Ours,

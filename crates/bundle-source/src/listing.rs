@@ -231,6 +231,23 @@ mod tests {
     }
 
     #[test]
+    fn a_listing_like_the_last_one_needs_no_more_room() {
+        let files: Vec<Entry> = (0..100)
+            .map(|number| entry(&format!("{number}.json"), number, Some("etag")))
+            .collect();
+        let last: Listing = files.iter().cloned().collect();
+        let mut listing = Listing::with_room(last.room());
+        let room = |listing: &Listing| (listing.text.capacity(), listing.files.capacity());
+        let before = room(&listing);
+        assert!(listing.is_empty());
+        for file in &files {
+            listing.push(file);
+        }
+        assert_eq!(room(&listing), before);
+        assert_eq!(listing, last);
+    }
+
+    #[test]
     fn every_difference_is_told() {
         let file = entry("a.json", 10, Some("1"));
         let listing: Listing = [file.clone()].into_iter().collect();

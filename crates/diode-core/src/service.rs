@@ -192,8 +192,15 @@ impl Service {
         }
     }
 
-    /// One pass over each source.
+    /// One pass over each source. None is watched meanwhile: nobody waits for what arrives.
     pub async fn run_once(&mut self) -> Vec<PassReport> {
+        let lookout = self.lookout.take();
+        let reports = self.one_round().await;
+        self.lookout = lookout;
+        reports
+    }
+
+    async fn one_round(&mut self) -> Vec<PassReport> {
         let works = Arc::clone(&self.works);
         let beating = self.heart.clone().beat(self.schedule.ping_every, works);
         let working = async {

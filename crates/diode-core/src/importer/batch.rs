@@ -52,10 +52,11 @@ impl Importer {
     ) -> Vec<Loaded<'k>> {
         let mut batch = Vec::new();
         let mut bytes = 0;
+        let mut waiting = self.waiting(&first, held);
         let mut next = first;
         let mut deadline = None;
         loop {
-            let content = if let Some(waiting) = self.waiting(&next, held) {
+            let content = if let Some(waiting) = waiting {
                 ahead.pass_over(&next);
                 Content::Waits(waiting)
             } else {
@@ -72,11 +73,11 @@ impl Importer {
             let Some(Step::Examine(entry)) = steps.peek() else {
                 break;
             };
-            let waits = self.waits.sender_of_waiting(entry, held).is_some();
-            let size = if waits { 0 } else { entry.size };
+            waiting = self.waiting(entry, held);
+            let size = waiting.as_ref().map_or(entry.size, |_| 0);
             if !may_join(batch.len(), bytes, size)
                 || self.turn.is_cancelled()
-                || !(waits || ahead.is_read_by(entry, deadline).await)
+                || !(waiting.is_some() || ahead.is_read_by(entry, deadline).await)
             {
                 break;
             }

@@ -319,14 +319,11 @@ impl Importer {
         waiting: &Waiting,
         course: &mut Course,
     ) -> Result<(), Fatal> {
-        let (row, entry) = (file.row, &file.entry);
         let case = Case {
-            entry,
-            row,
+            entry: &file.entry,
+            row: file.row,
             read_at: (self.clock)(),
-            fingerprint: row
-                .filter(|row| row.is(entry))
-                .and_then(|row| row.fingerprint),
+            fingerprint: None,
         };
         let (why, details) = (waiting.why.clone(), waiting.sender.details());
         self.wait(&case, waiting.code, why, &details, course)

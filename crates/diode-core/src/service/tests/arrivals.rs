@@ -41,6 +41,31 @@ async fn while_running(bench: &mut Bench, bell: &Bell, work: impl AsyncFnOnce(&B
     tokio::join!(service.run(), working);
 }
 
+/// A watch that nobody may ask for.
+#[derive(Debug)]
+struct Unwanted;
+
+#[async_trait]
+impl Watch for Unwanted {
+    async fn attend(&self) -> Result<(), SourceError> {
+        unreachable!("nobody waits for what arrives")
+    }
+
+    async fn arrival(&self) {
+        unreachable!("nobody waits for what arrives")
+    }
+}
+
+#[tokio::test]
+async fn a_single_pass_watches_nothing() {
+    let bench = Bench::new(AfterImport::Delete);
+    bench.folder.put("a.json", 10, "c");
+    let service = bench.service().await;
+    let mut service = service.with_watch("directory:/in", Box::new(Unwanted));
+    service.run_once().await;
+    assert_eq!(bench.published(), ["c"]);
+}
+
 fn pings(bench: &Bench) -> usize {
     bench.platform.infos.lock().unwrap().len()
 }
