@@ -109,19 +109,32 @@ pub fn median(times: &[Duration]) -> Duration {
 /// # Errors
 /// If there is no such process.
 pub fn memory(id: u32) -> anyhow::Result<Memory> {
-    let status = fs::read_to_string(format!("/proc/{id}/status")).context("the program is gone")?;
-    let value = |key: &str| {
-        let line = status.lines().find_map(|line| line.strip_prefix(key));
-        let number = line.and_then(|line| line.split_whitespace().next());
-        number
-            .and_then(|number| number.parse().ok())
-            .with_context(|| format!("no {key} in /proc"))
-    };
+    let status = told(id, "status")?;
     Ok(Memory {
-        resident: value("VmRSS:")?,
-        peak: value("VmHWM:")?,
-        private: value("RssAnon:")?,
+        resident: value(&status, "VmRSS:")?,
+        peak: value(&status, "VmHWM:")?,
+        private: value(&status, "RssAnon:")?,
     })
+}
+
+/// How many bytes a process has read, from whatever it reads.
+///
+/// # Errors
+/// If there is no such process, or the system does not tell.
+pub fn bytes_read(id: u32) -> anyhow::Result<u64> {
+    value(&told(id, "io")?, "rchar:")
+}
+
+fn told(id: u32, file: &str) -> anyhow::Result<String> {
+    fs::read_to_string(format!("/proc/{id}/{file}")).context("the program is gone")
+}
+
+fn value(told: &str, key: &str) -> anyhow::Result<u64> {
+    let line = told.lines().find_map(|line| line.strip_prefix(key));
+    let number = line.and_then(|line| line.split_whitespace().next());
+    number
+        .and_then(|number| number.parse().ok())
+        .with_context(|| format!("no {key} in /proc"))
 }
 
 struct Place {

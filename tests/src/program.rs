@@ -293,6 +293,14 @@ impl Running {
         measure::memory(self.id()?)
     }
 
+    /// How many bytes it has read, from whatever it reads.
+    ///
+    /// # Errors
+    /// If it has ended already, or the system does not tell.
+    pub fn bytes_read(&self) -> anyhow::Result<u64> {
+        measure::bytes_read(self.id()?)
+    }
+
     /// Waits for its end.
     ///
     /// # Errors

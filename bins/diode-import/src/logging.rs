@@ -38,6 +38,16 @@ pub(crate) fn install(
     tracing::subscriber::set_global_default(subscriber)
 }
 
+/// Has a panic told in the log, like all else. What it says is left out: it may hold some of a file.
+pub(crate) fn tell_of_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        tracing::error!(
+            place = panic.location().map(ToString::to_string),
+            "a fault of this program's own (a panic): please report it"
+        );
+    }));
+}
+
 /// The AMQP library. It logs returned messages with their content, and what it has to say of
 /// connections our own events say, too.
 const SILENT: &str = "lapin";

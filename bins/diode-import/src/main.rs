@@ -84,6 +84,7 @@ fn start(config: Option<PathBuf>) -> anyhow::Result<Exit> {
         style,
         settings.connector.log_level,
     )?;
+    logging::tell_of_panics();
     for warning in warnings {
         tracing::warn!("{warning}");
     }

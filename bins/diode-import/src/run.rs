@@ -1,5 +1,6 @@
 //! Runs the connector.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bundle_source::S3Source;
@@ -38,6 +39,9 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<Exit> {
     };
     let mut prepared = wire::prepare(&settings)?;
     let once = settings.connector.run_and_terminate;
+    if once {
+        prepared.begin_to_read(&settings);
+    }
     let patience = if once {
         Patience::None
     } else {
@@ -58,9 +62,7 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<Exit> {
             let holder = lease::holder(&settings, &claims);
             BucketLease::new(bucket, holder, waiting, stop.clone())
         };
-        prepared.add_bucket(&settings, &greeting, lease).await?;
-        warn_of_unknown_targets(&*prepared.platform, &wire::applicants(&settings)).await;
-        Ok(())
+        prepared.add_bucket(&settings, &greeting, lease).await
     };
     tokio::select! {
         completed = complete => if let Err(unusable) = completed {
@@ -68,6 +70,13 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<Exit> {
         },
         () = stop.cancelled() => return Ok(Exit::Done),
     }
+    let (platform, applicants) = (Arc::clone(&prepared.platform), wire::applicants(&settings));
+    let asking = async {
+        tokio::select! {
+            () = warn_of_unknown_targets(&*platform, &applicants) => {}
+            () = stop.cancelled() => {}
+        }
+    };
     let mut service = prepared.service(&settings, &greeting, stop.clone());
     let working = async {
         if once {
@@ -78,7 +87,7 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<Exit> {
         }
     };
     let exit = tokio::select! {
-        exit = working => exit,
+        (exit, ()) = async { tokio::join!(working, asking) } => exit,
         () = overdue(&stop) => {
             tracing::warn!("leaving with requests unanswered; what was under way is done again");
             Exit::Done

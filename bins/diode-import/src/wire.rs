@@ -8,9 +8,9 @@ use anyhow::Context as _;
 use bundle_source::{LocalSource, S3Source, Source, Watch};
 use chrono::Utc;
 use diode_core::{
-    AfterImport, Applicants, Backpressure, Company, Connectors, Greeting, Importer, Lease, Ledger,
-    OpenWorks, Origin, Parts, Policy, Rehearsal, RehearsalParts, Rules, Schedule, Service,
-    StateKey, ValidationRules, Works,
+    AfterImport, Applicants, Backpressure, Company, Connectors, Greeting, HeadStart, Importer,
+    Lease, Ledger, OpenWorks, Origin, Parts, Policy, Rehearsal, RehearsalParts, Rules, Schedule,
+    Service, StateKey, ValidationRules, Works,
 };
 use opencti_client::{
     AmqpOptions, AmqpQueue, ApiOptions, ApiQueue, BrokerAddress, Client, ClientConfig, Drafts,
@@ -44,6 +44,7 @@ struct PreparedSource {
     /// What tells when files arrive, where that is wanted.
     watch: Option<Box<dyn Watch>>,
     lease: Option<Arc<dyn Lease>>,
+    head_start: Option<HeadStart>,
 }
 
 impl PreparedSource {
@@ -55,6 +56,7 @@ impl PreparedSource {
             retention_days: s3.retention_days,
             lease,
             watch: None,
+            head_start: None,
         }
     }
 }
@@ -158,6 +160,7 @@ fn sources(settings: &Settings) -> anyhow::Result<Vec<PreparedSource>> {
             company: Company::Ours,
             retention_days: directory.retention_days,
             lease: None,
+            head_start: None,
         });
     }
     anyhow::ensure!(
@@ -169,6 +172,18 @@ fn sources(settings: &Settings) -> anyhow::Result<Vec<PreparedSource>> {
 }
 
 impl Prepared {
+    /// Begins to read what the first pass over what is on this machine begins with.
+    pub(crate) fn begin_to_read(&mut self, settings: &Settings) {
+        for source in &mut self.sources {
+            source.head_start = Some(HeadStart::begin(
+                Arc::clone(&source.source),
+                Arc::clone(&self.ledger),
+                rules(settings, source.retention_days),
+                Arc::new(Utc::now),
+            ));
+        }
+    }
+
     /// Adds the bucket, if files are imported from one. The platform may know what is not set of it.
     ///
     /// # Errors
@@ -294,6 +309,10 @@ impl Shared {
             .with_max_in_flight_bytes(settings.diode_import.max_in_flight_bytes)
             .with_company(source.company)
             .with_backpressure(Arc::clone(&self.pressure));
+        let importer = match source.head_start {
+            Some(head_start) => importer.with_head_start(head_start),
+            None => importer,
+        };
         match source.lease {
             Some(lease) => importer.with_lease(lease),
             None => importer,

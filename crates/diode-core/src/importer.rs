@@ -33,14 +33,16 @@ use self::steady::Steady;
 use self::waits::Waits;
 use crate::connectors::Connectors;
 use crate::delivery::Courier;
+use crate::head_start::HeadStart;
 use crate::lease::Lease;
 use crate::ledger::KnownFiles;
 use crate::plan::{Policy, Step, changed_presence, newest_kept, plan};
 use crate::pressure::Backpressure;
-use crate::read_ahead::{Reach as ReadReach, ReadAhead};
+use crate::read_ahead::{ReadAhead, Reader};
 use crate::report::{FileReport, Interruption, PassReport};
 use crate::state::StateKey;
 use crate::trouble::{Fatal, Reach, Trouble, chain};
+use crate::unpack::Unpacker;
 use crate::validation::{ValidationRules, Way};
 use crate::works::Works;
 use crate::{Applicants, Code, Ledger, LedgerError, Outcome, StandIn};
@@ -91,6 +93,12 @@ pub struct Rules {
     pub validation: ValidationRules,
 }
 
+impl Rules {
+    pub(crate) fn unpacker(&self) -> Unpacker {
+        Unpacker::new(self.limits, self.profile.clone())
+    }
+}
+
 /// Whose files lie where ours do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Company {
@@ -116,6 +124,7 @@ pub struct Importer {
     max_in_flight_bytes: u64,
     gathering: Duration,
     company: Company,
+    head_start: Option<HeadStart>,
     removing: Permission,
     setting_aside: Permission,
     waits: Arc<Waits>,
@@ -170,6 +179,7 @@ impl Importer {
             max_in_flight_bytes: MAX_IN_FLIGHT_BYTES,
             gathering: GATHERING,
             company: Company::Ours,
+            head_start: None,
             removing: Permission::default(),
             setting_aside: Permission::default(),
             waits: Arc::default(),
@@ -191,6 +201,15 @@ impl Importer {
     #[must_use]
     pub fn with_company(self, company: Company) -> Self {
         Self { company, ..self }
+    }
+
+    /// The same, whose first pass takes over what was begun to be read.
+    #[must_use]
+    pub fn with_head_start(self, head_start: HeadStart) -> Self {
+        Self {
+            head_start: Some(head_start),
+            ..self
+        }
     }
 
     /// The same, which waits for queues that are full.
@@ -316,6 +335,11 @@ impl Importer {
         let to_read = to_read.filter(move |entry| waits.sender_of_waiting(entry, &held).is_none());
         let mut ahead = self.read_ahead(to_read);
         let _approach = self.approach(steps.clone());
+        if let Some(head_start) = self.head_start.take()
+            && let Some(file) = head_start.file().await
+        {
+            ahead.begin_with(file);
+        }
         let mut steps = steps.peekable();
         let _first = steps.peek();
         course.report.looking = began.elapsed();
@@ -355,16 +379,9 @@ impl Importer {
     }
 
     fn read_ahead<'a>(&self, to_read: impl Iterator<Item = Entry> + Send + 'a) -> ReadAhead<'a> {
-        let reach = ReadReach {
-            largest_file: self.rules.limits.max_bytes,
-            memory: self.max_in_flight_bytes,
-        };
-        ReadAhead::new(
-            Arc::clone(&self.source),
-            Arc::clone(&self.clock),
-            reach,
-            to_read,
-        )
+        let (source, clock) = (Arc::clone(&self.source), Arc::clone(&self.clock));
+        let reader = Reader::new(source, clock, self.rules.unpacker());
+        ReadAhead::new(reader, self.max_in_flight_bytes, to_read)
     }
 
     /// Connects to the queue while the first file is read and judged.

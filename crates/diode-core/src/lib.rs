@@ -10,6 +10,7 @@ mod doubles;
 mod envelope;
 mod examine;
 mod fingerprint;
+mod head_start;
 mod importer;
 mod lease;
 mod ledger;
@@ -25,6 +26,7 @@ mod state;
 mod summary;
 mod targets;
 mod trouble;
+mod unpack;
 mod validation;
 mod works;
 
@@ -35,6 +37,7 @@ pub use connectors::Connectors;
 pub use envelope::{Envelope, is_envelope};
 pub use examine::{Examined, Import, LeftOut, examine, examine_all, left_out};
 pub use fingerprint::{Fingerprint, NoFingerprint};
+pub use head_start::HeadStart;
 pub use importer::{Clock, Company, Importer, Parts, Rules};
 pub use lease::{Lease, NotOurs};
 pub use ledger::{

@@ -1,18 +1,18 @@
-//! Reading the next files while the one before them is imported.
+//! Reading and unpacking the next files while the one before them is imported.
 
 use std::collections::VecDeque;
 use std::iter::Peekable;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use bundle_source::{Entry, ReadError, Source, SourceError};
-use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use tokio::sync::Semaphore;
+use tokio::task::JoinError;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::Clock;
-use crate::fingerprint::Fingerprint;
+use crate::unpack::{Fault, Unpacked, Unpacker};
 
 /// How many files are read at the same time at most, however small they are.
 const MOST_AT_ONCE: usize = 8;
@@ -20,56 +20,71 @@ const MOST_AT_ONCE: usize = 8;
 /// How many files that nobody has asked for yet are read, or being read, at most.
 const MOST_AHEAD: usize = 256;
 
-/// Above this size, taking a fingerprint would hold up whatever else is to be done.
-const LONG_TO_DIGEST: usize = 256 << 10;
-
-/// How much is read before it is needed.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Reach {
-    /// The largest file that is read at all, in bytes.
-    pub(crate) largest_file: u64,
-    /// How many bytes of files may be in memory, that of the file being imported included. A file
-    /// larger than this is read alone.
-    pub(crate) memory: u64,
-}
-
 /// A file's content, and as of when.
 #[derive(Debug)]
 pub(crate) struct Read {
     /// What reading it came to.
-    pub(crate) content: Result<Content, ReadError>,
+    pub(crate) content: Result<Unpacked, ReadError>,
     /// When it was still the file that was listed.
     pub(crate) at: DateTime<Utc>,
 }
 
-/// What is in a file.
-#[derive(Clone, Debug)]
-pub(crate) struct Content {
-    pub(crate) bytes: Bytes,
-    fingerprint: Arc<OnceLock<Fingerprint>>,
+/// Reads files of a source, and unpacks them.
+pub(crate) struct Reader {
+    source: Arc<dyn Source>,
+    clock: Clock,
+    unpacker: Arc<Unpacker>,
+    turns: Semaphore,
 }
 
-impl Content {
-    /// The digest of a large file is made meanwhile.
-    fn new(bytes: Bytes) -> Self {
-        let content = Self {
-            bytes,
-            fingerprint: Arc::default(),
-        };
-        if content.bytes.len() > LONG_TO_DIGEST {
-            let copy = content.clone();
-            tokio::task::spawn_blocking(move || copy.fingerprint());
-        } else {
-            content.fingerprint();
+impl Reader {
+    pub(crate) fn new(source: Arc<dyn Source>, clock: Clock, unpacker: Unpacker) -> Self {
+        Self {
+            source,
+            clock,
+            unpacker: Arc::new(unpacker),
+            turns: Semaphore::new(MOST_AT_ONCE),
         }
-        content
     }
 
-    /// The fingerprint of the bytes; while it is being made, it is waited for.
-    pub(crate) fn fingerprint(&self) -> Fingerprint {
-        *self
-            .fingerprint
-            .get_or_init(|| Fingerprint::of(&self.bytes))
+    /// Reads a file now.
+    pub(crate) async fn read(&self, entry: &Entry) -> Read {
+        let turn = self.turns.acquire().await;
+        // Before, not after: what is written once it was read is not what was read.
+        let at = (self.clock)();
+        let bytes = self.source.read(entry, self.largest_file()).await;
+        drop(turn);
+        let content = match bytes {
+            Ok(bytes) => {
+                let unpacked = self.unpacker.unpack(bytes).await;
+                unpacked.map_err(|fault| failed("take apart", entry, fault).into())
+            }
+            Err(error) => Err(error),
+        };
+        Read { content, at }
+    }
+
+    /// A file that is too large is not read.
+    fn size_in_memory(&self, size: u64) -> u64 {
+        if size > self.largest_file() { 0 } else { size }
+    }
+
+    fn largest_file(&self) -> u64 {
+        self.unpacker.largest_file()
+    }
+}
+
+fn failed(
+    action: &'static str,
+    entry: &Entry,
+    cause: impl std::error::Error + Send + Sync + 'static,
+) -> SourceError {
+    SourceError {
+        action,
+        place: entry.location.to_string(),
+        transient: true,
+        read_only: false,
+        source: Box::new(cause),
     }
 }
 
@@ -78,40 +93,87 @@ type Entries<'a> = Box<dyn Iterator<Item = Entry> + Send + 'a>;
 
 /// Files of a source, read in order. What was read and not asked for is dropped with this.
 pub(crate) struct ReadAhead<'a> {
-    source: Arc<dyn Source>,
-    clock: Clock,
-    reach: Reach,
+    reader: Arc<Reader>,
+    /// How many bytes of files may be in memory, that of the file being imported included. A file
+    /// larger than this is read alone.
+    memory: u64,
     /// What is still to be read, in order.
     entries: Peekable<Entries<'a>>,
     /// What is being read, or was, in order.
     reads: VecDeque<Pending>,
-    turns: Arc<Semaphore>,
 }
 
-struct Pending {
+/// A file that is being read, or was.
+pub(crate) struct Pending {
     entry: Entry,
+    /// How much room it takes, in bytes.
     size: u64,
+    begun: DateTime<Utc>,
     task: AbortOnDropHandle<Read>,
     /// What the task came to, once it was waited for.
     read: Option<Read>,
 }
 
+impl Pending {
+    /// Begins to read a file.
+    pub(crate) fn begin(reader: Arc<Reader>, entry: Entry) -> Self {
+        let size = reader.size_in_memory(entry.size);
+        let begun = (reader.clock)();
+        let to_read = entry.clone();
+        let task = tokio::spawn(async move { reader.read(&to_read).await });
+        Self {
+            entry,
+            size,
+            begun,
+            task: AbortOnDropHandle::new(task),
+            read: None,
+        }
+    }
+
+    /// Waits until the file is read; that may be given up, and done again.
+    pub(crate) async fn wait(&mut self) {
+        if self.read.is_none() {
+            let read = (&mut self.task).await;
+            self.read = Some(read.unwrap_or_else(|error| self.broken_off(error)));
+        }
+    }
+
+    async fn into_read(mut self) -> Read {
+        if let Some(read) = self.read.take() {
+            return read;
+        }
+        let read = (&mut self.task).await;
+        read.unwrap_or_else(|error| self.broken_off(error))
+    }
+
+    fn broken_off(&self, error: JoinError) -> Read {
+        Read {
+            content: Err(failed("read", &self.entry, Fault::from(error)).into()),
+            at: self.begun,
+        }
+    }
+}
+
 impl<'a> ReadAhead<'a> {
-    /// Will read `entries` in their order.
+    /// Will have `entries` read in their order.
     pub(crate) fn new(
-        source: Arc<dyn Source>,
-        clock: Clock,
-        reach: Reach,
+        reader: Reader,
+        memory: u64,
         entries: impl Iterator<Item = Entry> + Send + 'a,
     ) -> Self {
         let entries: Entries<'a> = Box::new(entries);
         Self {
-            source,
-            clock,
-            reach,
+            reader: Arc::new(reader),
+            memory,
             entries: entries.peekable(),
             reads: VecDeque::new(),
-            turns: Arc::new(Semaphore::new(MOST_AT_ONCE)),
+        }
+    }
+
+    /// Takes over a file that is being read, if it is the first.
+    pub(crate) fn begin_with(&mut self, pending: Pending) {
+        if self.reads.is_empty() && self.entries.next_if_eq(&pending.entry).is_some() {
+            self.reads.push_back(pending);
         }
     }
 
@@ -121,12 +183,9 @@ impl<'a> ReadAhead<'a> {
     pub(crate) async fn read(&mut self, entry: &Entry, in_use: u64) -> Read {
         self.start_reads(in_use);
         let is_next = |pending: &mut Pending| pending.entry == *entry;
-        let Some(Pending { task, read, .. }) = self.reads.pop_front_if(is_next) else {
-            return self.read_now(entry.clone()).await;
-        };
-        match read {
-            Some(read) => read,
-            None => task.await.unwrap_or_else(|error| self.broken_off(error)),
+        match self.reads.pop_front_if(is_next) {
+            Some(pending) => pending.into_read().await,
+            None => self.reader.read(entry).await,
         }
     }
 
@@ -141,81 +200,25 @@ impl<'a> ReadAhead<'a> {
 
     /// Whether `entry` is the next that was not asked for yet, and is read by then.
     pub(crate) async fn is_read_by(&mut self, entry: &Entry, deadline: Instant) -> bool {
-        let Some(next) = self.reads.front_mut().filter(|next| next.entry == *entry) else {
-            return false;
-        };
-        if next.read.is_none() {
-            match timeout_at(deadline, &mut next.task).await {
-                Ok(Ok(read)) => next.read = Some(read),
-                // A reading that broke off: whoever asks for it reads it anew.
-                Ok(Err(_)) => {
-                    self.reads.pop_front();
-                    return false;
-                }
-                Err(_) => return false,
-            }
+        match self.reads.front_mut() {
+            Some(next) if next.entry == *entry => timeout_at(deadline, next.wait()).await.is_ok(),
+            _ => false,
         }
-        true
     }
 
     fn start_reads(&mut self, in_use: u64) {
         while let Some(size) = self.entries.peek().map(|entry| entry.size) {
-            let size = self.size_in_memory(size);
+            let size = self.reader.size_in_memory(size);
             let ahead: u64 = self.reads.iter().map(|read| read.size).sum();
             let in_memory = in_use.saturating_add(ahead);
-            if !may_start(self.reads.len(), in_memory, size, self.reach.memory) {
+            if !may_start(self.reads.len(), in_memory, size, self.memory) {
                 break;
             }
             let Some(entry) = self.entries.next() else {
                 break;
             };
-            let task = AbortOnDropHandle::new(tokio::spawn(self.read_now(entry.clone())));
-            self.reads.push_back(Pending {
-                entry,
-                size,
-                task,
-                read: None,
-            });
-        }
-    }
-
-    fn read_now(&self, entry: Entry) -> impl Future<Output = Read> + Send + 'static {
-        let source = Arc::clone(&self.source);
-        let clock = Arc::clone(&self.clock);
-        let turns = Arc::clone(&self.turns);
-        let largest_file = self.reach.largest_file;
-        async move {
-            let _turn = turns.acquire().await;
-            // Before, not after: what is written once it was read is not what was read.
-            let at = clock();
-            let content = match source.read(&entry, largest_file).await {
-                Ok(bytes) => Ok(Content::new(bytes)),
-                Err(error) => Err(error),
-            };
-            Read { content, at }
-        }
-    }
-
-    /// A file that is too large is not read.
-    fn size_in_memory(&self, size: u64) -> u64 {
-        if size > self.reach.largest_file {
-            0
-        } else {
-            size
-        }
-    }
-
-    fn broken_off(&self, error: tokio::task::JoinError) -> Read {
-        let failed = SourceError {
-            action: "read",
-            place: self.source.name().to_owned(),
-            transient: true,
-            read_only: false,
-            source: Box::new(error),
-        };
-        Read {
-            content: Err(failed.into()),
-            at: (self.clock)(),
+            let pending = Pending::begin(Arc::clone(&self.reader), entry);
+            self.reads.push_back(pending);
         }
     }
 }
@@ -233,6 +236,8 @@ mod tests {
 
     use async_trait::async_trait;
     use bundle_source::{Listing, Location, Removal};
+    use bytes::Bytes;
+    use stix_bundle::{Limits, Profile};
     use tokio::sync::Notify;
 
     use super::*;
@@ -255,6 +260,9 @@ mod tests {
         check(MOST_AHEAD - 1, 0, 1, true);
         check(MOST_AHEAD, 0, 0, false);
     }
+
+    /// The file whose reading panics.
+    const PANICS: &str = "panics";
 
     /// Files whose reading ends when it is permitted.
     #[derive(Debug, Default)]
@@ -291,6 +299,7 @@ mod tests {
         async fn read(&self, entry: &Entry, limit: u64) -> Result<Bytes, ReadError> {
             let name = entry.location.as_str();
             self.begun.lock().unwrap().push(name.to_owned());
+            assert_ne!(name, PANICS, "what it held");
             if entry.size > limit {
                 return Err(ReadError::TooLarge {
                     location: entry.location.clone(),
@@ -318,12 +327,14 @@ mod tests {
     /// A reader of files by name and size, with room for 100 bytes.
     fn reader<'a>(gates: &Arc<Gates>, files: &'a [(&str, u64)]) -> ReadAhead<'a> {
         let entries = files.iter().map(|(name, size)| entry(name, *size));
-        let reach = Reach {
-            largest_file: 1_000,
-            memory: 100,
+        let limits = Limits {
+            max_bytes: 1_000,
+            ..Limits::default()
         };
         let clock: Clock = Arc::new(|| DateTime::UNIX_EPOCH);
-        ReadAhead::new(Arc::clone(gates) as _, clock, reach, entries)
+        let unpacker = Unpacker::new(limits, Profile::opencti());
+        let reader = Reader::new(Arc::clone(gates) as _, clock, unpacker);
+        ReadAhead::new(reader, 100, entries)
     }
 
     fn entry(name: &str, size: u64) -> Entry {
@@ -335,19 +346,9 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn fingerprints_of_small_and_large_files() {
-        for size in [0, 1, LONG_TO_DIGEST, LONG_TO_DIGEST + 1] {
-            let bytes = Bytes::from(vec![b'x'; size]);
-            let content = Content::new(bytes.clone());
-            let expect = Fingerprint::of(&bytes);
-            assert_eq!(content.fingerprint(), expect, "{size}");
-        }
-    }
-
     async fn read(reader: &mut ReadAhead<'_>, file: (&str, u64)) -> Bytes {
         let read = reader.read(&entry(file.0, file.1), 0).await;
-        read.content.unwrap().bytes
+        read.content.unwrap().bytes().clone()
     }
 
     #[tokio::test]
@@ -396,6 +397,25 @@ mod tests {
         gates.gate("e").notify_one();
         reader.read(&entry("e", 30), 40).await.content.unwrap();
         assert_eq!(gates.begun().await.split_off(4), ["e", "f"]);
+    }
+
+    #[tokio::test]
+    async fn what_was_begun_before_is_taken_over_if_it_is_the_first() {
+        for (begun_before, expect) in [("a", "a b"), ("b", "b a b"), ("x", "x a b")] {
+            let gates = Arc::new(Gates::default());
+            for name in ["a", "b", "b", "x"] {
+                gates.gate(name).notify_one();
+            }
+            let mut reader = reader(&gates, &[("a", 50), ("b", 50)]);
+            let begun = Pending::begin(Arc::clone(&reader.reader), entry(begun_before, 50));
+            gates.begun().await;
+            reader.begin_with(begun);
+            gates.gate("b").notify_one();
+            for name in ["a", "b"] {
+                assert_eq!(read(&mut reader, (name, 50)).await, name);
+            }
+            assert_eq!(gates.begun().await.join(" "), expect);
+        }
     }
 
     #[tokio::test]
@@ -459,16 +479,36 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_panic_is_the_trouble_of_one_file() {
+        let gates = Arc::new(Gates::default());
+        let mut reader = reader(&gates, &[(PANICS, 1), ("b", 1), (PANICS, 1)]);
+        gates.gate("b").notify_one();
+        let at_once = told_of_panic(&mut reader).await;
+        assert_eq!(read(&mut reader, ("b", 1)).await, "b");
+        let soon = Instant::now() + std::time::Duration::from_mins(1);
+        assert!(reader.is_read_by(&entry(PANICS, 1), soon).await);
+        let waited_for = told_of_panic(&mut reader).await;
+        for told in [at_once, waited_for] {
+            assert!(told.starts_with("cannot read panics: a fault"), "{told}");
+            assert!(!told.contains("what it held"), "{told}");
+        }
+    }
+
+    async fn told_of_panic(reader: &mut ReadAhead<'_>) -> String {
+        let read = reader.read(&entry(PANICS, 1), 0).await;
+        crate::chain(&read.content.unwrap_err())
+    }
+
+    #[tokio::test]
     async fn what_nobody_asks_for_any_more_is_not_read_on() {
         let gates = Arc::new(Gates::default());
         let mut reader = reader(&gates, &[("a", 1), ("b", 1)]);
         gates.gate("a").notify_one();
         read(&mut reader, ("a", 1)).await;
         gates.begun().await;
-        // Ourselves, the reader, and its task that waits at the gate.
-        assert_eq!(Arc::strong_count(&gates), 3);
+        assert_eq!(Arc::strong_count(&reader.reader), 2, "a task waits");
         drop(reader);
         gates.begun().await;
-        assert_eq!(Arc::strong_count(&gates), 1);
+        assert_eq!(Arc::strong_count(&gates), 1, "and is gone");
     }
 }

@@ -1,9 +1,12 @@
 //! Applicants without a mapping: in somebody's name, in nobody's, or not at all.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use tests::envelope::{HARBOUR, Source, WEATHER, envelope, malware};
-use tests::platform::Config;
+use tests::platform::{Config, Fault};
 use tests::program::{Program, Run};
+use tokio::time::timeout;
 
 use crate::site::Site;
 
@@ -118,6 +121,24 @@ async fn a_default_applicant_that_is_nobody_is_told_at_the_start() {
         let named = "correct DIODE_IMPORT_DEFAULT_APPLICANT";
         assert!(run.stderr.contains(named), "{}", run.stderr);
     }
+}
+
+#[tokio::test]
+async fn a_platform_that_does_not_tell_of_users_keeps_neither_files_nor_us() {
+    let site = Site::new().await;
+    let never = Fault::Delay(Duration::from_secs(600));
+    site.platform.fail("me", 1..=1, never);
+    site.put("1.json", &envelope(WEATHER, 1, &[malware(1)]));
+    let daemon = site.daemon().start().unwrap();
+    let well_before_it_is_given_up = Duration::from_secs(20);
+    let at_work = async {
+        site.emptied().await;
+        daemon.terminate().await.unwrap();
+        daemon.wait().await.unwrap()
+    };
+    let run = timeout(well_before_it_is_given_up, at_work).await.unwrap();
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert_eq!(site.platform.calls_of("me").len(), 1);
 }
 
 #[tokio::test]

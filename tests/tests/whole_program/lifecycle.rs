@@ -27,6 +27,24 @@ async fn kept_files_are_sent_once() {
 }
 
 #[tokio::test]
+async fn a_single_pass_reads_its_first_file_while_the_platform_is_asked() {
+    let site = Site::new().await;
+    let mut large = malware(1);
+    large["description"] = "x".repeat(3_000_000).into();
+    site.put("a.json", &envelope(WEATHER, 1, &[large]));
+    site.put_bytes("b.json", b"{", long_ago());
+    let never = Fault::Delay(Duration::from_secs(600));
+    site.platform.fail("registerConnector", 1..=1, never);
+    let running = site.program().start().unwrap();
+    let is_read = || running.bytes_read().unwrap() > 3_000_000;
+    eventually("the file is read", is_read).await;
+    running.kill().await.unwrap();
+    assert_eq!(site.platform.calls_of("registerConnector").len(), 1);
+    let left = ["a.json", "b.json"].map(ToOwned::to_owned);
+    assert_eq!(site.left(), left.into(), "nothing is done but reading");
+}
+
+#[tokio::test]
 async fn kept_file_that_is_replaced_is_sent_again() {
     let site = Site::new().await;
     let program = site

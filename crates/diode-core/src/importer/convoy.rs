@@ -14,7 +14,7 @@ use crate::{Applicant, Code, Refusal, Way};
 /// A file that can be sent.
 pub(super) struct Passenger<'a> {
     pub(super) case: Case<'a>,
-    pub(super) import: Box<Import<'a>>,
+    pub(super) import: &'a Import<'a>,
     pub(super) applicant: Applicant,
 }
 
@@ -125,7 +125,7 @@ impl Importer {
         let consignments: Vec<Consignment<'_>> = passengers
             .iter()
             .map(|passenger| Consignment {
-                import: &passenger.import,
+                import: passenger.import,
                 applicant: &passenger.applicant,
                 modified: passenger.case.entry.modified,
             })

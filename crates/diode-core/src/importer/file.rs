@@ -11,7 +11,7 @@ use super::convoy::{Convoys, Passenger};
 use super::held::Held;
 use super::waits::Sender;
 use super::{Company, Course, Importer, log};
-use crate::examine::{Examined, Import, LeftOut, examine, left_out};
+use crate::examine::{Examined, Import, LeftOut, left_out};
 use crate::fingerprint::Fingerprint;
 use crate::ledger::{Known, Record};
 use crate::plan::{AfterImport, must_wait};
@@ -100,13 +100,12 @@ impl Importer {
             }
             row => row,
         };
-        let examined = examine(&content.bytes, &self.rules.limits, &self.rules.profile);
         let case = Case {
             row,
             fingerprint: Some(content.fingerprint()),
             ..case
         };
-        match examined {
+        match content.examined() {
             Examined::Foreign(what) => {
                 judged
                     .foreign
@@ -114,6 +113,7 @@ impl Importer {
                 Ok(())
             }
             Examined::Refused(refusal) => {
+                let refusal = refusal.clone();
                 self.refuse(&case, refusal, &Details::default(), course)
                     .await
             }
@@ -144,7 +144,7 @@ impl Importer {
     fn line_up<'a>(
         &self,
         case: Case<'a>,
-        import: Box<Import<'a>>,
+        import: &'a Import<'a>,
         convoys: &mut Convoys<'a>,
         course: &mut Course,
     ) -> Result<(), Fatal> {

@@ -4,6 +4,7 @@ mod applicants;
 mod bench;
 mod clocks;
 mod convoys;
+mod head_start;
 mod kept;
 mod pressure;
 mod turn;

@@ -1,0 +1,57 @@
+//! What can be done before the platform has answered: a pass's first file is read and unpacked.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bundle_source::Source;
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::importer::Rules;
+use crate::plan::{Step, plan};
+use crate::read_ahead::{Pending, Reader};
+use crate::{Clock, Ledger};
+
+/// The first file of a source's first pass, being read while the platform is asked for what the
+/// pass needs of it.
+///
+/// Nothing but reading is done, and nothing is decided: a file that is another one by the time of the
+/// pass, or not its first, is read then.
+pub struct HeadStart(AbortOnDropHandle<Option<Pending>>);
+
+impl fmt::Debug for HeadStart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("HeadStart").finish_non_exhaustive()
+    }
+}
+
+impl HeadStart {
+    /// Begins to read the file that a pass of `source` by these `rules` would begin with. It is in
+    /// memory until that pass, or until this is dropped.
+    pub fn begin(source: Arc<dyn Source>, ledger: Arc<Ledger>, rules: Rules, clock: Clock) -> Self {
+        let finding = async move {
+            let listing = source.list().await.ok()?;
+            let known = ledger.known(source.name()).ok()?;
+            let mut steps = plan(&listing, &known, &rules.policy, clock());
+            let first = steps.find_map(Step::into_read)?;
+            let unpacker = rules.unpacker();
+            let reader = Reader::new(source, clock, unpacker);
+            Some(Pending::begin(Arc::new(reader), first))
+        };
+        Self(AbortOnDropHandle::new(tokio::spawn(finding)))
+    }
+
+    /// Waits until the file is read.
+    #[cfg(test)]
+    pub(crate) async fn finished(self) -> Self {
+        let mut file = self.file().await;
+        if let Some(file) = &mut file {
+            file.wait().await;
+        }
+        Self(AbortOnDropHandle::new(tokio::spawn(async { file })))
+    }
+
+    /// The file, if there is one. What keeps us from listing is told by the pass, which lists anew.
+    pub(crate) async fn file(self) -> Option<Pending> {
+        self.0.await.ok().flatten()
+    }
+}

@@ -1,0 +1,149 @@
+//! A file's bytes together with what they come to: both are made before anybody asks for them.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use stix_bundle::{Limits, Profile};
+use tokio::sync::Semaphore;
+use tokio::task::{JoinError, spawn_blocking};
+
+use crate::examine::{Examined, examine};
+use crate::fingerprint::Fingerprint;
+
+/// Unpacking more bytes than this would hold up whatever else is to be done.
+const LONG_TO_UNPACK: usize = 256 << 10;
+
+self_cell::self_cell! {
+    /// Bytes, and what borrows from them.
+    struct Parcel {
+        owner: Bytes,
+        #[covariant]
+        dependent: Examined,
+    }
+
+    impl {Debug}
+}
+
+/// What is in a file.
+#[derive(Debug)]
+pub(crate) struct Unpacked {
+    parcel: Parcel,
+    fingerprint: Fingerprint,
+}
+
+impl Unpacked {
+    /// The fingerprint of the file's bytes.
+    pub(crate) fn fingerprint(&self) -> Fingerprint {
+        self.fingerprint
+    }
+
+    /// What the file's bytes come to.
+    pub(crate) fn examined(&self) -> &Examined<'_> {
+        self.parcel.borrow_dependent()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn bytes(&self) -> &Bytes {
+        self.parcel.borrow_owner()
+    }
+}
+
+/// Unpacking a file panicked. What the panic says may hold some of the file, and is not told.
+#[derive(Debug, thiserror::Error)]
+#[error("a fault of this program's own: report it, with the file if you may")]
+pub(crate) struct Fault;
+
+impl From<JoinError> for Fault {
+    fn from(_: JoinError) -> Self {
+        Self
+    }
+}
+
+/// Unpacks files by the same rules.
+#[derive(Debug)]
+pub(crate) struct Unpacker {
+    limits: Limits,
+    profile: Profile,
+    /// Whose turn it is among large files: one at a time, or the first would have to share the
+    /// processor with those behind it.
+    turn: Semaphore,
+}
+
+impl Unpacker {
+    pub(crate) fn new(limits: Limits, profile: Profile) -> Self {
+        Self {
+            limits,
+            profile,
+            turn: Semaphore::new(1),
+        }
+    }
+
+    /// The largest file that is looked into, in bytes.
+    pub(crate) fn largest_file(&self) -> u64 {
+        self.limits.max_bytes
+    }
+
+    /// Unpacks a file; a large one beside whatever else is done.
+    ///
+    /// # Errors
+    /// [`Fault`]
+    pub(crate) async fn unpack(self: &Arc<Self>, bytes: Bytes) -> Result<Unpacked, Fault> {
+        if bytes.len() <= LONG_TO_UNPACK {
+            let fingerprint = Fingerprint::of(&bytes);
+            let parcel = self.open(bytes);
+            return Ok(Unpacked {
+                parcel,
+                fingerprint,
+            });
+        }
+        let _turn = self.turn.acquire().await;
+        let copy = bytes.clone();
+        let digesting = spawn_blocking(move || Fingerprint::of(&copy));
+        let unpacker = Arc::clone(self);
+        let parcel = spawn_blocking(move || unpacker.open(bytes)).await?;
+        Ok(Unpacked {
+            parcel,
+            fingerprint: digesting.await?,
+        })
+    }
+
+    fn open(&self, bytes: Bytes) -> Parcel {
+        Parcel::new(bytes, |bytes| examine(bytes, &self.limits, &self.profile))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::time::Duration;
+
+    use tokio::time::timeout;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn small_and_large_files_are_unpacked_alike() {
+        let unpacker = Arc::new(Unpacker::new(Limits::default(), Profile::opencti()));
+        for size in [2, LONG_TO_UNPACK, LONG_TO_UNPACK + 1] {
+            let mut text = b"{}".to_vec();
+            text.resize(size, b' ');
+            let bytes = Bytes::from(text);
+            let file = unpacker.unpack(bytes.clone()).await.unwrap();
+            assert_eq!(file.bytes(), &bytes);
+            assert_eq!(file.fingerprint(), Fingerprint::of(&bytes), "{size}");
+            assert!(matches!(file.examined(), Examined::Foreign(_)), "{size}");
+        }
+    }
+    #[tokio::test(start_paused = true)]
+    async fn large_files_are_unpacked_one_by_one_and_small_ones_beside_them() {
+        let unpacker = Arc::new(Unpacker::new(Limits::default(), Profile::opencti()));
+        let another_s = unpacker.turn.acquire().await.unwrap();
+        let (small, large) = (Bytes::from_static(b"{}"), vec![b' '; LONG_TO_UNPACK + 1]);
+        let mut large = pin!(unpacker.unpack(large.into()));
+        let soon = Duration::from_mins(1);
+        assert!(timeout(soon, &mut large).await.is_err());
+        assert!(unpacker.unpack(small).await.is_ok());
+        drop(another_s);
+        assert!(large.await.is_ok());
+    }
+}
