@@ -42,6 +42,12 @@ async fn one_that_goes_down_in_the_middle_gets_again_what_it_did_not_confirm() {
     proxy.withhold_confirms();
     let running = daemon(&site, &proxy).await;
     eventually("everything is published", || proxy.published() == 5).await;
+    // What has left the proxy may be lost with the connection.
+    comes_true("everything is in the queue", async || {
+        let queued = site.platform.queued(WEATHER.id).await;
+        queued.is_ok_and(|messages| messages == 5)
+    })
+    .await;
     proxy.go_down();
     site.logged(&["lost or cannot reach the broker"]).await;
     assert!(site.left().contains("a.json"));
