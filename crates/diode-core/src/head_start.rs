@@ -8,7 +8,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::importer::Rules;
 use crate::plan::{Step, plan};
-use crate::read_ahead::{Pending, Reader};
+use crate::reader::Pending;
 use crate::{Clock, Ledger};
 
 /// The first file of a source's first pass, being read while the platform is asked for what the
@@ -33,8 +33,7 @@ impl HeadStart {
             let known = ledger.known(source.name()).ok()?;
             let mut steps = plan(&listing, &known, &rules.policy, clock());
             let first = steps.find_map(Step::into_read)?;
-            let unpacker = rules.unpacker();
-            let reader = Reader::new(source, clock, unpacker);
+            let reader = rules.reader(source, clock);
             Some(Pending::begin(Arc::new(reader), first))
         };
         Self(AbortOnDropHandle::new(tokio::spawn(finding)))

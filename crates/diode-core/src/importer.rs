@@ -38,7 +38,8 @@ use crate::lease::Lease;
 use crate::ledger::KnownFiles;
 use crate::plan::{Policy, Step, changed_presence, newest_kept, plan};
 use crate::pressure::Backpressure;
-use crate::read_ahead::{ReadAhead, Reader};
+use crate::read_ahead::ReadAhead;
+use crate::reader::Reader;
 use crate::report::{FileReport, Interruption, PassReport};
 use crate::state::StateKey;
 use crate::trouble::{Fatal, Reach, Trouble, chain};
@@ -94,8 +95,10 @@ pub struct Rules {
 }
 
 impl Rules {
-    pub(crate) fn unpacker(&self) -> Unpacker {
-        Unpacker::new(self.limits, self.profile.clone())
+    /// Reads files of `source` by these rules.
+    pub(crate) fn reader(&self, source: Arc<dyn Source>, clock: Clock) -> Reader {
+        let unpacker = Unpacker::new(self.limits, self.profile.clone());
+        Reader::new(source, clock, unpacker)
     }
 }
 
@@ -379,9 +382,12 @@ impl Importer {
     }
 
     fn read_ahead<'a>(&self, to_read: impl Iterator<Item = Entry> + Send + 'a) -> ReadAhead<'a> {
+        ReadAhead::new(self.reader(), self.max_in_flight_bytes, to_read)
+    }
+
+    fn reader(&self) -> Reader {
         let (source, clock) = (Arc::clone(&self.source), Arc::clone(&self.clock));
-        let reader = Reader::new(source, clock, self.rules.unpacker());
-        ReadAhead::new(reader, self.max_in_flight_bytes, to_read)
+        self.rules.reader(source, clock)
     }
 
     /// Connects to the queue while the first file is read and judged.

@@ -18,6 +18,7 @@ mod outcome;
 mod plan;
 mod pressure;
 mod read_ahead;
+mod reader;
 mod refusal;
 mod rehearsal;
 mod report;

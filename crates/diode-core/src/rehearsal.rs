@@ -13,12 +13,12 @@ use chrono::{DateTime, Utc};
 use opencti_client::{Drafts, PlatformVersion};
 use tokio_util::sync::CancellationToken;
 
-use self::forecast::{Forecast, Outlook, of_content, of_refusal, waits};
-use crate::fingerprint::Fingerprint;
+use self::forecast::{Forecast, Outlook, of_examined, of_refusal, waits};
 use crate::importer::file::{Details, same_content};
 use crate::importer::{Clock, Rules, log_as};
 use crate::ledger::{Known, KnownFiles};
 use crate::plan::{Step, plan};
+use crate::reader::Reader;
 use crate::refusal::Refusal;
 use crate::report::{FileReport, Interruption, PassReport};
 use crate::trouble::{Fatal, chain};
@@ -47,6 +47,7 @@ pub struct RehearsalParts {
 pub struct Rehearsal {
     parts: RehearsalParts,
     rules: Rules,
+    reader: Reader,
     /// The files of the last pass, and what was said of them.
     said: HashMap<Location, Said>,
     /// Whether there is something to say that the last summary did not.
@@ -79,7 +80,9 @@ struct Said {
 impl Rehearsal {
     /// A rehearsal of what `rules` say.
     pub fn new(parts: RehearsalParts, rules: Rules) -> Self {
+        let (source, clock) = (Arc::clone(&parts.source), Arc::clone(&parts.clock));
         Self {
+            reader: rules.reader(source, clock),
             parts,
             rules,
             said: HashMap::new(),
@@ -189,13 +192,12 @@ impl Rehearsal {
             company: self.parts.company,
             now: (self.parts.clock)(),
         };
-        let limit = self.rules.limits.max_bytes;
-        let forecast = match self.parts.source.read(entry, limit).await {
-            Ok(bytes) => {
-                if same_content(row, || Fingerprint::of(&bytes)).is_some() {
+        let forecast = match self.reader.read(entry).await.content {
+            Ok(file) => {
+                if same_content(row, file.fingerprint()).is_some() {
                     return None;
                 }
-                of_content(&bytes, entry, since, &outlook)
+                of_examined(file.examined(), entry, since, &outlook)
             }
             Err(ReadError::Gone { .. }) => return None,
             Err(error @ ReadError::TooLarge { .. }) => {

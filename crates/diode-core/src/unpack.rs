@@ -1,11 +1,12 @@
 //! A file's bytes together with what they come to: both are made before anybody asks for them.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use stix_bundle::{Limits, Profile};
 use tokio::sync::Semaphore;
-use tokio::task::{JoinError, spawn_blocking};
+use tokio::task::spawn_blocking;
 
 use crate::examine::{Examined, examine};
 use crate::fingerprint::Fingerprint;
@@ -48,16 +49,10 @@ impl Unpacked {
     }
 }
 
-/// Unpacking a file panicked. What the panic says may hold some of the file, and is not told.
+/// A panic. What it says may hold some of a file, and is not told.
 #[derive(Debug, thiserror::Error)]
 #[error("a fault of this program's own: report it, with the file if you may")]
 pub(crate) struct Fault;
-
-impl From<JoinError> for Fault {
-    fn from(_: JoinError) -> Self {
-        Self
-    }
-}
 
 /// Unpacks files by the same rules.
 #[derive(Debug)]
@@ -90,9 +85,8 @@ impl Unpacker {
     pub(crate) async fn unpack(self: &Arc<Self>, bytes: Bytes) -> Result<Unpacked, Fault> {
         if bytes.len() <= LONG_TO_UNPACK {
             let fingerprint = Fingerprint::of(&bytes);
-            let parcel = self.open(bytes);
             return Ok(Unpacked {
-                parcel,
+                parcel: self.open(bytes)?,
                 fingerprint,
             });
         }
@@ -100,16 +94,25 @@ impl Unpacker {
         let copy = bytes.clone();
         let digesting = spawn_blocking(move || Fingerprint::of(&copy));
         let unpacker = Arc::clone(self);
-        let parcel = spawn_blocking(move || unpacker.open(bytes)).await?;
+        let opening = spawn_blocking(move || unpacker.open(bytes));
+        let (parcel, fingerprint) = (opening.await, digesting.await);
         Ok(Unpacked {
-            parcel,
-            fingerprint: digesting.await?,
+            parcel: parcel.map_err(|_| Fault)??,
+            fingerprint: fingerprint.map_err(|_| Fault)?,
         })
     }
 
-    fn open(&self, bytes: Bytes) -> Parcel {
-        Parcel::new(bytes, |bytes| examine(bytes, &self.limits, &self.profile))
+    fn open(&self, bytes: Bytes) -> Result<Parcel, Fault> {
+        parcel(bytes, |bytes| examine(bytes, &self.limits, &self.profile))
     }
+}
+
+fn parcel(
+    bytes: Bytes,
+    examine: impl for<'a> FnOnce(&'a Bytes) -> Examined<'a>,
+) -> Result<Parcel, Fault> {
+    // Nothing is seen afterwards that was being changed.
+    catch_unwind(AssertUnwindSafe(|| Parcel::new(bytes, examine))).map_err(|_| Fault)
 }
 
 #[cfg(test)]
@@ -134,6 +137,14 @@ mod tests {
             assert!(matches!(file.examined(), Examined::Foreign(_)), "{size}");
         }
     }
+    #[test]
+    fn a_panic_is_an_error() {
+        let bytes = || Bytes::from_static(b"{}");
+        assert!(parcel(bytes(), |_| Examined::Foreign("")).is_ok());
+        let fault = parcel(bytes(), |_| panic!("what it held")).unwrap_err();
+        assert!(!fault.to_string().contains("what it held"));
+    }
+
     #[tokio::test(start_paused = true)]
     async fn large_files_are_unpacked_one_by_one_and_small_ones_beside_them() {
         let unpacker = Arc::new(Unpacker::new(Limits::default(), Profile::opencti()));

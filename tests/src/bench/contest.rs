@@ -66,11 +66,19 @@ pub(super) async fn contest(
         peer: Marks::default(),
     };
     for round in 1..=options.rounds {
-        let stand = Stand::build(broker, workload, files.ours).await?;
-        contest.ours.push(stand.run_ours().await?);
-        stand.clear().await?;
-        let limit = limit(broker, &messages, workload, files.ours).await?;
-        contest.limit.push(limit);
+        for runner in order(round) {
+            match runner {
+                Runner::Ours => {
+                    let stand = Stand::build(broker, workload, files.ours).await?;
+                    contest.ours.push(stand.run_ours().await?);
+                    stand.clear().await?;
+                }
+                Runner::Limit => {
+                    let mark = limit(broker, &messages, workload, files.ours).await?;
+                    contest.limit.push(mark);
+                }
+            }
+        }
         if let Some(peer) = &options.peer {
             let stand = Stand::build(broker, workload, files.peer).await?;
             contest.peer.push(peer.run(&stand).await?);
@@ -79,6 +87,22 @@ pub(super) async fn contest(
         eprintln!("bench: {name}, round {round} of {}", options.rounds);
     }
     Ok(contest)
+}
+
+/// Who runs in every round, beside the peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Runner {
+    Ours,
+    Limit,
+}
+
+/// The order of a round: each comes as often as the other first, right after the peer.
+fn order(round: usize) -> [Runner; 2] {
+    if round.is_multiple_of(2) {
+        [Runner::Limit, Runner::Ours]
+    } else {
+        [Runner::Ours, Runner::Limit]
+    }
 }
 
 /// Publishes the messages, in a process like the others. What it takes is counted from before the

@@ -11,7 +11,8 @@ use super::file::Waiting;
 use super::held::Held;
 use crate::ledger::{Known, KnownFiles};
 use crate::plan::Step;
-use crate::read_ahead::{Read, ReadAhead};
+use crate::read_ahead::ReadAhead;
+use crate::reader::Read;
 
 /// How many files are imported together at most.
 const MOST_FILES: usize = 128;

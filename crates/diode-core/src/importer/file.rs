@@ -89,7 +89,7 @@ impl Importer {
             Ok(content) => content,
             Err(error) => return self.unread(&case, error, course).await,
         };
-        if let Some(row) = same_content(case.row, || content.fingerprint()) {
+        if let Some(row) = same_content(case.row, content.fingerprint()) {
             return self.recognise(case.entry, &row).await;
         }
         let row = match case.row {
@@ -465,12 +465,9 @@ const REFUSED_BY_BROKER: &str = "refused-by-broker";
 
 /// A row about the same content at the same place, decided for good; not one that went missing
 /// meanwhile: who brings a file again wants it imported again.
-pub(crate) fn same_content(
-    row: Option<Known<'_>>,
-    fingerprint: impl FnOnce() -> Fingerprint,
-) -> Option<Known<'_>> {
+pub(crate) fn same_content(row: Option<Known<'_>>, fingerprint: Fingerprint) -> Option<Known<'_>> {
     row.filter(|row| {
-        !row.missed && row.outcome != Outcome::Waiting && row.fingerprint == Some(fingerprint())
+        !row.missed && row.outcome != Outcome::Waiting && row.fingerprint == Some(fingerprint)
     })
 }
 

@@ -2,10 +2,11 @@
 
 use bundle_source::{Entry, Listing};
 
-use super::{Importer, Rules};
-use crate::examine::{Examined, examine};
+use super::Importer;
+use crate::examine::Examined;
 use crate::fingerprint::Fingerprint;
 use crate::plan::counted_as_imported;
+use crate::reader::Reader;
 use crate::trouble::Fatal;
 
 impl Importer {
@@ -21,11 +22,12 @@ impl Importer {
             return Ok(());
         }
         let mut imported = Vec::new();
+        let reader = self.reader();
         for entry in counted_as_imported(listing, watermark, self.rules.policy.after_import) {
             if self.turn.is_cancelled() {
                 return Ok(());
             }
-            if let Some(fingerprint) = self.fingerprint_of_envelope(&entry).await {
+            if let Some(fingerprint) = fingerprint_of_envelope(&reader, &entry).await {
                 imported.push((entry, fingerprint));
             }
         }
@@ -41,18 +43,14 @@ impl Importer {
         }
         Ok(())
     }
+}
 
-    /// `None` for what the peer cannot have imported. That goes the way of any new file: one that belongs to
-    /// somebody else must not fall to our retention, and a broken one is not to go unnoticed.
-    async fn fingerprint_of_envelope(&self, entry: &Entry) -> Option<Fingerprint> {
-        let Rules {
-            limits, profile, ..
-        } = &self.rules;
-        let bytes = self.source.read(entry, limits.max_bytes).await.ok()?;
-        let fingerprint = Fingerprint::of(&bytes);
-        match examine(&bytes, limits, profile) {
-            Examined::Ready(_) => Some(fingerprint),
-            Examined::Foreign(_) | Examined::Refused(_) => None,
-        }
+/// `None` for what the peer cannot have imported. That goes the way of any new file: one that belongs to
+/// somebody else must not fall to our retention, and a broken one is not to go unnoticed.
+async fn fingerprint_of_envelope(reader: &Reader, entry: &Entry) -> Option<Fingerprint> {
+    let file = reader.read(entry).await.content.ok()?;
+    match file.examined() {
+        Examined::Ready(_) => Some(file.fingerprint()),
+        Examined::Foreign(_) | Examined::Refused(_) => None,
     }
 }

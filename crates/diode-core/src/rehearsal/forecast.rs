@@ -4,7 +4,7 @@ use bundle_source::Entry;
 use chrono::{DateTime, Utc};
 use opencti_client::{Drafts, PlatformVersion};
 
-use crate::examine::{Examined, Import, examine, left_out};
+use crate::examine::{Examined, Import, left_out};
 use crate::importer::Rules;
 use crate::importer::file::unmapped;
 use crate::plan::must_wait;
@@ -37,22 +37,19 @@ pub(super) struct Who {
 }
 
 /// The forecast for a file that was read, and has been as it is `since` then.
-pub(super) fn of_content(
-    bytes: &[u8],
+pub(super) fn of_examined(
+    examined: &Examined<'_>,
     entry: &Entry,
     since: DateTime<Utc>,
     outlook: &Outlook<'_>,
 ) -> Forecast {
-    let Rules {
-        limits, profile, ..
-    } = outlook.rules;
-    match examine(bytes, limits, profile) {
+    match examined {
         Examined::Foreign(what) => {
-            let refusal = Refusal::new(Code::NotAnEnvelope, what);
+            let refusal = Refusal::new(Code::NotAnEnvelope, *what);
             report(entry, Outcome::Ignored, Some(refusal)).into()
         }
-        Examined::Refused(refusal) => of_refusal(refusal, entry, since, outlook),
-        Examined::Ready(import) => of_import(&import, entry, outlook),
+        Examined::Refused(refusal) => of_refusal(refusal.clone(), entry, since, outlook),
+        Examined::Ready(import) => of_import(import, entry, outlook),
     }
 }
 
