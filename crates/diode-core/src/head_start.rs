@@ -9,6 +9,7 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::importer::Rules;
 use crate::plan::{Step, plan};
 use crate::reader::Pending;
+use crate::unpack::Unpacked;
 use crate::{Clock, Ledger};
 
 /// The first file of a source's first pass, being read while the platform is asked for what the
@@ -16,7 +17,7 @@ use crate::{Clock, Ledger};
 ///
 /// Nothing but reading is done, and nothing is decided: a file that is another one by the time of the
 /// pass, or not its first, is read then.
-pub struct HeadStart(AbortOnDropHandle<Option<Pending>>);
+pub struct HeadStart(AbortOnDropHandle<Option<Pending<Unpacked>>>);
 
 impl fmt::Debug for HeadStart {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -34,23 +35,13 @@ impl HeadStart {
             let mut steps = plan(&listing, &known, &rules.policy, clock());
             let first = steps.find_map(Step::into_read)?;
             let reader = rules.reader(source, clock);
-            Some(Pending::begin(Arc::new(reader), first))
+            Some(Pending::unpacked(&Arc::new(reader), first))
         };
         Self(AbortOnDropHandle::new(tokio::spawn(finding)))
     }
 
-    /// Waits until the file is read.
-    #[cfg(test)]
-    pub(crate) async fn finished(self) -> Self {
-        let mut file = self.file().await;
-        if let Some(file) = &mut file {
-            file.wait().await;
-        }
-        Self(AbortOnDropHandle::new(tokio::spawn(async { file })))
-    }
-
     /// The file, if there is one. What keeps us from listing is told by the pass, which lists anew.
-    pub(crate) async fn file(self) -> Option<Pending> {
+    pub(crate) async fn file(self) -> Option<Pending<Unpacked>> {
         self.0.await.ok().flatten()
     }
 }

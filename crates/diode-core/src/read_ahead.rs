@@ -1,13 +1,15 @@
-//! Reading and unpacking the next files while the one before them is imported.
+//! Reading the next files while the one before them is imported.
 
 use std::collections::VecDeque;
 use std::iter::Peekable;
 use std::sync::Arc;
 
 use bundle_source::Entry;
+use bytes::Bytes;
 use tokio::time::{Instant, timeout_at};
 
 use crate::reader::{Pending, Read, Reader};
+use crate::unpack::Unpacked;
 
 /// How many files that nobody has asked for yet are read, or being read, at most.
 const MOST_AHEAD: usize = 256;
@@ -24,7 +26,9 @@ pub(crate) struct ReadAhead<'a> {
     /// What is still to be read, in order.
     entries: Peekable<Entries<'a>>,
     /// What is being read, or was, in order.
-    reads: VecDeque<Pending>,
+    reads: VecDeque<Pending<Bytes>>,
+    /// The first file, where it was begun to be read before there was this.
+    begun: Option<Pending<Unpacked>>,
 }
 
 impl<'a> ReadAhead<'a> {
@@ -40,13 +44,14 @@ impl<'a> ReadAhead<'a> {
             memory,
             entries: entries.peekable(),
             reads: VecDeque::new(),
+            begun: None,
         }
     }
 
     /// Takes over a file that is being read, if it is the first.
-    pub(crate) fn begin_with(&mut self, pending: Pending) {
-        if self.reads.is_empty() && self.entries.next_if_eq(&pending.entry).is_some() {
-            self.reads.push_back(pending);
+    pub(crate) fn begin_with(&mut self, file: Pending<Unpacked>) {
+        if self.entries.next_if_eq(&file.entry).is_some() {
+            self.begun = Some(file);
         }
     }
 
@@ -54,18 +59,24 @@ impl<'a> ReadAhead<'a> {
     /// now. Of files that were asked for before, so many bytes are still in use; others are begun to
     /// be read only here, so that those in use are part of the memory that is counted.
     pub(crate) async fn read(&mut self, entry: &Entry, in_use: u64) -> Read {
-        self.start_reads(in_use);
-        let is_next = |pending: &mut Pending| pending.entry == *entry;
-        match self.reads.pop_front_if(is_next) {
-            Some(pending) => pending.into_read().await,
-            None => self.reader.read(entry).await,
+        if let Some(begun) = self.begun.take_if(|begun| begun.entry == *entry) {
+            self.start_reads(in_use.saturating_add(begun.size));
+            return begun.into_read().await;
         }
+        self.start_reads(in_use);
+        let is_next = |pending: &mut Pending<Bytes>| pending.entry == *entry;
+        let bytes = match self.reads.pop_front_if(is_next) {
+            Some(pending) => pending.into_read().await,
+            None => self.reader.bytes(entry).await,
+        };
+        self.reader.unpack(entry, bytes).await
     }
 
     /// Nobody will ask for `entry`, which is the next that was not asked for yet, if it is to be read
     /// at all.
     pub(crate) fn pass_over(&mut self, entry: &Entry) {
-        let is_next = |pending: &mut Pending| pending.entry == *entry;
+        self.begun.take_if(|begun| begun.entry == *entry);
+        let is_next = |pending: &mut Pending<Bytes>| pending.entry == *entry;
         if self.reads.pop_front_if(is_next).is_none() && self.reads.is_empty() {
             self.entries.next_if_eq(entry);
         }
@@ -90,7 +101,7 @@ impl<'a> ReadAhead<'a> {
             let Some(entry) = self.entries.next() else {
                 break;
             };
-            let pending = Pending::begin(Arc::clone(&self.reader), entry);
+            let pending = Pending::bytes(&self.reader, entry);
             self.reads.push_back(pending);
         }
     }
@@ -109,7 +120,6 @@ mod tests {
 
     use async_trait::async_trait;
     use bundle_source::{Listing, Location, ReadError, Removal, Source, SourceError};
-    use bytes::Bytes;
     use chrono::DateTime;
     use stix_bundle::{Limits, Profile};
     use tokio::sync::Notify;
@@ -284,7 +294,7 @@ mod tests {
                 gates.gate(name).notify_one();
             }
             let mut reader = reader(&gates, &[("a", 50), ("b", 50)]);
-            let begun = Pending::begin(Arc::clone(&reader.reader), entry(begun_before, 50));
+            let begun = Pending::unpacked(&reader.reader, entry(begun_before, 50));
             gates.begun().await;
             reader.begin_with(begun);
             gates.gate("b").notify_one();
@@ -293,6 +303,19 @@ mod tests {
             }
             assert_eq!(gates.begun().await.join(" "), expect);
         }
+    }
+
+    #[tokio::test]
+    async fn what_was_begun_before_is_part_of_the_memory() {
+        let gates = Arc::new(Gates::default());
+        let mut reader = reader(&gates, &[("a", 60), ("b", 41)]);
+        let begun = Pending::unpacked(&reader.reader, entry("a", 60));
+        reader.begin_with(begun);
+        gates.gate("a").notify_one();
+        assert_eq!(read(&mut reader, ("a", 60)).await, "a");
+        assert_eq!(gates.begun().await, ["a"]);
+        gates.gate("b").notify_one();
+        assert_eq!(read(&mut reader, ("b", 41)).await, "b");
     }
 
     #[tokio::test]

@@ -1,11 +1,10 @@
-//! A file's bytes together with what they come to: both are made before anybody asks for them.
+//! A file's bytes together with what they come to: one value, which another thread can make.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use stix_bundle::{Limits, Profile};
-use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
 use crate::examine::{Examined, examine};
@@ -59,18 +58,11 @@ pub(crate) struct Fault;
 pub(crate) struct Unpacker {
     limits: Limits,
     profile: Profile,
-    /// Whose turn it is among large files: one at a time, or the first would have to share the
-    /// processor with those behind it.
-    turn: Semaphore,
 }
 
 impl Unpacker {
     pub(crate) fn new(limits: Limits, profile: Profile) -> Self {
-        Self {
-            limits,
-            profile,
-            turn: Semaphore::new(1),
-        }
+        Self { limits, profile }
     }
 
     /// The largest file that is looked into, in bytes.
@@ -90,7 +82,6 @@ impl Unpacker {
                 fingerprint,
             });
         }
-        let _turn = self.turn.acquire().await;
         let copy = bytes.clone();
         let digesting = spawn_blocking(move || Fingerprint::of(&copy));
         let unpacker = Arc::clone(self);
@@ -117,11 +108,6 @@ fn parcel(
 
 #[cfg(test)]
 mod tests {
-    use std::pin::pin;
-    use std::time::Duration;
-
-    use tokio::time::timeout;
-
     use super::*;
 
     #[tokio::test]
@@ -137,24 +123,12 @@ mod tests {
             assert!(matches!(file.examined(), Examined::Foreign(_)), "{size}");
         }
     }
+
     #[test]
     fn a_panic_is_an_error() {
         let bytes = || Bytes::from_static(b"{}");
         assert!(parcel(bytes(), |_| Examined::Foreign("")).is_ok());
         let fault = parcel(bytes(), |_| panic!("what it held")).unwrap_err();
         assert!(!fault.to_string().contains("what it held"));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn large_files_are_unpacked_one_by_one_and_small_ones_beside_them() {
-        let unpacker = Arc::new(Unpacker::new(Limits::default(), Profile::opencti()));
-        let another_s = unpacker.turn.acquire().await.unwrap();
-        let (small, large) = (Bytes::from_static(b"{}"), vec![b' '; LONG_TO_UNPACK + 1]);
-        let mut large = pin!(unpacker.unpack(large.into()));
-        let soon = Duration::from_mins(1);
-        assert!(timeout(soon, &mut large).await.is_err());
-        assert!(unpacker.unpack(small).await.is_ok());
-        drop(another_s);
-        assert!(large.await.is_ok());
     }
 }

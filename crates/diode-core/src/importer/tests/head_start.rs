@@ -1,12 +1,15 @@
 //! The first file of a pass is read before the pass begins.
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{sleep, timeout};
 
 use super::bench::{Bench, envelope, identity};
 use crate::importer::Importer;
 use crate::{AfterImport, HeadStart};
 
-/// An importer with a head start, and what was read for it.
+/// An importer with a head start, and what is read for it.
 async fn ahead(bench: &Bench) -> (Importer, Vec<String>) {
     let importer = bench.importer();
     let head_start = HeadStart::begin(
@@ -15,8 +18,15 @@ async fn ahead(bench: &Bench) -> (Importer, Vec<String>) {
         importer.rules.clone(),
         Arc::clone(&importer.clock),
     );
-    let head_start = head_start.finished().await;
-    (importer.with_head_start(head_start), bench.source.reads())
+    let mut reads = Vec::new();
+    let reading = async {
+        while reads.is_empty() {
+            sleep(Duration::from_millis(1)).await;
+            reads = bench.source.reads();
+        }
+    };
+    timeout(Duration::from_mins(1), reading).await.unwrap();
+    (importer.with_head_start(head_start), reads)
 }
 
 #[tokio::test]
