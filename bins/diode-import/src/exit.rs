@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use diode_core::{Interruption, PassReport};
 use opencti_client::ClientError;
 
 use crate::settings::Refusal;
@@ -56,6 +57,34 @@ impl Exit {
         }
     }
 
+    /// How the program ends that was to make one pass over each source: as the worst of them.
+    pub(crate) fn of_passes(reports: &[PassReport]) -> Self {
+        let exits = reports.iter().map(Self::of_pass);
+        exits
+            .max_by_key(|exit| exit.severity())
+            .unwrap_or(Self::Done)
+    }
+
+    fn of_pass(report: &PassReport) -> Self {
+        match report.interruption {
+            Some(Interruption::Credentials) => Self::TokenRefused,
+            Some(Interruption::Platform | Interruption::Broker) => Self::Unreachable,
+            Some(Interruption::Source | Interruption::Ledger) => Self::Failed,
+            Some(Interruption::Lease) => Self::Taken,
+            None if report.undelivered > 0 => Self::Unreachable,
+            Some(Interruption::Stopped) | None => Self::Done,
+        }
+    }
+
+    const fn severity(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Unreachable | Self::Taken => 1,
+            Self::Failed | Self::Misconfigured => 2,
+            Self::TokenRefused => 3,
+        }
+    }
+
     /// What it means, for an operator.
     pub(crate) const fn meaning(self) -> &'static str {
         match self {
@@ -81,6 +110,8 @@ impl From<Exit> for ExitCode {
 
 #[cfg(test)]
 mod tests {
+    use diode_core::{Interruption, PassReport};
+
     use super::Exit;
 
     #[test]
@@ -97,5 +128,53 @@ mod tests {
                 (Exit::Taken, 5),
             ]
         );
+    }
+
+    #[test]
+    fn a_single_pass_tells_by_its_exit_code_how_it_went() {
+        for (interruption, undelivered, expect) in [
+            (None, 0, Exit::Done),
+            (None, 1, Exit::Unreachable),
+            (Some(Interruption::Stopped), 0, Exit::Done),
+            (Some(Interruption::Credentials), 1, Exit::TokenRefused),
+            (Some(Interruption::Platform), 1, Exit::Unreachable),
+            (Some(Interruption::Broker), 1, Exit::Unreachable),
+            (Some(Interruption::Source), 0, Exit::Failed),
+            (Some(Interruption::Ledger), 0, Exit::Failed),
+            (Some(Interruption::Lease), 0, Exit::Taken),
+        ] {
+            let report = report(interruption, undelivered);
+            assert_eq!(
+                Exit::of_pass(&report),
+                expect,
+                "{interruption:?} {undelivered}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_worst_pass_decides() {
+        let (good, late) = (report(None, 0), report(None, 1));
+        let failed = report(Some(Interruption::Source), 0);
+        let refused = report(Some(Interruption::Credentials), 0);
+        for (reports, expect) in [
+            (vec![], Exit::Done),
+            (vec![&good, &good], Exit::Done),
+            (vec![&late, &good], Exit::Unreachable),
+            (vec![&good, &late], Exit::Unreachable),
+            (vec![&failed, &late], Exit::Failed),
+            (vec![&late, &failed, &good], Exit::Failed),
+            (vec![&failed, &refused], Exit::TokenRefused),
+        ] {
+            let reports: Vec<PassReport> = reports.into_iter().cloned().collect();
+            assert_eq!(Exit::of_passes(&reports), expect, "{reports:?}");
+        }
+    }
+
+    fn report(interruption: Option<Interruption>, undelivered: usize) -> PassReport {
+        let mut report = PassReport::new("source");
+        report.interruption = interruption;
+        report.undelivered = undelivered;
+        report
     }
 }

@@ -6,7 +6,6 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::exit::Exit;
-use crate::run::exit_of_all;
 use crate::settings::Settings;
 use crate::wire;
 
@@ -30,7 +29,7 @@ pub(crate) async fn rehearse(
         let next = Instant::now() + settings.connector.duration_period;
         let reports = round(&mut rehearsals).await;
         if settings.connector.run_and_terminate {
-            break asked.exit.unwrap_or_else(|| exit_of_all(&reports));
+            break asked.exit.unwrap_or_else(|| Exit::of_passes(&reports));
         }
         tokio::select! {
             () = sleep_until(next) => {}

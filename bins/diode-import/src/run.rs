@@ -4,9 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bundle_source::S3Source;
-use diode_core::{
-    Greeting, Interruption, PassReport, Patience, StartError, chain, greet, warn_of_unknown_targets,
-};
+use diode_core::{Greeting, Patience, StartError, chain, greet, warn_of_unknown_targets};
 use opencti_client::ErrorClass;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -80,7 +78,7 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<Exit> {
     let mut service = prepared.service(&settings, &greeting, stop.clone());
     let working = async {
         if once {
-            exit_of_all(&service.run_once().await)
+            Exit::of_passes(&service.run_once().await)
         } else {
             service.run().await;
             Exit::Done
@@ -134,29 +132,6 @@ fn failed_to_start(error: &StartError) -> Exit {
     }
 }
 
-/// How a program ends that was to make one pass over each source: as the worst of them.
-pub(crate) fn exit_of_all(reports: &[PassReport]) -> Exit {
-    let severity = |exit: &Exit| match exit {
-        Exit::Done => 0,
-        Exit::Unreachable | Exit::Taken => 1,
-        Exit::Failed | Exit::Misconfigured => 2,
-        Exit::TokenRefused => 3,
-    };
-    let exits = reports.iter().map(exit_of);
-    exits.max_by_key(severity).unwrap_or(Exit::Done)
-}
-
-fn exit_of(report: &PassReport) -> Exit {
-    match report.interruption {
-        Some(Interruption::Credentials) => Exit::TokenRefused,
-        Some(Interruption::Platform | Interruption::Broker) => Exit::Unreachable,
-        Some(Interruption::Source | Interruption::Ledger) => Exit::Failed,
-        Some(Interruption::Lease) => Exit::Taken,
-        None if report.undelivered > 0 => Exit::Unreachable,
-        Some(Interruption::Stopped) | None => Exit::Done,
-    }
-}
-
 fn watch_signals(stop: &CancellationToken) -> anyhow::Result<()> {
     for kind in [SignalKind::terminate(), SignalKind::interrupt()] {
         let mut signals = signal(kind)?;
@@ -174,53 +149,4 @@ fn watch_signals(stop: &CancellationToken) -> anyhow::Result<()> {
 async fn overdue(stop: &CancellationToken) {
     stop.cancelled().await;
     tokio::time::sleep(LEAVE_WITHIN).await;
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_single_pass_tells_by_its_exit_code_how_it_went() {
-        for (interruption, undelivered, expect) in [
-            (None, 0, Exit::Done),
-            (None, 1, Exit::Unreachable),
-            (Some(Interruption::Stopped), 0, Exit::Done),
-            (Some(Interruption::Credentials), 1, Exit::TokenRefused),
-            (Some(Interruption::Platform), 1, Exit::Unreachable),
-            (Some(Interruption::Broker), 1, Exit::Unreachable),
-            (Some(Interruption::Source), 0, Exit::Failed),
-            (Some(Interruption::Ledger), 0, Exit::Failed),
-            (Some(Interruption::Lease), 0, Exit::Taken),
-        ] {
-            let report = report(interruption, undelivered);
-            assert_eq!(exit_of(&report), expect, "{interruption:?} {undelivered}");
-        }
-    }
-
-    #[test]
-    fn the_worst_pass_decides() {
-        let (good, late) = (report(None, 0), report(None, 1));
-        let failed = report(Some(Interruption::Source), 0);
-        let refused = report(Some(Interruption::Credentials), 0);
-        for (reports, expect) in [
-            (vec![], Exit::Done),
-            (vec![&good, &good], Exit::Done),
-            (vec![&late, &good], Exit::Unreachable),
-            (vec![&good, &late], Exit::Unreachable),
-            (vec![&failed, &late], Exit::Failed),
-            (vec![&late, &failed, &good], Exit::Failed),
-            (vec![&failed, &refused], Exit::TokenRefused),
-        ] {
-            let reports: Vec<PassReport> = reports.into_iter().cloned().collect();
-            assert_eq!(exit_of_all(&reports), expect, "{reports:?}");
-        }
-    }
-
-    fn report(interruption: Option<Interruption>, undelivered: usize) -> PassReport {
-        let mut report = PassReport::new("source");
-        report.interruption = interruption;
-        report.undelivered = undelivered;
-        report
-    }
 }

@@ -6,11 +6,10 @@ use std::sync::Arc;
 use bundle_source::Source;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::importer::Rules;
 use crate::plan::{Step, plan};
 use crate::reader::Pending;
 use crate::unpack::Unpacked;
-use crate::{Clock, Ledger};
+use crate::{Clock, Ledger, Rules};
 
 /// The first file of a source's first pass, being read while the platform is asked for what the
 /// pass needs of it.

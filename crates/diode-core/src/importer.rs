@@ -21,7 +21,6 @@ use std::time::Duration;
 use bundle_source::{Entry, Listing, Source, SourceError};
 use chrono::{DateTime, Utc};
 use opencti_client::{Platform, PlatformVersion, Queue};
-use stix_bundle::{Limits, Profile};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -36,26 +35,22 @@ use crate::delivery::Courier;
 use crate::head_start::HeadStart;
 use crate::lease::Lease;
 use crate::ledger::KnownFiles;
-use crate::plan::{Policy, Step, changed_presence, newest_kept, plan};
+use crate::plan::{Step, changed_presence, newest_kept, plan};
 use crate::pressure::Backpressure;
 use crate::read_ahead::ReadAhead;
 use crate::reader::Reader;
 use crate::report::{FileReport, Interruption, PassReport};
 use crate::state::StateKey;
 use crate::trouble::{Fatal, Reach, Trouble, chain};
-use crate::unpack::Unpacker;
-use crate::validation::{ValidationRules, Way};
+use crate::validation::Way;
 use crate::works::Works;
-use crate::{Applicants, Code, Ledger, LedgerError, Outcome, StandIn};
+use crate::{Clock, Code, Company, Ledger, LedgerError, Outcome, Rules, StandIn};
 
 /// How much of files is in memory at most, where nothing else is said.
 const MAX_IN_FLIGHT_BYTES: u64 = 64 << 20;
 
 /// How long a file that is read waits for the next ones to be read, to be delivered with them.
 const GATHERING: Duration = Duration::from_millis(50);
-
-/// Tells the time. The program's one clock is handed in by the binary.
-pub type Clock = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
 
 /// What an [`Importer`] is made of.
 pub struct Parts {
@@ -77,39 +72,6 @@ pub struct Parts {
     pub clock: Clock,
     /// When to stop.
     pub stop: CancellationToken,
-}
-
-/// The settings of an [`Importer`].
-#[derive(Clone, Debug)]
-pub struct Rules {
-    /// What becomes of files.
-    pub policy: Policy,
-    /// What is too much.
-    pub limits: Limits,
-    /// Which objects the platform takes.
-    pub profile: Profile,
-    /// Whose data it is.
-    pub applicants: Applicants,
-    /// What a person looks at first.
-    pub validation: ValidationRules,
-}
-
-impl Rules {
-    /// Reads files of `source` by these rules.
-    pub(crate) fn reader(&self, source: Arc<dyn Source>, clock: Clock) -> Reader {
-        let unpacker = Unpacker::new(self.limits, self.profile.clone());
-        Reader::new(source, clock, unpacker)
-    }
-}
-
-/// Whose files lie where ours do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Company {
-    /// Only what is to be imported: a file that cannot be understood is rejected.
-    Ours,
-    /// Others keep files of their own there, as the platform does in its bucket: a file that cannot be
-    /// understood may be one of theirs, and is left where it is.
-    Shared,
 }
 
 /// Imports the files of one source.

@@ -22,6 +22,7 @@ mod reader;
 mod refusal;
 mod rehearsal;
 mod report;
+mod rules;
 mod service;
 mod state;
 mod summary;
@@ -39,7 +40,7 @@ pub use envelope::{Envelope, is_envelope};
 pub use examine::{Examined, Import, LeftOut, examine, examine_all, left_out};
 pub use fingerprint::{Fingerprint, NoFingerprint};
 pub use head_start::HeadStart;
-pub use importer::{Clock, Company, Importer, Parts, Rules};
+pub use importer::{Importer, Parts};
 pub use lease::{Lease, NotOurs};
 pub use ledger::{
     FILE_NAME, History, HistoryEntry, Known, KnownFiles, Ledger, LedgerError, Origin, Place,
@@ -51,6 +52,7 @@ pub use pressure::Backpressure;
 pub use refusal::{Finding, FindingLevel, Reason, Refusal};
 pub use rehearsal::{Rehearsal, RehearsalParts};
 pub use report::{FileReport, Interruption, PassReport};
+pub use rules::{Clock, Company, Rules};
 pub use service::{Greeting, Patience, Schedule, Service, StartError, greet};
 pub use state::{ConnectorState, SharedState, StateKey, peer_skips, watermark};
 pub use targets::warn_of_unknown_targets;

@@ -10,7 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use opencti_client::{ApiError, ConnectorInfo, ErrorClass, Platform, Queue};
 
 use self::gauge::{Gauge, Verdict};
-use crate::importer::Clock;
+use crate::Clock;
 use crate::trouble::chain;
 
 /// pycti's megabyte.

@@ -15,14 +15,14 @@ use tokio_util::sync::CancellationToken;
 
 use self::forecast::{Forecast, Outlook, of_examined, of_refusal, waits};
 use crate::importer::file::{Details, same_content};
-use crate::importer::{Clock, Rules, log_as};
+use crate::importer::log_as;
 use crate::ledger::{Known, KnownFiles};
 use crate::plan::{Step, plan};
 use crate::reader::Reader;
 use crate::refusal::Refusal;
 use crate::report::{FileReport, Interruption, PassReport};
 use crate::trouble::{Fatal, chain};
-use crate::{Code, Company, Ledger, Outcome, Way, summary};
+use crate::{Clock, Code, Company, Ledger, Outcome, Rules, Way, summary};
 
 /// What a [`Rehearsal`] is made of.
 pub struct RehearsalParts {

@@ -10,7 +10,7 @@ use super::batch::{Content, Loaded};
 use super::convoy::{Convoys, Passenger};
 use super::held::Held;
 use super::waits::Sender;
-use super::{Company, Course, Importer, log};
+use super::{Course, Importer, log};
 use crate::examine::{Examined, Import, LeftOut, left_out};
 use crate::fingerprint::Fingerprint;
 use crate::ledger::{Known, Record};
@@ -18,7 +18,7 @@ use crate::plan::{AfterImport, must_wait};
 use crate::refusal::{Finding, FindingLevel, Reason, Refusal};
 use crate::report::FileReport;
 use crate::trouble::{Fatal, Trouble, chain};
-use crate::{Applicant, Code, Outcome, Way};
+use crate::{Applicant, Code, Company, Outcome, Way};
 
 /// What a log line has beyond the report.
 #[derive(Clone, Copy, Debug, Default)]

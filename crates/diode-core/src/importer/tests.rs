@@ -18,9 +18,8 @@ use opencti_client::{DeliveryErrorKind, ErrorClass};
 use serde_json::json;
 
 use self::bench::{Bench, QueueFault, StubbornSource, envelope, exists, identity};
-use super::Company;
 use crate::report::Interruption;
-use crate::{AfterImport, Outcome};
+use crate::{AfterImport, Company, Outcome};
 
 #[tokio::test]
 async fn a_good_file_goes_the_way_that_loses_nothing() {

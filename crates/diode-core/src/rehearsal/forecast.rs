@@ -5,12 +5,11 @@ use chrono::{DateTime, Utc};
 use opencti_client::{Drafts, PlatformVersion};
 
 use crate::examine::{Examined, Import, left_out};
-use crate::importer::Rules;
 use crate::importer::file::unmapped;
 use crate::plan::must_wait;
 use crate::refusal::Refusal;
 use crate::report::FileReport;
-use crate::{Applicant, Code, Company, Outcome, Way};
+use crate::{Applicant, Code, Company, Outcome, Rules, Way};
 
 /// What a forecast depends on beside the file.
 pub(super) struct Outlook<'a> {

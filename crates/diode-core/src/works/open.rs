@@ -12,9 +12,8 @@ use super::contract::{Occasion, Room, Share, Shortfall, Upcoming, Works, WorksEr
 use super::decide::{Hold, Life, OpenWork};
 use super::name::work_name;
 use super::sight::{Memory, Sight, look};
-use crate::Ledger;
-use crate::importer::Clock;
 use crate::trouble::chain;
+use crate::{Clock, Ledger};
 
 /// The platform keeps no more errors of one work.
 const MAX_REPORTED: usize = 100;

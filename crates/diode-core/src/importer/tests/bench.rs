@@ -20,13 +20,13 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::super::steady::Steady;
-use super::super::{Clock, Importer, Parts, Rules};
+use super::super::{Importer, Parts};
 use crate::doubles::{in_progress, one_for_each, registered, route};
 use crate::report::PassReport;
 use crate::works::OpenWorks;
 use crate::{
-    AfterImport, Applicants, Backpressure, Connectors, Ledger, Policy, StandIn, StateKey,
-    ValidationRules,
+    AfterImport, Applicants, Backpressure, Clock, Connectors, Ledger, Policy, Rules, StandIn,
+    StateKey, ValidationRules,
 };
 
 /// Everything that was done to platform, queue and source, in order.
