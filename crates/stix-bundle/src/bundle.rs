@@ -38,7 +38,7 @@ pub struct Bundle<'a> {
 #[derive(Debug, thiserror::Error)]
 pub enum BundleError {
     /// It is not JSON.
-    #[error("the bundle is not valid JSON")]
+    #[error("cannot read the bundle")]
     Json(#[source] JsonError),
     /// It is JSON, but not an object.
     #[error("the bundle is {found} instead of an object")]
@@ -159,8 +159,8 @@ mod tests {
             ),
             ("{}", Err("the bundle has no objects")),
             ("[]", Err("the bundle is a list instead of an object")),
-            (r#"{"objects": ["#, Err("the bundle is not valid JSON")),
-            (r#"{"objects": []} x"#, Err("the bundle is not valid JSON")),
+            (r#"{"objects": ["#, Err("cannot read the bundle")),
+            (r#"{"objects": []} x"#, Err("cannot read the bundle")),
         ] {
             check(text, Limits::default(), expect);
         }

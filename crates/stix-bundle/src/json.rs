@@ -46,13 +46,13 @@ impl fmt::Display for Kind {
 #[derive(Debug, thiserror::Error)]
 pub enum JsonError {
     /// It is not JSON, or a key of the object holds half of a surrogate pair.
-    #[error("not valid JSON at line {line}, column {column}")]
+    #[error("not valid JSON")]
     Syntax {
         /// The line, from 1.
         line: usize,
         /// The byte in that line, from 1; 0 where the line break itself is meant.
         column: usize,
-        /// What is wrong there.
+        /// What is wrong, and where.
         source: serde_json::Error,
     },
     /// It is JSON, but something else than an object.
@@ -289,23 +289,39 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_an_object_is_told_from_what_is_not_json() {
+    fn it_is_told_where_a_text_is_not_json() {
         for (text, expect) in [
-            ("", "not valid JSON at line 1, column 0"),
-            ("{", "not valid JSON at line 1, column 1"),
-            ("{\n\"a\": tru }", "not valid JSON at line 2, column 9"),
-            ("{} {}", "not valid JSON at line 1, column 4"),
-            ("{\"a\": NaN}", "not valid JSON at line 1, column 7"),
-            ("{\"a\": [1, 2}", "not valid JSON at line 1, column 12"),
-            ("{\"\\ud800\": 1}", "not valid JSON at line 1, column 9"),
-            ("null", "expected a JSON object, found null"),
-            (" [1]", "expected a JSON object, found a list"),
-            ("[1", "not valid JSON at line 1, column 2"),
-            ("\"x\"", "expected a JSON object, found a string"),
-            ("-1", "expected a JSON object, found a number"),
-            ("true", "expected a JSON object, found a boolean"),
+            ("", (1, 0)),
+            ("{", (1, 1)),
+            ("{\n\"a\": tru }", (2, 9)),
+            ("{} {}", (1, 4)),
+            ("{\"a\": NaN}", (1, 7)),
+            ("{\"a\": [1, 2}", (1, 12)),
+            ("{\"\\ud800\": 1}", (1, 9)),
+            ("[1", (1, 2)),
         ] {
-            assert_eq!(parse(text).unwrap_err().to_string(), expect, "{text}");
+            let error = parse(text).unwrap_err();
+            let JsonError::Syntax { line, column, .. } = error else {
+                panic!("{text}: {error}");
+            };
+            assert_eq!((line, column), expect, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_json_and_no_object_is_told_by_its_kind() {
+        for (text, expect) in [
+            ("null", Kind::Null),
+            (" [1]", Kind::Array),
+            ("\"x\"", Kind::String),
+            ("-1", Kind::Number),
+            ("true", Kind::Bool),
+        ] {
+            let error = parse(text).unwrap_err();
+            assert!(
+                matches!(error, JsonError::NotAnObject { found } if found == expect),
+                "{text}: {error}"
+            );
         }
     }
 
