@@ -39,6 +39,7 @@ impl Trouble {
     pub(crate) fn code(&self) -> Code {
         match self {
             Self::Platform(_) => Code::Platform,
+            Self::Queue(error) if error.kind == DeliveryErrorKind::Full => Code::QueueFull,
             Self::Queue(_) => Code::Queue,
             Self::Full(_) => Code::QueueFull,
         }
@@ -46,7 +47,7 @@ impl Trouble {
 
     /// Whether something failed, rather than having to wait its turn.
     pub(crate) fn is_failure(&self) -> bool {
-        !matches!(self, Self::Full(_))
+        self.code() != Code::QueueFull
     }
 
     /// How far it reaches, when `before` other source connectors have failed just before.
@@ -70,7 +71,9 @@ impl Trouble {
                 DeliveryErrorKind::Denied | DeliveryErrorKind::Unavailable => {
                     Reach::Everything(Interruption::Broker)
                 }
-                DeliveryErrorKind::Unroutable | DeliveryErrorKind::Contract => Reach::Connector,
+                DeliveryErrorKind::Unroutable
+                | DeliveryErrorKind::Contract
+                | DeliveryErrorKind::Full => Reach::Connector,
             },
             Self::Full(_) => Reach::Connector,
         }
@@ -137,9 +140,15 @@ mod tests {
 
     #[test]
     fn a_full_queue_is_its_connector_s_matter_and_no_failure() {
-        let full = Trouble::Full(QueueFull::default());
-        assert_eq!(full.reach(5), Reach::Connector);
-        assert!(!full.is_failure() && api(ErrorClass::Transient).is_failure());
+        for full in [
+            Trouble::Full(QueueFull::default()),
+            queue(DeliveryErrorKind::Full),
+        ] {
+            assert_eq!(full.reach(5), Reach::Connector);
+            assert_eq!(full.code(), Code::QueueFull);
+            assert!(!full.is_failure());
+        }
+        assert!(api(ErrorClass::Transient).is_failure());
     }
 
     #[test]

@@ -134,8 +134,11 @@ pub enum DeliveryErrorKind {
     /// We were asked to stop; the messages in flight were waited for.
     Stopped,
     /// The broker returned a message: the exchange or the queue behind it is missing. Registering
-    /// the connector again makes the platform declare them.
+    /// the connector again makes the platform declare them. What the queue had held before may be
+    /// gone with it.
     Unroutable,
+    /// The connector's queue is full: it has taken nothing of the shipment for a while.
+    Full,
     /// The broker refuses our user, virtual host or permissions.
     Denied,
     /// The broker cannot be reached, or keeps breaking off.
@@ -194,8 +197,9 @@ pub trait Queue: Send + Sync {
     /// Many parts may be in flight at a time, of several files. After an error, any of the
     /// unconfirmed ones may have been delivered all the same. Files keep their order among
     /// themselves: every file behind one that failed counts as failed, even if all of its messages
-    /// were confirmed, so that it is sent again after that one. When `stop` is cancelled, nothing
-    /// more is sent and what is in flight is waited for.
+    /// were confirmed, so that it is sent again after that one. Where one is
+    /// [`Unroutable`](DeliveryErrorKind::Unroutable), all of them are. When `stop` is cancelled,
+    /// nothing more is sent and what is in flight is waited for.
     async fn deliver(
         &self,
         shipment: &Shipment<'_>,

@@ -12,7 +12,8 @@ pub(super) enum Closed {
     Unroutable,
     /// Our user, virtual host or permissions are refused.
     Denied,
-    /// Anything else: another connection may fare better.
+    /// Anything else, such as a limit on connections that is reached: another connection may fare
+    /// better.
     Broken,
 }
 
@@ -27,6 +28,7 @@ impl Closed {
             311 => Self::TooLarge(sizes(text)),
             406 if text.contains("message size") => Self::TooLarge(sizes(text)),
             404 => Self::Unroutable,
+            530 if text.contains("limit") => Self::Broken,
             402 | 403 | 530 => Self::Denied,
             _ => Self::Broken,
         }
@@ -83,6 +85,11 @@ mod tests {
         check(403, "ACCESS_REFUSED - Login was refused", Closed::Denied);
         check(402, "INVALID_PATH", Closed::Denied);
         check(530, "NOT_ALLOWED - vhost nowhere not found", Closed::Denied);
+        check(
+            530,
+            "NOT_ALLOWED - access to vhost '/' refused for user 'guest': connection limit (1) is reached",
+            Closed::Broken,
+        );
         check(
             320,
             "CONNECTION_FORCED - broker forced connection closure",

@@ -20,6 +20,9 @@ use crate::{DeliveryErrorKind, TlsError};
 /// How often a wait looks whether the broker blocks us.
 const TICK: Duration = Duration::from_millis(500);
 
+/// The slowest line that large messages are sent over, in bytes per second.
+const SLOWEST_LINE: usize = 128 << 10;
+
 /// The waits between attempts to connect.
 const RECONNECT: Backoff = Backoff {
     base: Duration::from_millis(500),
@@ -168,13 +171,15 @@ impl<'a> Dialer<'a> {
         Failure::new(DeliveryErrorKind::Denied, message)
     }
 
-    /// Awaits `future`, however long the broker blocks us, but not through its silence. `None`: we
-    /// were asked to stop.
+    /// Awaits `future`, however long the broker blocks us, but not through its silence, with so many
+    /// bytes in flight. `None`: we were asked to stop.
     pub(super) async fn attended<F: Future>(
         &self,
         link: &Link,
+        in_flight: usize,
         future: F,
     ) -> Result<Option<F::Output>, Silence> {
+        let patience = self.options().confirm_timeout + time_to_send(in_flight);
         let mut future = std::pin::pin!(future);
         let mut silent = Duration::ZERO;
         let mut blocked = false;
@@ -195,7 +200,7 @@ impl<'a> Dialer<'a> {
             } else {
                 silent + TICK
             };
-            if silent >= self.options().confirm_timeout {
+            if silent >= patience {
                 return Err(Silence);
             }
         }
@@ -224,6 +229,11 @@ impl<'a> Dialer<'a> {
             () = sleep(delay) => {}
         }
     }
+}
+
+/// How long bytes may take on a slow line, in which the broker has nothing to say.
+fn time_to_send(bytes: usize) -> Duration {
+    Duration::from_secs((bytes / SLOWEST_LINE) as u64)
 }
 
 /// The broker cannot be connected to until somebody changes a setting, or the broker.

@@ -43,7 +43,7 @@ impl<'a> Freight<'a> {
     }
 
     /// What became of each file. `failure` is why sending broke off, if it did: every file behind
-    /// one that was not handed over has failed, too.
+    /// one that was not handed over has failed, too, and all of them where no queue was there.
     pub(super) fn outcomes(
         &self,
         window: &Window,
@@ -54,7 +54,7 @@ impl<'a> Freight<'a> {
         });
         let failed = failure.after(0, 0);
         let files = 0..self.ends.len();
-        let mut broken_off = false;
+        let mut broken_off = failed.kind == DeliveryErrorKind::Unroutable;
         files
             .map(|file| {
                 let delivery = window.delivery(self.parts(file));

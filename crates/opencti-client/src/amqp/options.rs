@@ -17,7 +17,8 @@ pub struct AmqpOptions {
     /// The longest time for connecting, from the name's look-up to an open channel.
     pub connect_timeout: Duration,
     /// How long the broker may be silent about messages in flight before the connection counts as
-    /// broken. The time for which a broker blocks us does not count.
+    /// broken. It gets a second more for each 128 KiB of them, and the time for which it blocks us
+    /// does not count.
     pub confirm_timeout: Duration,
     /// How long a broken connection is re-established without any message being confirmed.
     pub retry_budget: Duration,
@@ -28,6 +29,9 @@ pub struct AmqpOptions {
     pub pause: Duration,
     /// The longest pause.
     pub max_pause: Duration,
+    /// How long a queue may refuse all messages of a shipment before it counts as
+    /// [full](crate::DeliveryErrorKind::Full). Once it has taken one, it is waited for until a stop.
+    pub full_after: Duration,
     /// How the broker's certificate is checked and who we are, where the connection uses TLS.
     pub tls: TlsOptions,
     /// The connection's name in the broker's management interface.
@@ -46,6 +50,7 @@ impl Default for AmqpOptions {
             stop_grace: Duration::from_secs(5),
             pause: Duration::from_secs(1),
             max_pause: Duration::from_secs(30),
+            full_after: Duration::from_secs(30),
             tls: TlsOptions::default(),
             connection_name: "diode-import".to_owned(),
         }

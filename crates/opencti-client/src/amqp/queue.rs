@@ -143,12 +143,19 @@ impl Queue for AmqpQueue {
         shipment: &Shipment<'_>,
         stop: &CancellationToken,
     ) -> Vec<Result<Delivery, DeliveryError>> {
-        let mut kept = self.link.lock().await;
-        let outcomes = Run::new(self, shipment, stop).finish(&mut kept).await;
+        let run = Run::new(self, shipment, stop);
+        let mut kept = tokio::select! {
+            biased;
+            () = stop.cancelled() => return run.not_begun(),
+            kept = self.link.lock() => kept,
+        };
+        // Whatever is on its way after an error, or when we are dropped, must not be mistaken for part
+        // of the next shipment: its connection is not kept.
+        let mut link = kept.take();
+        let outcomes = run.finish(&mut link).await;
         self.stall.end();
-        if outcomes.iter().any(Result::is_err) {
-            // Whatever is still on its way must not be mistaken for part of the next shipment.
-            *kept = None;
+        if outcomes.iter().all(Result::is_ok) {
+            *kept = link;
         }
         outcomes
     }

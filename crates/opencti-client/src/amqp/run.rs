@@ -32,7 +32,7 @@ type Pending = Pin<Box<dyn Future<Output = (usize, lapin::Result<Confirmation>)>
 /// What interrupts the sending.
 enum Trouble {
     /// The broker gave a message back: no queue is behind the exchange.
-    Returned(String),
+    Returned,
     /// The channel or the connection is gone.
     Failed(lapin::Error),
     /// Nothing was heard for too long.
@@ -51,8 +51,15 @@ pub(super) struct Run<'a> {
     stop: &'a CancellationToken,
     window: Window,
     pending: FuturesUnordered<Pending>,
+    /// Why the broker gave a message back, if it did.
+    ///
+    /// lapin tells that one came back with any of the confirms that arrive with it, so what counts as
+    /// confirmed may be the message that came back: from then on none is known to have arrived.
+    returned: Option<String>,
     /// Pauses in a row in which nothing was confirmed.
     fruitless: u32,
+    /// Since when the broker has refused messages, and taken none.
+    refused_since: Option<Instant>,
     warned: Option<Instant>,
     content: Vec<u8>,
     body: Vec<u8>,
@@ -76,11 +83,19 @@ impl<'a> Run<'a> {
             window: Window::new(freight.count(), limits),
             freight,
             pending: FuturesUnordered::new(),
+            returned: None,
             fruitless: 0,
+            refused_since: None,
             warned: None,
             content: Vec::new(),
             body: Vec::new(),
         }
+    }
+
+    /// We were asked to stop before anything was sent.
+    pub(super) fn not_begun(self) -> Vec<Result<Delivery, DeliveryError>> {
+        let failure = Failure::new(DeliveryErrorKind::Stopped, "asked to stop");
+        self.freight.outcomes(&self.window, Some(failure))
     }
 
     /// Sends everything, on the connection kept or on new ones. What became of each file.
@@ -89,6 +104,7 @@ impl<'a> Run<'a> {
         kept: &mut Option<Kept>,
     ) -> Vec<Result<Delivery, DeliveryError>> {
         let failure = self.run(kept).await.err();
+        let failure = self.came_back().or(failure);
         self.freight.outcomes(&self.window, failure)
     }
 
@@ -98,10 +114,13 @@ impl<'a> Run<'a> {
             Failure::new(DeliveryErrorKind::Unroutable, message).caused_by(error)
         })?;
         loop {
+            if let Some(failure) = self.came_back() {
+                return Err(failure);
+            }
             match self.window.step() {
                 Step::Done => return Ok(()),
                 _ if self.stop.is_cancelled() => return self.stopped().await,
-                Step::Pause => self.pause().await,
+                Step::Pause => self.pause().await?,
                 step => self.advance(kept, &target, step).await?,
             }
         }
@@ -141,7 +160,8 @@ impl<'a> Run<'a> {
             return Ok(());
         }
         let publishing = link.publish(target, &self.body);
-        let Some(published) = self.dialer.attended(link, publishing).await? else {
+        let in_flight = self.window.bytes();
+        let Some(published) = self.dialer.attended(link, in_flight, publishing).await? else {
             return Ok(());
         };
         let confirm: PublisherConfirm = published.map_err(Trouble::Failed)?;
@@ -160,7 +180,12 @@ impl<'a> Run<'a> {
 
     /// Waits for the next confirm.
     async fn wait(&mut self, link: &Link) -> Result<(), Trouble> {
-        match self.dialer.attended(link, self.pending.next()).await? {
+        let in_flight = self.window.bytes();
+        match self
+            .dialer
+            .attended(link, in_flight, self.pending.next())
+            .await?
+        {
             Some(Some((index, outcome))) => {
                 self.note(index, outcome)?;
                 self.note_what_is_there()
@@ -178,8 +203,8 @@ impl<'a> Run<'a> {
             // A message that reached no queue is acknowledged all the same.
             Ok(Confirmation::Ack(Some(returned)) | Confirmation::Nack(Some(returned))) => {
                 self.window.returned(index);
-                let text = shown(returned.reply_text.as_str());
-                return Err(Trouble::Returned(text));
+                self.returned = Some(shown(returned.reply_text.as_str()));
+                return Err(Trouble::Returned);
             }
             Ok(Confirmation::NotRequested) => return Err(Trouble::Silence),
             Err(error) => return Err(Trouble::Failed(error)),
@@ -188,8 +213,15 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// The broker refused messages for now: gives it time.
-    async fn pause(&mut self) {
+    /// The broker refused messages for now: gives it time. A queue that takes nothing at all is for its
+    /// connector's files to wait for, and nothing would be sent twice by that.
+    async fn pause(&mut self) -> Result<(), Failure> {
+        let since = *self.refused_since.get_or_insert_with(Instant::now);
+        let full_after = self.dialer.options().full_after;
+        if self.window.confirmed() == 0 && since.elapsed() >= full_after {
+            let message = "the broker refuses all messages for now: the queue is full";
+            return Err(Failure::new(DeliveryErrorKind::Full, message));
+        }
         let retry = if self.window.stuck() {
             self.fruitless
         } else {
@@ -201,6 +233,7 @@ impl<'a> Run<'a> {
         self.dialer.stalled(delay);
         self.dialer.sleep(delay).await;
         self.window.paused();
+        Ok(())
     }
 
     fn warn_of_pause(&mut self, delay: Duration) {
@@ -221,9 +254,9 @@ impl<'a> Run<'a> {
     async fn recover(&mut self, kept: &mut Option<Kept>, trouble: Trouble) -> Result<(), Failure> {
         let deadline = Instant::now() + LAST_WORDS;
         let error = match trouble {
-            Trouble::Returned(text) => {
+            Trouble::Returned => {
                 self.settle(deadline).await;
-                return Err(self.unroutable(&text));
+                return Ok(());
             }
             Trouble::Failed(error) => {
                 let words = self.settle(deadline).await;
@@ -244,7 +277,7 @@ impl<'a> Run<'a> {
                 self.pending.clear();
                 Ok(())
             }
-            Closed::Unroutable => Err(self.unroutable(&text).caused_by(Told(error))),
+            Closed::Unroutable => Err(self.nowhere(&text).caused_by(Told(error))),
             Closed::Denied => Err(self.dialer.denied().caused_by(Told(error))),
             Closed::Broken => {
                 *kept = None;
@@ -289,7 +322,12 @@ impl<'a> Run<'a> {
         Err(Failure::new(DeliveryErrorKind::Stopped, message))
     }
 
-    fn unroutable(&self, text: &str) -> Failure {
+    /// What the broker makes of the shipment by having given a message of it back, if it has.
+    fn came_back(&self) -> Option<Failure> {
+        self.returned.as_deref().map(|text| self.nowhere(text))
+    }
+
+    fn nowhere(&self, text: &str) -> Failure {
         let route = self.freight.route();
         let message = format!(
             "no queue behind exchange {:?} and routing key {:?} ({text})",

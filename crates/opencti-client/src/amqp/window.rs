@@ -272,6 +272,11 @@ impl Window {
         self.confirmed
     }
 
+    /// How many bytes of messages are in flight.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     pub(super) fn in_flight(&self) -> usize {
         self.in_flight.len()
     }

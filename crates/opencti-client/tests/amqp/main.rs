@@ -8,8 +8,11 @@
 
 mod broker;
 mod files;
+mod given_back;
 mod parts;
 mod proxy;
+mod scripted;
+mod sharing;
 mod tls;
 
 use std::collections::BTreeSet;
@@ -113,6 +116,25 @@ async fn a_full_queue_is_waited_for_until_all_is_delivered() {
     let (delivery, taken) = tokio::join!(send(&queue, &mailbox, &parts), worker);
     assert_eq!(delivery.unwrap().confirmed, 500);
     assert_eq!(taken, indices(500).into_iter().collect());
+}
+
+#[tokio::test]
+async fn a_queue_that_takes_nothing_is_full() {
+    let mailbox = Mailbox::refusing_beyond(0).await;
+    let options = AmqpOptions {
+        pause: Duration::from_millis(10),
+        full_after: Duration::from_millis(300),
+        ..AmqpOptions::default()
+    };
+    let queue = AmqpQueue::new(broker::address(), options);
+    let start = Instant::now();
+    let error = send(&queue, &mailbox, &Numbered::new(100))
+        .await
+        .unwrap_err();
+    check(&error, DeliveryErrorKind::Full, "the queue is full");
+    assert_eq!(error.confirmed, 0);
+    assert!(start.elapsed() >= Duration::from_millis(300));
+    assert!(!queue.is_stalled(), "nothing waits any more");
 }
 
 #[tokio::test]

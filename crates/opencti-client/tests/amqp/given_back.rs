@@ -1,0 +1,96 @@
+//! Messages that the broker gives back, where lapin cannot tell which, and slow lines.
+
+use std::time::Duration;
+
+use opencti_client::{
+    AmqpOptions, AmqpQueue, Cargo, Delivery, DeliveryError, DeliveryErrorKind, Queue, Route,
+    Shipment,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::parts::{Numbered, header};
+use crate::scripted::{Answer, Scripted};
+
+/// How many files there are, of one message each.
+const FILES: usize = 10;
+
+#[tokio::test]
+async fn a_message_that_is_given_back_fails_its_whole_shipment() {
+    // Which of them lapin tells is by chance.
+    for _ in 0..5 {
+        let broker = Scripted::start(FILES as u64, Answer::GivesFirstBack, Duration::ZERO).await;
+        broker.answer();
+        let outcomes = send(&broker, &CancellationToken::new()).await;
+        assert_all(&outcomes, DeliveryErrorKind::Unroutable);
+    }
+}
+
+#[tokio::test]
+async fn a_message_that_is_given_back_after_a_stop_fails_its_whole_shipment() {
+    for _ in 0..5 {
+        let broker = Scripted::start(FILES as u64, Answer::GivesFirstBack, Duration::ZERO).await;
+        let stop = CancellationToken::new();
+        let stopping = async {
+            broker.all_there().await;
+            stop.cancel();
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            broker.answer();
+        };
+        let (outcomes, ()) = tokio::join!(send(&broker, &stop), stopping);
+        assert_all(&outcomes, DeliveryErrorKind::Unroutable);
+    }
+}
+
+#[tokio::test]
+async fn a_large_message_may_take_its_time_on_a_slow_line() {
+    // 4 MiB in frames of 32 KiB: two seconds in which the broker says nothing.
+    let parts = Numbered {
+        large: Some((0, 3 << 20)),
+        ..Numbered::new(1)
+    };
+    let broker = Scripted::start(1, Answer::Takes, Duration::from_millis(15)).await;
+    broker.answer();
+    let options = AmqpOptions {
+        confirm_timeout: Duration::from_millis(500),
+        retry_budget: Duration::ZERO,
+        ..AmqpOptions::default()
+    };
+    let queue = AmqpQueue::new(broker.address(), options);
+    let outcomes = deliver(&queue, &[parts], &CancellationToken::new()).await;
+    assert_eq!(outcomes[0].as_ref().unwrap().confirmed, 1);
+}
+
+async fn send(broker: &Scripted, stop: &CancellationToken) -> Vec<Result<Delivery, DeliveryError>> {
+    let queue = AmqpQueue::new(broker.address(), AmqpOptions::default());
+    let files: Vec<Numbered> = (0..FILES).map(|_| Numbered::new(1)).collect();
+    deliver(&queue, &files, stop).await
+}
+
+async fn deliver(
+    queue: &AmqpQueue,
+    files: &[Numbered],
+    stop: &CancellationToken,
+) -> Vec<Result<Delivery, DeliveryError>> {
+    let header = header();
+    let cargo = |parts| Cargo {
+        header: &header,
+        parts,
+    };
+    let files: Vec<Cargo<'_>> = files.iter().map(|parts| cargo(parts)).collect();
+    let shipment = Shipment {
+        connector_id: "test",
+        route: &Route {
+            exchange: "e".to_owned(),
+            routing_key: "r".to_owned(),
+        },
+        files: &files,
+    };
+    queue.deliver(&shipment, stop).await
+}
+
+fn assert_all(outcomes: &[Result<Delivery, DeliveryError>], kind: DeliveryErrorKind) {
+    assert_eq!(outcomes.len(), FILES);
+    for outcome in outcomes {
+        assert_eq!(outcome.as_ref().unwrap_err().kind, kind);
+    }
+}

@@ -1,0 +1,47 @@
+//! Shipments that share a connection, one after the other.
+
+use std::time::{Duration, Instant};
+
+use opencti_client::{AmqpOptions, AmqpQueue, DeliveryErrorKind};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use crate::broker::{self, Mailbox};
+use crate::parts::Numbered;
+use crate::proxy::Proxy;
+use crate::{at_port, check, deliver, send};
+
+#[tokio::test]
+async fn a_shipment_that_is_dropped_takes_its_connection_along() {
+    let (full, mailbox) = (Mailbox::refusing_beyond(0).await, Mailbox::new().await);
+    let target = broker::address();
+    let proxy = Proxy::start((target.host, target.port), 0, 0).await;
+    let queue = AmqpQueue::new(at_port(proxy.port), AmqpOptions::default());
+    let parts = Numbered::new(10);
+    let sending = send(&queue, &full, &parts);
+    assert!(timeout(Duration::from_millis(500), sending).await.is_err());
+    assert_eq!(proxy.accepted(), 1);
+    send(&queue, &mailbox, &parts).await.unwrap();
+    assert_eq!(proxy.accepted(), 2);
+}
+
+#[tokio::test]
+async fn a_stop_ends_the_wait_for_another_shipment() {
+    let (full, mailbox) = (Mailbox::refusing_beyond(0).await, Mailbox::new().await);
+    let queue = AmqpQueue::new(broker::address(), AmqpOptions::default());
+    let parts = Numbered::new(10);
+    let stop = CancellationToken::new();
+    let second = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        stop.cancel();
+        deliver(&queue, &mailbox, &parts, &stop).await
+    };
+    let began = Instant::now();
+    tokio::select! {
+        first = send(&queue, &full, &parts) => panic!("{first:?}"),
+        second = second => {
+            check(&second.unwrap_err(), DeliveryErrorKind::Stopped, "asked to stop");
+        }
+    }
+    assert!(began.elapsed() < Duration::from_secs(10));
+}
