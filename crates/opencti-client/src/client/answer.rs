@@ -6,6 +6,7 @@
 use serde_json::Value;
 
 use super::operations::Operation;
+use super::redact::Redaction;
 use crate::text::shown;
 use crate::{ApiError, ErrorClass};
 
@@ -15,6 +16,8 @@ pub(super) struct Answer<'a> {
     /// The `Location` header of a redirection.
     pub(super) location: Option<&'a str>,
     pub(super) body: &'a [u8],
+    /// What is kept out of errors.
+    pub(super) redaction: &'a Redaction,
 }
 
 /// A call that failed, and what that says about sending it again.
@@ -52,7 +55,7 @@ pub(super) fn read(operation: &Operation, answer: &Answer<'_>) -> Result<Value, 
     if let Some(Value::Array(errors)) = body.get("errors")
         && let Some(first) = errors.first()
     {
-        return Err(refused(operation, first));
+        return Err(refused(operation, first, answer.redaction));
     }
     match body.remove("data") {
         Some(data @ Value::Object(_)) if answer.status == 200 => Ok(data),
@@ -68,8 +71,23 @@ pub(super) fn without_data(operation: &Operation) -> Failure {
     Failure::new(error, Seen::Final)
 }
 
+/// The platform answered with data that is not of the shape asked for. What it holds instead is
+/// not told: it may be a password.
+pub(super) fn misshapen(operation: &Operation, error: &serde_json::Error) -> ApiError {
+    let mut message = "the platform's answer has another shape than the one asked for".to_owned();
+    let error = error.to_string();
+    if let Some((_, expected)) = error.rsplit_once(", expected ") {
+        message.push_str(", expected ");
+        message.push_str(expected);
+    } else if error.starts_with("missing field") {
+        message.push_str(": ");
+        message.push_str(&error);
+    }
+    ApiError::new(operation.name, ErrorClass::Contract, message)
+}
+
 /// The platform answered with a GraphQL error.
-fn refused(operation: &Operation, error: &Value) -> Failure {
+fn refused(operation: &Operation, error: &Value, redaction: &Redaction) -> Failure {
     let code = error
         .pointer("/extensions/code")
         .or_else(|| error.get("name"))
@@ -83,10 +101,11 @@ fn refused(operation: &Operation, error: &Value) -> Failure {
         .and_then(Value::as_str)
         .unwrap_or("no message");
     let class = classify(operation.name, code, status, text);
-    let message = message(code, text);
+    let code = code.map(|code| redaction.apply(code));
+    let message = message(code.as_deref(), &redaction.apply(text));
     let mut error = ApiError::new(operation.name, class, message);
     if let Some(code) = code {
-        error = error.with_code(shown(code));
+        error = error.with_code(shown(&code));
     }
     let seen = match class {
         ErrorClass::Transient => Seen::Perhaps,
@@ -186,7 +205,7 @@ fn message(code: Option<&str>, text: &str) -> String {
 fn not_graphql(operation: &Operation, answer: &Answer<'_>, body: &Value) -> Failure {
     let status = answer.status;
     let (class, seen, message) = match status {
-        300..=399 => redirected(answer.location.unwrap_or_default()),
+        300..=399 => redirected(answer),
         400 | 422 => {
             let message = format!("the request was refused as malformed (HTTP {status})");
             (ErrorClass::Contract, Seen::Final, message)
@@ -228,7 +247,8 @@ fn not_graphql(operation: &Operation, answer: &Answer<'_>, body: &Value) -> Fail
 }
 
 /// A redirection, which is never followed: it would carry the token elsewhere.
-fn redirected(location: &str) -> (ErrorClass, Seen, String) {
+fn redirected(answer: &Answer<'_>) -> (ErrorClass, Seen, String) {
+    let location = answer.location.unwrap_or_default();
     // Platforms to 6.2.19 send a body that they cannot read, mostly one too large, back to "/".
     if location == "/" {
         let message = "the platform cannot read the request, it may be too large (redirected to /)";
@@ -236,7 +256,7 @@ fn redirected(location: &str) -> (ErrorClass, Seen, String) {
     }
     let message = format!(
         "refused to be redirected to {:?}, check OPENCTI_URL (http or https, host, base path)",
-        shown(location)
+        shown(&answer.redaction.apply(location))
     );
     (ErrorClass::Transient, Seen::Final, message)
 }

@@ -4,6 +4,8 @@ use crate::client::operations as op;
 /// What an answer is to be understood as: class, seen, code, and a piece of the message.
 type Expect<'a> = (ErrorClass, Seen, Option<&'a str>, &'a str);
 
+static NOTHING_SECRET: Redaction = Redaction::NONE;
+
 use ErrorClass::{Contract, Credentials, Forbidden, Transient, WorkGone};
 
 #[test]
@@ -356,5 +358,6 @@ fn answer(status: u16, body: &str) -> Answer<'_> {
         status,
         location: None,
         body: body.as_bytes(),
+        redaction: &NOTHING_SECRET,
     }
 }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::server::{Reply, Server};
 
-const TOKEN: &str = "b7fbcb4e-5c9e-4a4e-9d7c-5c6d2f0a2f11";
+pub(crate) const TOKEN: &str = "b7fbcb4e-5c9e-4a4e-9d7c-5c6d2f0a2f11";
 
 #[tokio::test]
 async fn a_request_carries_token_agent_and_headers() {
@@ -495,7 +495,7 @@ pub(crate) fn check(error: &ApiError, class: ErrorClass, text: &str) {
     assert!(error.to_string().contains(text), "{error}");
 }
 
-fn chain(error: &ApiError) -> String {
+pub(crate) fn chain(error: &ApiError) -> String {
     let mut text = error.to_string();
     let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {
@@ -509,7 +509,7 @@ pub(crate) fn client(server: &Server) -> Client {
     Client::new(config(&server.url)).unwrap()
 }
 
-fn config(url: &str) -> ClientConfig {
+pub(crate) fn config(url: &str) -> ClientConfig {
     let mut config = ClientConfig::new(url, Secret::new(TOKEN));
     config.retry = RetryPolicy {
         attempts: 3,

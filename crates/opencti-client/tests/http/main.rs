@@ -9,4 +9,5 @@ mod client;
 mod forms;
 mod questions;
 mod queue;
+mod secrets;
 mod server;
