@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::operations::Operation;
 use super::redact::Redaction;
+use crate::error::REFUSALS;
 use crate::text::shown;
 use crate::{ApiError, ErrorClass};
 
@@ -67,7 +68,7 @@ pub(super) fn read(operation: &Operation, answer: &Answer<'_>) -> Result<Value, 
 /// The platform answered that all is well, and nothing else.
 pub(super) fn without_data(operation: &Operation) -> Failure {
     let message = "the platform answered without an error and without the data asked for";
-    let error = ApiError::new(operation.name, ErrorClass::Contract, message);
+    let error = ApiError::new(operation.name, class_of_nonsense(operation), message);
     Failure::new(error, Seen::Final)
 }
 
@@ -83,7 +84,19 @@ pub(super) fn misshapen(operation: &Operation, error: &serde_json::Error) -> Api
         message.push_str(": ");
         message.push_str(&error);
     }
-    ApiError::new(operation.name, ErrorClass::Contract, message)
+    ApiError::new(operation.name, class_of_nonsense(operation), message)
+}
+
+/// The class of an answer that does not hold what was asked for, which says nothing against the
+/// request. What a platform tells in a shape that we do not know it will tell so next time, too:
+/// where importing can do without, nothing is to wait for it.
+fn class_of_nonsense(operation: &Operation) -> ErrorClass {
+    let dispensable = ["about", "work", "isWorkAlive", "connector"];
+    if dispensable.contains(&operation.name) {
+        ErrorClass::Contract
+    } else {
+        ErrorClass::Transient
+    }
 }
 
 /// The platform answered with a GraphQL error.
@@ -102,13 +115,14 @@ fn refused(operation: &Operation, error: &Value, redaction: &Redaction) -> Failu
         .unwrap_or("no message");
     let class = classify(operation.name, code, status, text);
     let code = code.map(|code| redaction.apply(code));
-    let message = message(code.as_deref(), &redaction.apply(text));
+    let message = message(operation.name, code.as_deref(), &redaction.apply(text));
     let mut error = ApiError::new(operation.name, class, message);
     if let Some(code) = code {
         error = error.with_code(shown(&code));
     }
-    let seen = match class {
-        ErrorClass::Transient => Seen::Perhaps,
+    let seen = match (class, status) {
+        (ErrorClass::Transient, Some(400..=498)) => Seen::Final,
+        (ErrorClass::Transient, _) => Seen::Perhaps,
         _ => Seen::Final,
     };
     Failure::new(error, seen)
@@ -129,6 +143,9 @@ fn classify(operation: &str, code: Option<&str>, status: Option<u64>, text: &str
         {
             ErrorClass::Credentials
         }
+        // In another's name, our own account may be well.
+        "DRAFT_LOCKED" if may_be_for_another(operation) => ErrorClass::Contract,
+        "DRAFT_LOCKED" => ErrorClass::Credentials,
         "WORK_NOT_ALIVE" => ErrorClass::WorkGone,
         "RESOURCE_NOT_FOUND" | "ALREADY_DELETED_ERROR" if edits_work(operation) => {
             ErrorClass::WorkGone
@@ -138,14 +155,10 @@ fn classify(operation: &str, code: Option<&str>, status: Option<u64>, text: &str
         {
             ErrorClass::WorkGone
         }
-        "FUNCTIONAL_ERROR"
-        | "GRAPHQL_PARSE_FAILED"
-        | "GRAPHQL_VALIDATION_FAILED"
-        | "BAD_USER_INPUT"
-        | "BAD_REQUEST"
-        | "VALIDATION_ERROR"
-        | "UNSUPPORTED_ERROR"
-        | "DUPLICATE_ENTRY_ERROR" => ErrorClass::Contract,
+        code if REFUSALS.contains(&code) => ErrorClass::Contract,
+        "RESOURCE_NOT_FOUND" | "MISSING_REFERENCE_ERROR" | "ALREADY_DELETED_ERROR" => {
+            ErrorClass::Contract
+        }
         "LOCK_ERROR"
         | "DATABASE_ERROR"
         | "INTERNAL_SERVER_ERROR"
@@ -166,11 +179,11 @@ fn will_say_it_again(text: &str) -> bool {
     texts.iter().any(|known| text.contains(known))
 }
 
-/// The class of a code that we do not know, or that says nothing beyond its status.
+/// The class of a code that we do not know, or that says nothing beyond its status. It may be about
+/// the account as well as about the request.
 fn by_status(status: Option<u64>) -> ErrorClass {
     match status {
         Some(401 | 403) => ErrorClass::Credentials,
-        Some(400..=498) => ErrorClass::Contract,
         _ => ErrorClass::Transient,
     }
 }
@@ -185,12 +198,28 @@ fn edits_work(operation: &str) -> bool {
     edits.contains(&operation)
 }
 
+/// Whether an operation may be asked for in another user's name.
+fn may_be_for_another(operation: &str) -> bool {
+    ["stixBundlePush", "me"].contains(&operation)
+}
+
 /// The platform's words, and what to do about the frequent ones.
-fn message(code: Option<&str>, text: &str) -> String {
+fn message(operation: &str, code: Option<&str>, text: &str) -> String {
     let text = shown(text);
     match code {
         Some("AUTH_REQUIRED") => {
             format!("the platform does not know our token, check OPENCTI_TOKEN ({text})")
+        }
+        Some("DRAFT_LOCKED") => {
+            let who = if may_be_for_another(operation) {
+                "the user in whose name it is asked"
+            } else {
+                "the account of OPENCTI_TOKEN"
+            };
+            format!(
+                "{who} is in a draft that is closed or gone, leave the draft as that user in the \
+                 platform's interface ({text})"
+            )
         }
         Some("INTERNAL_SERVER_ERROR") => format!("the platform failed ({text})"),
         Some(code) => format!("{text} ({})", shown(code)),
@@ -204,11 +233,17 @@ fn message(code: Option<&str>, text: &str) -> String {
 /// just starting, must not make a good file look bad.
 fn not_graphql(operation: &Operation, answer: &Answer<'_>, body: &Value) -> Failure {
     let status = answer.status;
+    if status == 413 || (status == 500 && says_too_large(body)) {
+        return too_large(operation);
+    }
     let (class, seen, message) = match status {
         300..=399 => redirected(answer),
         400 | 422 => {
-            let message = format!("the request was refused as malformed (HTTP {status})");
-            (ErrorClass::Contract, Seen::Final, message)
+            let message = format!(
+                "the request was refused as malformed (HTTP {status}), check OPENCTI_URL and what \
+                 stands between"
+            );
+            (ErrorClass::Transient, Seen::Final, message)
         }
         401 | 403 => {
             let message = format!(
@@ -221,8 +256,6 @@ fn not_graphql(operation: &Operation, answer: &Answer<'_>, body: &Value) -> Fail
             Seen::Final,
             elsewhere(&format!("HTTP {status}")),
         ),
-        413 => too_large(),
-        500 if says_too_large(body) => too_large(),
         429 | 503 => {
             let message = format!("the platform takes no more requests for now (HTTP {status})");
             (ErrorClass::Transient, Seen::No, message)
@@ -261,9 +294,10 @@ fn redirected(answer: &Answer<'_>) -> (ErrorClass, Seen, String) {
     (ErrorClass::Transient, Seen::Final, message)
 }
 
-fn too_large() -> (ErrorClass, Seen, String) {
+fn too_large(operation: &Operation) -> Failure {
     let message = "the request is larger than the platform, or a proxy before it, accepts";
-    (ErrorClass::Contract, Seen::Final, message.to_owned())
+    let error = ApiError::new(operation.name, ErrorClass::Contract, message);
+    Failure::new(error.for_size(), Seen::Final)
 }
 
 fn says_too_large(body: &Value) -> bool {
