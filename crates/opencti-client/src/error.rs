@@ -55,6 +55,7 @@ pub struct ApiError {
     code: Option<String>,
     capability: Option<Capability>,
     too_large: bool,
+    seen: bool,
     message: String,
     #[source]
     source: Option<Box<dyn Error + Send + Sync>>,
@@ -69,6 +70,7 @@ impl ApiError {
             code: None,
             capability: None,
             too_large: false,
+            seen: class == ErrorClass::Transient,
             message: message.into(),
             source: None,
         }
@@ -98,6 +100,20 @@ impl ApiError {
     #[must_use]
     pub fn for_size(mut self) -> Self {
         self.too_large = true;
+        self
+    }
+
+    /// The same error, for a request that the platform surely has not acted on.
+    #[must_use]
+    pub fn surely_unseen(mut self) -> Self {
+        self.seen = false;
+        self
+    }
+
+    /// The same error, for a request that the platform may have acted on, whatever was answered.
+    #[must_use]
+    pub(crate) fn perhaps_seen(mut self) -> Self {
+        self.seen = true;
         self
     }
 
@@ -141,6 +157,24 @@ impl ApiError {
     /// accepts. Nothing was done then.
     pub fn is_too_large(&self) -> bool {
         self.too_large
+    }
+
+    /// Whether the platform may have acted on the request, or on an earlier attempt at it: the
+    /// answer is lost, or not one to rely on, so that the outcome is unknown. Where it does not
+    /// hold, surely nothing was done: no connection was made, or the request was refused.
+    ///
+    /// ```
+    /// use opencti_client::{ApiError, ErrorClass};
+    ///
+    /// let lost = ApiError::new("pingConnector", ErrorClass::Transient, "the connection broke");
+    /// assert!(lost.may_have_been_seen());
+    /// assert!(!lost.surely_unseen().may_have_been_seen());
+    ///
+    /// let refused = ApiError::new("pingConnector", ErrorClass::Forbidden, "not allowed");
+    /// assert!(!refused.may_have_been_seen());
+    /// ```
+    pub fn may_have_been_seen(&self) -> bool {
+        self.seen
     }
 
     /// The platform's own code, such as `AUTH_REQUIRED`, where it gave one.

@@ -41,6 +41,10 @@ pub(super) enum Seen {
 
 impl Failure {
     pub(super) fn new(error: ApiError, seen: Seen) -> Self {
+        let error = match seen {
+            Seen::No => error.surely_unseen(),
+            Seen::Perhaps | Seen::Final => error,
+        };
         Self { error, seen }
     }
 }
@@ -276,7 +280,9 @@ fn not_graphql(operation: &Operation, answer: &Answer<'_>, body: &Value) -> Fail
             elsewhere("no GraphQL answer"),
         ),
     };
-    Failure::new(ApiError::new(operation.name, class, message), seen)
+    // Whoever answered may have done so after the platform did what it was asked.
+    let error = ApiError::new(operation.name, class, message).perhaps_seen();
+    Failure::new(error, seen)
 }
 
 /// A redirection, which is never followed: it would carry the token elsewhere.

@@ -118,11 +118,16 @@ impl Transport {
         payload: &Payload,
     ) -> Result<Q::ResponseData, ApiError> {
         let mut attempt = 1;
+        let mut seen = false;
         loop {
-            let failure = match self.once(operation, payload).await {
+            let mut failure = match self.once(operation, payload).await {
                 Ok(data) => return decode::<Q>(operation, data),
                 Err(failure) => failure,
             };
+            if seen {
+                failure.error = failure.error.perhaps_seen();
+            }
+            seen = failure.error.may_have_been_seen();
             if attempt >= self.retry.attempts || !may_repeat(operation.repeat, failure.seen) {
                 return Err(failure.error);
             }

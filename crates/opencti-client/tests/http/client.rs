@@ -317,6 +317,15 @@ async fn only_what_is_harmless_or_unseen_is_asked_again() {
         )
         .await;
     }
+    // A ping may clear the sign of a reset: asked again, the platform would store our old state.
+    let pinged = data(&json!({ "pingConnector": { "id": "c1", "connector_state": "" } }));
+    check_attempts(
+        Call::Ping,
+        [Reply::HangUp, pinged.clone()],
+        Err((1, ErrorClass::Transient)),
+    )
+    .await;
+    check_attempts(Call::Ping, [answer(429), pinged], Ok(2)).await;
     // Final: never.
     let refused = graphql_error("You must be logged in to do this.", "AUTH_REQUIRED");
     check_attempts(Call::Version, [refused], Err((1, ErrorClass::Credentials))).await;
@@ -453,6 +462,7 @@ async fn the_token_is_never_shown() {
 
 enum Call {
     Version,
+    Ping,
     AddWork,
 }
 
@@ -465,6 +475,7 @@ async fn check_attempts<const N: usize>(
     let client = client(&server);
     let answer = match call {
         Call::Version => client.version().await.map(drop),
+        Call::Ping => client.ping_connector(&ping()).await.map(drop),
         Call::AddWork => client.add_work("c1", "a file").await.map(drop),
     };
     let attempts = server.asked().len();

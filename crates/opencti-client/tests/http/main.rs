@@ -7,6 +7,7 @@
 
 mod client;
 mod forms;
+mod outcomes;
 mod questions;
 mod queue;
 mod secrets;
