@@ -260,9 +260,14 @@ fn not_graphql(operation: &Operation, answer: &Answer<'_>, body: &Value) -> Fail
             Seen::Final,
             elsewhere(&format!("HTTP {status}")),
         ),
-        429 | 503 => {
-            let message = format!("the platform takes no more requests for now (HTTP {status})");
-            (ErrorClass::Transient, Seen::No, message)
+        429 => {
+            let message = "the platform takes no more requests for now (HTTP 429)";
+            (ErrorClass::Transient, Seen::No, message.to_owned())
+        }
+        // A proxy may say so when the connection breaks on which it has passed the request on.
+        503 => {
+            let message = "the platform, or a proxy before it, is not available (HTTP 503)";
+            (ErrorClass::Transient, Seen::Perhaps, message.to_owned())
         }
         407 => {
             let message = "the proxy asks for a user and a password (HTTP 407), write them into \

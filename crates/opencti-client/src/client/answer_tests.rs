@@ -306,7 +306,7 @@ fn errors_of_http_have_their_class() {
             Seen::No,
             "no more requests for now",
         ),
-        (503, "<html>", Transient, Seen::No, "HTTP 503"),
+        (503, "<html>", Transient, Seen::Perhaps, "HTTP 503"),
         (502, "<html>", Transient, Seen::Perhaps, "HTTP 502"),
         (504, "", Transient, Seen::Perhaps, "HTTP 504"),
         // Data beside an error of HTTP is nothing to rely on.

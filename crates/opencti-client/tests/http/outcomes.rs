@@ -12,6 +12,13 @@ async fn what_was_answered_or_lost_may_have_been_seen() {
     for (reply, expect) in [
         (Reply::HangUp, true),
         (answer(502, "<html>"), true),
+        (
+            answer(
+                503,
+                "upstream connect error or disconnect/reset before headers",
+            ),
+            true,
+        ),
         (answer(500, ""), true),
         // Whoever answered may have done so after the platform did what it was asked.
         (answer(200, "<html>"), true),
