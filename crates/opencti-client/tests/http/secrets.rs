@@ -67,6 +67,30 @@ async fn an_answer_of_another_shape_is_told_without_what_it_holds() {
     }
 }
 
+#[test]
+fn an_address_is_not_shown_with_its_user() {
+    for address in [
+        "https://me:hunter2@opencti:808O",
+        "https://me:hunter2@open cti",
+        "https://me:hunt@er?2@open cti",
+        "//me:hunter2@opencti",
+        "me:hunter2@opencti",
+        "https://open cti/?token=hunter2",
+        "https://open cti/#hunter2",
+        "https://me:hunter2@opencti/",
+    ] {
+        let config = config(address);
+        let shown = format!("{config:?}");
+        let error = Client::new(config).unwrap_err();
+        let shown = format!("{shown} {error} {error:?}");
+        for piece in ["hunter2", "hunt", "er?2"] {
+            assert!(!shown.contains(piece), "{address}: {shown}");
+        }
+    }
+    let shown = format!("{:?}", config("https://opencti.example/base"));
+    assert!(shown.contains("https://opencti.example/base"), "{shown}");
+}
+
 fn check_hidden(error: &ApiError, secrets: &[&str]) {
     let shown = format!("{} {error:?} {:?}", chain(error), error.code());
     for secret in secrets {
