@@ -198,24 +198,28 @@ impl Transport {
         timeout: Duration,
         error: reqwest::Error,
     ) -> Failure {
-        let seen = if error.is_connect() {
-            Seen::No
-        } else {
-            Seen::Perhaps
+        let problem = Problem::of(&error);
+        let seen = match problem {
+            // Nothing mends that but a setting, here or there.
+            Problem::Tls(_) => Seen::Final,
+            _ if error.is_connect() => Seen::No,
+            _ => Seen::Perhaps,
         };
-        let message = self.describe(timeout, &error);
+        let unseen = error.is_connect();
+        let message = self.describe(timeout, &error, &problem);
         let error = ApiError::new(operation.name, ErrorClass::Transient, message)
             .with_source(error.without_url());
+        let error = if unseen { error.surely_unseen() } else { error };
         Failure::new(error, seen)
     }
 
-    fn describe(&self, timeout: Duration, error: &reqwest::Error) -> String {
+    fn describe(&self, timeout: Duration, error: &reqwest::Error, problem: &Problem) -> String {
         let host = self.host();
         if error.is_timeout() && !error.is_connect() {
             let hint = "check OPENCTI_URL and the network";
             return format!("no answer from {host} within {timeout:?}, {hint}");
         }
-        match (Problem::of(error), &self.proxy) {
+        match (problem, &self.proxy) {
             (Problem::Broken, _) => format!("the connection to {host} broke"),
             (Problem::Proxy(what), Some(proxy)) => {
                 format!("cannot connect to {host} through the proxy {proxy}: {what}")
@@ -229,7 +233,7 @@ impl Transport {
                 format!("cannot connect to {host}{what}, check OPENCTI_URL and the network")
             }
             (Problem::Tls(fault), _) => {
-                format!("cannot connect to {host}: {fault}, {}", tls_advice(fault))
+                format!("cannot connect to {host}: {fault}, {}", tls_advice(*fault))
             }
         }
     }

@@ -1,7 +1,12 @@
-//! Whether the platform may have acted on a request that failed.
+//! Whether the platform may have acted on a request that failed, and whether it is sent again.
 
-use opencti_client::{ApiError, Client, Platform};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use opencti_client::{ApiError, Client, Platform, Trust};
 use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 
 use crate::client::{about, client, config, data, graphql_error, ping};
 use crate::server::{Reply, Server};
@@ -65,6 +70,43 @@ async fn what_one_attempt_may_have_done_is_not_forgotten_with_the_next() {
     let server = Server::start([Reply::HangUp, refused, about("6.9.29")]).await;
     let error = client(&server).version().await.unwrap_err();
     assert!(error.may_have_been_seen(), "{error}");
+}
+
+#[tokio::test]
+async fn a_handshake_that_fails_is_not_repeated_at_once() {
+    // What is no TLS at all, and the alert of TLS 1.2 that ends a handshake.
+    for answer in [
+        &b"HTTP/1.1 400 Bad Request\r\n\r\n"[..],
+        b"\x15\x03\x03\0\x02\x02\x28",
+    ] {
+        let (url, connections) = shouting(answer).await;
+        let mut config = config(&url);
+        config.tls.trust = Trust::Anyone;
+        let error = Client::new(config).unwrap().version().await.unwrap_err();
+        assert!(
+            error.is_transient() && !error.may_have_been_seen(),
+            "{error}"
+        );
+        assert_eq!(connections.load(Ordering::SeqCst), 1, "{error}");
+    }
+}
+
+/// A server that answers whatever comes with these bytes, and counts the connections.
+async fn shouting(answer: &'static [u8]) -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://{}", listener.local_addr().unwrap());
+    let connections = Arc::new(AtomicUsize::new(0));
+    let count = connections.clone();
+    tokio::spawn(async move {
+        while let Ok((mut socket, _)) = listener.accept().await {
+            count.fetch_add(1, Ordering::SeqCst);
+            let _ = socket.read(&mut [0; 2048]).await;
+            let _ = socket.write_all(answer).await;
+            // Until the other side hangs up: a reset would take the answer with it.
+            while socket.read(&mut [0; 2048]).await.is_ok_and(|read| read > 0) {}
+        }
+    });
+    (url, connections)
 }
 
 async fn pinged(client: &Client) -> ApiError {
