@@ -1,6 +1,6 @@
 //! What is secret is not shown, and changes nothing of what is said.
 
-use opencti_client::{ApiError, Client, Platform, Secret, WorkId};
+use opencti_client::{ApiError, BundlePush, Client, PendingFile, Platform, Secret, WorkId};
 use serde_json::{Value, json};
 
 use crate::client::{TOKEN, chain, config, data, graphql_error, registered, registration};
@@ -89,6 +89,31 @@ fn an_address_is_not_shown_with_its_user() {
     }
     let shown = format!("{:?}", config("https://opencti.example/base"));
     assert!(shown.contains("https://opencti.example/base"), "{shown}");
+}
+
+#[test]
+fn bundles_are_shown_by_their_length() {
+    let content = r#"{"objects":["somebody's"]}"#;
+    let push = BundlePush {
+        connector_id: "c1",
+        work: None,
+        applicant_id: Some("u1"),
+        bundle: content.to_owned(),
+    };
+    let file = PendingFile {
+        name: "work_1.json".to_owned(),
+        content: content.into(),
+    };
+    for (shown, name) in [
+        (format!("{push:?}"), "c1"),
+        (format!("{file:?}"), "work_1.json"),
+    ] {
+        assert!(!shown.contains("somebody"), "{shown}");
+        assert!(
+            shown.contains(name) && shown.contains("26 bytes"),
+            "{shown}"
+        );
+    }
 }
 
 fn check_hidden(error: &ApiError, secrets: &[&str]) {
