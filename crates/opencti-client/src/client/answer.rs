@@ -105,14 +105,13 @@ fn class_of_nonsense(operation: &Operation) -> ErrorClass {
 
 /// The platform answered with a GraphQL error.
 fn refused(operation: &Operation, error: &Value, redaction: &Redaction) -> Failure {
-    let code = error
-        .pointer("/extensions/code")
-        .or_else(|| error.get("name"))
-        .and_then(Value::as_str);
-    let status = error
-        .pointer("/extensions/data/http_status")
-        .or_else(|| error.pointer("/data/http_status"))
-        .and_then(Value::as_u64);
+    let place = |path| error.pointer(path);
+    let code = place("/extensions/code")
+        .and_then(Value::as_str)
+        .or_else(|| place("/name").and_then(Value::as_str));
+    let status = place("/extensions/data/http_status")
+        .and_then(Value::as_u64)
+        .or_else(|| place("/data/http_status").and_then(Value::as_u64));
     let text = error
         .get("message")
         .and_then(Value::as_str)

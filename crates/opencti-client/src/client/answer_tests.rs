@@ -43,6 +43,15 @@ fn the_code_is_found_wherever_a_platform_puts_it() {
         r#"{"message":"You must be logged in to do this.","path":["about"],"extensions":{"code":"AUTH_REQUIRED","data":{"http_status":401}},"name":"AUTH_REQUIRED"}"#,
         expect,
     );
+    // A place that holds no text hides no other.
+    for nothing in ["null", "7", "{}"] {
+        check_data(
+            &format!(
+                r#"{{"message":"You must be logged in to do this.","extensions":{{"code":{nothing}}},"name":"AUTH_REQUIRED"}}"#
+            ),
+            expect,
+        );
+    }
 }
 
 #[test]
@@ -59,6 +68,10 @@ fn the_status_of_an_unknown_code_is_found_in_both_places() {
     );
     check_data(
         r#"{"message":"no","extensions":{"code":"NEW_ERROR","data":{"http_status":401}}}"#,
+        credentials,
+    );
+    check_data(
+        r#"{"message":"no","name":"NEW_ERROR","extensions":{"data":{"http_status":null}},"data":{"http_status":401}}"#,
         credentials,
     );
     // Nobody knows whether it is about the request, so it may go well later, but not at once.
