@@ -141,8 +141,9 @@ pub enum WorkEnd {
     InError,
 }
 
-/// A bundle that the platform is to queue for a connector.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A bundle that the platform is to queue for a connector. `Debug` shows how long the bundle is, and
+/// nothing of it.
+#[derive(Clone, PartialEq, Eq)]
 pub struct BundlePush<'a> {
     /// The connector whose queue it goes to.
     pub connector_id: &'a str,
@@ -156,13 +157,33 @@ pub struct BundlePush<'a> {
     pub bundle: String,
 }
 
-/// A file for the workbench.
-#[derive(Clone, Debug, PartialEq, Eq)]
+impl fmt::Debug for BundlePush<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BundlePush")
+            .field("connector_id", &self.connector_id)
+            .field("work", &self.work)
+            .field("applicant_id", &self.applicant_id)
+            .field("bundle", &format_args!("{} bytes", self.bundle.len()))
+            .finish()
+    }
+}
+
+/// A file for the workbench. `Debug` shows how long its content is, and nothing of it.
+#[derive(Clone, PartialEq, Eq)]
 pub struct PendingFile {
     /// Its name there, such as `work_1.json`.
     pub name: String,
     /// Its content: a bundle, as JSON.
     pub content: Bytes,
+}
+
+impl fmt::Debug for PendingFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PendingFile")
+            .field("name", &self.name)
+            .field("content", &format_args!("{} bytes", self.content.len()))
+            .finish()
+    }
 }
 
 /// The platform's API, as far as an importing connector needs it.

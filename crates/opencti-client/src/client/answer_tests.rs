@@ -4,6 +4,8 @@ use crate::client::operations as op;
 /// What an answer is to be understood as: class, seen, code, and a piece of the message.
 type Expect<'a> = (ErrorClass, Seen, Option<&'a str>, &'a str);
 
+static NOTHING_SECRET: Redaction = Redaction::NONE;
+
 use ErrorClass::{Contract, Credentials, Forbidden, Transient, WorkGone};
 
 #[test]
@@ -41,6 +43,15 @@ fn the_code_is_found_wherever_a_platform_puts_it() {
         r#"{"message":"You must be logged in to do this.","path":["about"],"extensions":{"code":"AUTH_REQUIRED","data":{"http_status":401}},"name":"AUTH_REQUIRED"}"#,
         expect,
     );
+    // A place that holds no text hides no other.
+    for nothing in ["null", "7", "{}"] {
+        check_data(
+            &format!(
+                r#"{{"message":"You must be logged in to do this.","extensions":{{"code":{nothing}}},"name":"AUTH_REQUIRED"}}"#
+            ),
+            expect,
+        );
+    }
 }
 
 #[test]
@@ -59,10 +70,15 @@ fn the_status_of_an_unknown_code_is_found_in_both_places() {
         r#"{"message":"no","extensions":{"code":"NEW_ERROR","data":{"http_status":401}}}"#,
         credentials,
     );
-    let contract: Expect<'_> = (Contract, Seen::Final, Some("NEW_ERROR"), "no (NEW_ERROR)");
     check_data(
-        r#"{"message":"no","name":"NEW_ERROR","data":{"http_status":404}}"#,
-        contract,
+        r#"{"message":"no","name":"NEW_ERROR","extensions":{"data":{"http_status":null}},"data":{"http_status":401}}"#,
+        credentials,
+    );
+    // Nobody knows whether it is about the request, so it may go well later, but not at once.
+    let later: Expect<'_> = (Transient, Seen::Final, Some("NEW_ERROR"), "no (NEW_ERROR)");
+    check_data(
+        r#"{"message":"no","name":"NEW_ERROR","data":{"http_status":409}}"#,
+        later,
     );
     let transient: Expect<'_> = (
         Transient,
@@ -102,6 +118,9 @@ fn codes_have_their_class() {
         "BAD_REQUEST",
         "VALIDATION_ERROR",
         "UNSUPPORTED_ERROR",
+        "RESOURCE_NOT_FOUND",
+        "MISSING_REFERENCE_ERROR",
+        "ALREADY_DELETED_ERROR",
     ] {
         check_code(&op::REGISTER_CONNECTOR, code, Contract);
     }
@@ -177,23 +196,72 @@ fn errors_are_read_whatever_the_status() {
             "no longer alive",
         ),
     );
+}
+
+#[test]
+fn a_draft_that_is_closed_is_a_matter_of_the_account_in_it() {
     let draft = r#"{"errors":[{"message":"Can not find draft","extensions":{"code":"DRAFT_LOCKED","data":{"http_status":400}},"name":"DRAFT_LOCKED"}]}"#;
-    check(
-        &op::WORK_ADD,
-        &answer(500, draft),
-        (
-            Contract,
-            Seen::Final,
-            Some("DRAFT_LOCKED"),
-            "Can not find draft",
-        ),
-    );
+    let expect = |class, text| (class, Seen::Final, Some("DRAFT_LOCKED"), text);
+    let ours = "the account of OPENCTI_TOKEN is in a draft that is closed or gone, leave the \
+                draft as that user in the platform's interface (Can not find draft)";
+    for operation in [&op::ABOUT, &op::REGISTER_CONNECTOR, &op::WORK_ADD] {
+        check(operation, &answer(500, draft), expect(Credentials, ours));
+    }
+    // These may be made in another's name: our own account may be well.
+    let another = "the user in whose name it is asked is in a draft that is closed or gone";
+    for operation in [&op::STIX_BUNDLE_PUSH, &op::ME] {
+        check(operation, &answer(500, draft), expect(Contract, another));
+    }
 }
 
 #[test]
 fn data_that_is_missing_is_an_error_of_its_own() {
+    let null = answer(200, r#"{"data":null}"#);
+    let expect: Expect<'_> = (Transient, Seen::Final, None, "without the data");
+    for operation in [&op::REGISTER_CONNECTOR, &op::WORK_ADD, &op::UPLOAD_PENDING] {
+        check(operation, &null, expect);
+    }
+    // What importing can do without will be no better next time.
     let expect: Expect<'_> = (Contract, Seen::Final, None, "without the data");
-    check(&op::WORK_ADD, &answer(200, r#"{"data":null}"#), expect);
+    for operation in [
+        &op::ABOUT,
+        &op::WORK,
+        &op::IS_WORK_ALIVE,
+        &op::QUEUE_DETAILS,
+    ] {
+        check(operation, &null, expect);
+    }
+}
+
+#[test]
+fn only_the_platform_itself_refuses_what_a_request_says() {
+    let graphql = |code: &str, status: u16| {
+        format!(
+            r#"{{"errors":[{{"message":"no","name":"{code}","data":{{"http_status":{status}}}}}]}}"#
+        )
+    };
+    for (status, body, refusal, too_large) in [
+        (200, graphql("BAD_USER_INPUT", 400), true, false),
+        (400, graphql("GRAPHQL_VALIDATION_FAILED", 400), true, false),
+        (200, graphql("FUNCTIONAL_ERROR", 400), true, false),
+        (200, graphql("VALIDATION_ERROR", 500), true, false),
+        (200, graphql("DRAFT_LOCKED", 400), false, false),
+        (200, graphql("NEW_ERROR", 400), false, false),
+        (200, graphql("LOCK_ERROR", 500), false, false),
+        (200, r#"{"data":null}"#.to_owned(), false, false),
+        (400, "<html>".to_owned(), false, false),
+        (413, "<html>".to_owned(), false, true),
+        (
+            500,
+            r#"{"status":"error","error":"request entity too large"}"#.to_owned(),
+            false,
+            true,
+        ),
+    ] {
+        let failure = read(&op::REGISTER_CONNECTOR, &answer(status, &body)).unwrap_err();
+        let found = (failure.error.is_refusal(), failure.error.is_too_large());
+        assert_eq!(found, (refusal, too_large), "{body}");
+    }
 }
 
 #[test]
@@ -233,7 +301,8 @@ fn errors_of_http_have_their_class() {
         ),
         (403, "", Credentials, Seen::Final, "HTTP 403"),
         (407, "<html>", Transient, Seen::Final, "HTTP_PROXY"),
-        (400, "", Contract, Seen::Final, "malformed"),
+        (400, "", Transient, Seen::Final, "malformed (HTTP 400)"),
+        (422, "<html>", Transient, Seen::Final, "what stands between"),
         (413, "<html>", Contract, Seen::Final, "larger than"),
         (500, large, Contract, Seen::Final, "larger than"),
         (
@@ -250,7 +319,7 @@ fn errors_of_http_have_their_class() {
             Seen::No,
             "no more requests for now",
         ),
-        (503, "<html>", Transient, Seen::No, "HTTP 503"),
+        (503, "<html>", Transient, Seen::Perhaps, "HTTP 503"),
         (502, "<html>", Transient, Seen::Perhaps, "HTTP 502"),
         (504, "", Transient, Seen::Perhaps, "HTTP 504"),
         // Data beside an error of HTTP is nothing to rely on.
@@ -356,5 +425,6 @@ fn answer(status: u16, body: &str) -> Answer<'_> {
         status,
         location: None,
         body: body.as_bytes(),
+        redaction: &NOTHING_SECRET,
     }
 }

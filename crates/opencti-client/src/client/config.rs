@@ -1,5 +1,6 @@
 //! How to reach a platform.
 
+use std::fmt;
 use std::time::Duration;
 
 use url::Url;
@@ -8,8 +9,9 @@ use super::proxy::HttpProxy;
 use crate::backoff::Backoff;
 use crate::{Secret, TlsError, TlsOptions};
 
-/// What a [`Client`](crate::Client) needs to know.
-#[derive(Clone, Debug)]
+/// What a [`Client`](crate::Client) needs to know. `Debug` shows no secret, nor an address in which
+/// there may be one.
+#[derive(Clone)]
 pub struct ClientConfig {
     /// The platform's address, such as `https://opencti.example`, with its base path if it has one.
     /// A slash or `/graphql` at the end makes no difference.
@@ -53,6 +55,23 @@ impl ClientConfig {
     }
 }
 
+impl fmt::Debug for ClientConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientConfig")
+            .field("url", &shown_address(&self.url))
+            .field("token", &self.token)
+            .field("tls", &self.tls)
+            .field("proxy", &self.proxy)
+            .field("connect_timeout", &self.connect_timeout)
+            .field("timeout", &self.timeout)
+            .field("retry", &self.retry)
+            .field("user_agent", &self.user_agent)
+            .field("headers", &self.headers)
+            .field("max_answer_bytes", &self.max_answer_bytes)
+            .finish()
+    }
+}
+
 /// How often, and how soon, a request is repeated that may succeed when repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetryPolicy {
@@ -91,7 +110,8 @@ pub enum ClientError {
     /// The address is no URL.
     #[error("the platform's address {address:?} is not a URL")]
     Url {
-        /// The address as it was given.
+        /// The address as it was given; less what follows its scheme where a user, a password or
+        /// a query may be in that.
         address: String,
         /// The cause.
         source: url::ParseError,
@@ -121,13 +141,25 @@ pub enum ClientError {
     Http(#[source] reqwest::Error),
 }
 
+/// An address fit to be shown. What is no URL has no parts that could be told from one another, so
+/// where a user, a password or a query may be in it, its scheme is all that is left.
+fn shown_address(address: &str) -> String {
+    if !address.contains(['@', '?', '#']) {
+        return address.to_owned();
+    }
+    match address.split_once("://") {
+        Some((scheme @ ("http" | "https"), _)) => format!("{scheme}://…"),
+        _ => "…".to_owned(),
+    }
+}
+
 /// The address of the GraphQL endpoint of the platform at `address`.
 ///
 /// # Errors
 /// [`ClientError::Url`], [`ClientError::UrlKind`]
 pub(super) fn endpoint(address: &str) -> Result<Url, ClientError> {
     let mut url = Url::parse(address.trim()).map_err(|source| ClientError::Url {
-        address: address.to_owned(),
+        address: shown_address(address),
         source,
     })?;
     let kind = matches!(url.scheme(), "http" | "https")
@@ -191,6 +223,18 @@ mod tests {
             Err("the platform's address \"opencti\" is not a URL"),
         );
         check("", Err("the platform's address \"\" is not a URL"));
+        check(
+            "https://opencti:808O",
+            Err("the platform's address \"https://opencti:808O\" is not a URL"),
+        );
+        check(
+            "https://me:secret@opencti:808O",
+            Err("the platform's address \"https://…\" is not a URL"),
+        );
+        check(
+            "//me:secret@opencti",
+            Err("the platform's address \"…\" is not a URL"),
+        );
     }
 
     fn check(address: &str, expect: Result<&str, &str>) {

@@ -81,7 +81,8 @@ pub(super) fn storage(
 fn port(number: i64, whose: &str) -> Result<u16, ApiError> {
     u16::try_from(number).map_err(|error| {
         let message = format!("the platform gives {number} as its {whose}'s port");
-        ApiError::new(op::REGISTER_CONNECTOR.name, ErrorClass::Contract, message).with_source(error)
+        ApiError::new(op::REGISTER_CONNECTOR.name, ErrorClass::Transient, message)
+            .with_source(error)
     })
 }
 

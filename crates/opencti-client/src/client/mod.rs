@@ -9,6 +9,7 @@ mod multipart;
 mod operations;
 mod problem;
 mod proxy;
+mod redact;
 mod speaker;
 mod transport;
 

@@ -18,13 +18,14 @@ pub(super) struct Operation {
 pub(super) enum Repeat {
     /// Doing it twice is as good as once.
     Harmless,
-    /// Doing it twice would count, or create, twice.
+    /// Doing it twice would count, or create, twice, or hide what the first time was told.
     OnlyIfUnseen,
 }
 
 pub(super) const ABOUT: Operation = harmless("about");
 pub(super) const REGISTER_CONNECTOR: Operation = harmless("registerConnector");
-pub(super) const PING_CONNECTOR: Operation = harmless("pingConnector");
+/// The first one after a reset clears the sign of it, and is told; a second one stores what it says.
+pub(super) const PING_CONNECTOR: Operation = once("pingConnector");
 pub(super) const WORK_ADD: Operation = once("workAdd");
 pub(super) const ADD_EXPECTATIONS: Operation = once("addExpectations");
 pub(super) const REPORT_EXPECTATION: Operation = once("reportExpectation");

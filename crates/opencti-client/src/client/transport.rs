@@ -1,6 +1,5 @@
 //! Sending a request, and sending it again.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,8 +16,9 @@ use super::multipart::{self, Form};
 use super::operations::{Operation, Repeat};
 use super::problem::{Problem, tls_advice};
 use super::proxy::HttpProxy;
+use super::redact::Redaction;
 use super::speaker::Speaker;
-use crate::{ApiError, ErrorClass, PendingFile, Secret, tls};
+use crate::{ApiError, ErrorClass, PendingFile, tls};
 
 /// How long an idle connection is kept. Node.js closes one after five seconds; a request that meets
 /// the closing cannot be told from one that was acted on.
@@ -35,7 +35,7 @@ pub(super) struct Transport {
     http: reqwest::Client,
     endpoint: Url,
     proxy: Option<HttpProxy>,
-    secrets: Vec<Secret>,
+    redaction: Redaction,
     timeout: Duration,
     retry: RetryPolicy,
     max_answer_bytes: usize,
@@ -58,16 +58,12 @@ impl Transport {
             .timeout(config.timeout)
             .build()
             .map_err(ClientError::Http)?;
+        let values = config.headers.into_iter().map(|(_, value)| value);
         Ok(Self {
             http,
             endpoint,
             proxy: config.proxy,
-            secrets: config
-                .headers
-                .into_iter()
-                .map(|(_, value)| value)
-                .chain([config.token])
-                .collect(),
+            redaction: Redaction::of(values.chain([config.token])),
             timeout: config.timeout,
             retry: config.retry,
             max_answer_bytes: config.max_answer_bytes,
@@ -122,11 +118,16 @@ impl Transport {
         payload: &Payload,
     ) -> Result<Q::ResponseData, ApiError> {
         let mut attempt = 1;
+        let mut seen = false;
         loop {
-            let failure = match self.once(operation, payload).await {
+            let mut failure = match self.once(operation, payload).await {
                 Ok(data) => return decode::<Q>(operation, data),
                 Err(failure) => failure,
             };
+            if seen {
+                failure.error = failure.error.perhaps_seen();
+            }
+            seen = failure.error.may_have_been_seen();
             if attempt >= self.retry.attempts || !may_repeat(operation.repeat, failure.seen) {
                 return Err(failure.error);
             }
@@ -155,18 +156,14 @@ impl Transport {
         let mut response = sent.map_err(unreachable)?;
         let status = response.status().as_u16();
         let location = response.headers().get(header::LOCATION).cloned();
-        let location = location.as_ref().and_then(|value| value.to_str().ok());
-        let location = location.map(|location| redacted(location.into(), &self.secrets));
         let body = self
             .read_body(operation, &mut response, unreachable)
             .await?;
-        let body = redacted(body, &self.secrets);
         let answer = Answer {
             status,
-            location: location
-                .as_deref()
-                .and_then(|value| str::from_utf8(value).ok()),
+            location: location.as_ref().and_then(|value| value.to_str().ok()),
             body: &body,
+            redaction: &self.redaction,
         };
         answer::read(operation, &answer)
     }
@@ -201,24 +198,28 @@ impl Transport {
         timeout: Duration,
         error: reqwest::Error,
     ) -> Failure {
-        let seen = if error.is_connect() {
-            Seen::No
-        } else {
-            Seen::Perhaps
+        let problem = Problem::of(&error);
+        let seen = match problem {
+            // Nothing mends that but a setting, here or there.
+            Problem::Tls(_) => Seen::Final,
+            _ if error.is_connect() => Seen::No,
+            _ => Seen::Perhaps,
         };
-        let message = self.describe(timeout, &error);
+        let unseen = error.is_connect();
+        let message = self.describe(timeout, &error, &problem);
         let error = ApiError::new(operation.name, ErrorClass::Transient, message)
             .with_source(error.without_url());
+        let error = if unseen { error.surely_unseen() } else { error };
         Failure::new(error, seen)
     }
 
-    fn describe(&self, timeout: Duration, error: &reqwest::Error) -> String {
+    fn describe(&self, timeout: Duration, error: &reqwest::Error, problem: &Problem) -> String {
         let host = self.host();
         if error.is_timeout() && !error.is_connect() {
             let hint = "check OPENCTI_URL and the network";
             return format!("no answer from {host} within {timeout:?}, {hint}");
         }
-        match (Problem::of(error), &self.proxy) {
+        match (problem, &self.proxy) {
             (Problem::Broken, _) => format!("the connection to {host} broke"),
             (Problem::Proxy(what), Some(proxy)) => {
                 format!("cannot connect to {host} through the proxy {proxy}: {what}")
@@ -232,7 +233,7 @@ impl Transport {
                 format!("cannot connect to {host}{what}, check OPENCTI_URL and the network")
             }
             (Problem::Tls(fault), _) => {
-                format!("cannot connect to {host}: {fault}, {}", tls_advice(fault))
+                format!("cannot connect to {host}: {fault}, {}", tls_advice(*fault))
             }
         }
     }
@@ -270,25 +271,6 @@ fn may_repeat(repeat: Repeat, seen: Seen) -> bool {
     }
 }
 
-/// `text` without our token and without the values of custom headers: an echo of them, from
-/// whatever answered, must not reach a log.
-fn redacted(text: Vec<u8>, secrets: &[Secret]) -> Vec<u8> {
-    let Ok(readable) = str::from_utf8(&text) else {
-        return text;
-    };
-    let mut clean = Cow::Borrowed(readable);
-    for secret in secrets.iter().map(Secret::expose) {
-        // A shorter one is no token of a platform, and would be found in innocent places.
-        if secret.len() >= 8 && clean.contains(secret) {
-            clean = clean.replace(secret, "[redacted]").into();
-        }
-    }
-    match clean {
-        Cow::Borrowed(_) => text,
-        Cow::Owned(clean) => clean.into(),
-    }
-}
-
 fn encode(operation: &Operation, body: &impl Serialize) -> Result<Vec<u8>, ApiError> {
     serde_json::to_vec(body).map_err(|error| {
         let message = "the request cannot be written as JSON";
@@ -300,10 +282,7 @@ fn decode<Q: GraphQLQuery>(
     operation: &Operation,
     data: Value,
 ) -> Result<Q::ResponseData, ApiError> {
-    serde_json::from_value(data).map_err(|error| {
-        let message = "the platform's answer has another shape than the one asked for";
-        ApiError::new(operation.name, ErrorClass::Contract, message).with_source(error)
-    })
+    serde_json::from_value(data).map_err(|error| answer::misshapen(operation, &error))
 }
 
 /// The configuration for TLS. Where none is spoken nothing is verified, so nothing is loaded: a

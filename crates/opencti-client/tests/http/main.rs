@@ -7,6 +7,8 @@
 
 mod client;
 mod forms;
+mod outcomes;
 mod questions;
 mod queue;
+mod secrets;
 mod server;

@@ -94,6 +94,9 @@ async fn an_applicant_is_spoken_for_to_find_out_whether_it_exists() {
     let replies = [logged_out.clone(), me("ours", &[])];
     check_applicant(replies, Ok(Applicant::CannotTell), 2).await;
     check_applicant([logged_out], Err(ErrorClass::Credentials), 2).await;
+    // In a draft that is closed, the user is there all the same.
+    let draft = graphql_error("Could not find draft workspace", "DRAFT_LOCKED");
+    check_applicant([draft], Err(ErrorClass::Contract), 1).await;
     let away = Reply::Answer(404, String::new());
     check_applicant([away], Err(ErrorClass::Transient), 1).await;
 }
@@ -145,7 +148,7 @@ async fn check_storage(version: &str, answer: &Value, expect: Result<Option<u16>
     client.version().await.unwrap();
     server.asked();
     match (client.platform_storage(&registration()).await, expect) {
-        (Err(error), Err(text)) => check(&error, ErrorClass::Contract, text),
+        (Err(error), Err(text)) => check(&error, ErrorClass::Transient, text),
         (found, expect) => {
             let found = found.unwrap();
             assert!(!format!("{found:?}").contains("s3-secret"), "{version}");
