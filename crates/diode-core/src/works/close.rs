@@ -44,7 +44,7 @@ impl OpenWorks {
 
     /// Looks at a work for which nothing was sent for a while.
     async fn examine(&self, memory: &mut Memory, work: &OpenWork) -> Result<(), WorksError> {
-        if !memory.is_due(work, self.now()) {
+        if !memory.is_due(work, self.own_now()) {
             return Ok(());
         }
         match self.look(memory, work).await? {
@@ -57,11 +57,11 @@ impl OpenWorks {
     /// Closes a work that expects `open` reports, if that means that it is done.
     pub(super) async fn close_if_done(
         &self,
-        memory: &mut Memory,
+        memory: &Memory,
         work: &OpenWork,
         open: i64,
     ) -> Result<bool, WorksError> {
-        let quiet = memory.quiet(work, self.now());
+        let quiet = memory.quiet(work, self.own_now());
         let waiting = waiting(&*self.platform, &work.connector_id).await?;
         match closing(work.hold, open, quiet, waiting) {
             Some(change) => self.close(work, change).await.map(|()| true),

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Instant;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -26,8 +27,12 @@ pub struct OpenWorks {
     pub(super) platform: Arc<dyn Platform>,
     pub(super) ledger: Arc<Ledger>,
     clock: Clock,
+    own_time: OwnTime,
     memory: Mutex<Memory>,
 }
+
+/// Tells a time that only goes on.
+pub(super) type OwnTime = Arc<dyn Fn() -> Instant + Send + Sync>;
 
 impl fmt::Debug for OpenWorks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -43,7 +48,7 @@ impl Works for OpenWorks {
             Room::Shared => self.join(&mut memory, file).await?,
             Room::Alone => self.open_apart(&memory, file).await?,
         };
-        memory.starts(&file.connector.id, file.added_by_workers, self.now());
+        memory.starts(&file.connector.id, file.added_by_workers, self.own_now());
         Ok(Share {
             connector_id: file.connector.id.clone(),
             work,
@@ -54,7 +59,7 @@ impl Works for OpenWorks {
 
     async fn sent(&self, share: &Share, shortfall: &Shortfall) -> Result<(), WorksError> {
         let mut memory = self.memory().await;
-        memory.ends(&share.connector_id, self.now());
+        memory.ends(&share.connector_id, self.own_now());
         match share.room {
             Room::Shared => self.account(&memory, share, shortfall).await,
             Room::Alone => {
@@ -70,7 +75,7 @@ impl Works for OpenWorks {
 
     async fn broken_off(&self, share: &Share, unsent: usize, why: &str) -> Result<(), WorksError> {
         let mut memory = self.memory().await;
-        memory.ends(&share.connector_id, self.now());
+        memory.ends(&share.connector_id, self.own_now());
         memory.doubts(&share.connector_id);
         self.change_expectations(&share.work, -count(unsent))
             .await?;
@@ -92,11 +97,22 @@ impl Works for OpenWorks {
 impl OpenWorks {
     /// The works on `platform`, as `ledger` has them.
     pub fn new(platform: Arc<dyn Platform>, ledger: Arc<Ledger>, clock: Clock) -> Self {
+        Self::by(platform, ledger, clock, Arc::new(Instant::now))
+    }
+
+    pub(super) fn by(
+        platform: Arc<dyn Platform>,
+        ledger: Arc<Ledger>,
+        clock: Clock,
+        own_time: OwnTime,
+    ) -> Self {
+        let memory = Memory::new(own_time(), clock());
         Self {
             platform,
             ledger,
             clock,
-            memory: Mutex::default(),
+            own_time,
+            memory: Mutex::new(memory),
         }
     }
 
@@ -134,7 +150,7 @@ impl OpenWorks {
         let Some(work) = self.ledger.open_work(connector_id)? else {
             return Ok(None);
         };
-        if work.hold == Hold::Held && memory.is_sure_of(connector_id, self.now()) {
+        if work.hold == Hold::Held && memory.is_sure_of(connector_id, self.own_now()) {
             return Ok(Some(work));
         }
         match (self.look(memory, &work).await?, work.hold) {
@@ -205,7 +221,7 @@ impl OpenWorks {
             "work opened"
         );
         memory.opened(&work.connector_id);
-        memory.saw(&work.connector_id, self.now());
+        memory.saw(&work.connector_id, self.own_now());
         self.learn_sight(memory, &work).await;
         Ok(work)
     }
@@ -289,7 +305,7 @@ impl OpenWorks {
         }
         let life = look(&*self.platform, &work.work).await?;
         match life {
-            Some(Life::Open(_)) => memory.saw(&work.connector_id, self.now()),
+            Some(Life::Open(_)) => memory.saw(&work.connector_id, self.own_now()),
             Some(Life::Ended(_) | Life::Gone) => memory.doubts(&work.connector_id),
             None => tracing::info!(
                 "this token may not read works, or the platform is too old: each pass opens works \
@@ -337,6 +353,10 @@ impl OpenWorks {
 
     pub(super) fn now(&self) -> DateTime<Utc> {
         (self.clock)()
+    }
+
+    pub(super) fn own_now(&self) -> Instant {
+        (self.own_time)()
     }
 
     async fn memory(&self) -> MutexGuard<'_, Memory> {

@@ -1,11 +1,14 @@
 //! What is remembered of open works while the program runs, and what the platform lets us see.
 
 use std::collections::HashMap;
+use std::time::{Duration, Instant};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use opencti_client::{ApiError, ErrorClass, Platform, WorkId};
 
-use super::decide::{Hold, Life, OpenWork, Waiting, is_quiet, is_surely_alive, life};
+use super::decide::{
+    Hold, Life, OpenWork, Waiting, is_quiet, is_surely_alive, life, rested_before,
+};
 
 /// Whether our token may read works.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -19,22 +22,24 @@ pub(super) enum Sight {
     Blind,
 }
 
-/// What is remembered while the program runs.
-#[derive(Debug, Default)]
+/// What is remembered while the program runs, by a time that only goes on: a clock that jumps
+/// ahead must not close a work whose messages the broker does not tell of yet.
+#[derive(Debug)]
 pub(super) struct Memory {
     pub(super) sight: Sight,
     watches: HashMap<String, Watch>,
+    /// When this run began, by our own time and by the clock. What earlier runs sent, they sent
+    /// before.
+    began: (Instant, DateTime<Utc>),
 }
 
 /// What is remembered of one connector's work.
 #[derive(Clone, Copy, Debug, Default)]
 struct Watch {
     /// When the work was last seen alive.
-    seen: Option<DateTime<Utc>>,
+    seen: Option<Instant>,
     /// When messages were last sent for it.
-    used: Option<DateTime<Utc>>,
-    /// When we first looked at it, where nothing was sent yet.
-    met: Option<DateTime<Utc>>,
+    used: Option<Instant>,
     /// Whether a file is being sent for it.
     under_way: bool,
     /// Whether everything sent for it is in its counts: opened in this run, and told of all.
@@ -42,8 +47,17 @@ struct Watch {
 }
 
 impl Memory {
+    /// That of a run that begins now.
+    pub(super) fn new(own_now: Instant, clock_now: DateTime<Utc>) -> Self {
+        Self {
+            sight: Sight::default(),
+            watches: HashMap::new(),
+            began: (own_now, clock_now),
+        }
+    }
+
     /// Messages for a connector's work follow, of which workers will count some.
-    pub(super) fn starts(&mut self, connector_id: &str, uncounted: usize, now: DateTime<Utc>) {
+    pub(super) fn starts(&mut self, connector_id: &str, uncounted: usize, now: Instant) {
         let watch = self.watch(connector_id);
         watch.under_way = true;
         watch.counted &= uncounted == 0;
@@ -51,13 +65,13 @@ impl Memory {
     }
 
     /// No more messages follow for now.
-    pub(super) fn ends(&mut self, connector_id: &str, now: DateTime<Utc>) {
+    pub(super) fn ends(&mut self, connector_id: &str, now: Instant) {
         let watch = self.watch(connector_id);
         watch.under_way = false;
         watch.used = Some(now);
     }
 
-    pub(super) fn saw(&mut self, connector_id: &str, now: DateTime<Utc>) {
+    pub(super) fn saw(&mut self, connector_id: &str, now: Instant) {
         self.watch(connector_id).seen = Some(now);
     }
 
@@ -66,7 +80,7 @@ impl Memory {
         self.watch(connector_id).seen = None;
     }
 
-    pub(super) fn is_sure_of(&self, connector_id: &str, now: DateTime<Utc>) -> bool {
+    pub(super) fn is_sure_of(&self, connector_id: &str, now: Instant) -> bool {
         let watch = self.watches.get(connector_id);
         is_surely_alive(watch.and_then(|watch| watch.seen), now)
     }
@@ -94,22 +108,26 @@ impl Memory {
 
     /// For how long nothing was sent for a work.
     ///
-    /// One that an earlier run left held, and not in order, was in use when that run was killed:
-    /// for it the time counts from when we first look at it.
-    pub(super) fn quiet(&mut self, work: &OpenWork, now: DateTime<Utc>) -> TimeDelta {
-        let watch = self.watch(&work.connector_id);
-        let used = watch.used.unwrap_or(match work.hold {
-            Hold::Held => *watch.met.get_or_insert(now),
-            Hold::Left | Hold::GivenBack => work.used_at,
-        });
-        now - used
+    /// One that an earlier run left held, and not in order, was in use when that run was killed.
+    pub(super) fn quiet(&self, work: &OpenWork, now: Instant) -> Duration {
+        let watch = self.watches.get(&work.connector_id);
+        if let Some(used) = watch.and_then(|watch| watch.used) {
+            return now.saturating_duration_since(used);
+        }
+        let (began, began_at) = self.began;
+        let before = match work.hold {
+            Hold::Held => Duration::ZERO,
+            Hold::Left | Hold::GivenBack => rested_before(work.used_at, began_at),
+        };
+        before.saturating_add(now.saturating_duration_since(began))
     }
 
     /// Whether a work is worth a look now: nothing was sent for it lately, and it was not looked
     /// at just before.
-    pub(super) fn is_due(&mut self, work: &OpenWork, now: DateTime<Utc>) -> bool {
-        let seen = self.watch(&work.connector_id).seen;
-        let rested = seen.is_none_or(|seen| is_quiet(now - seen) || now < seen);
+    pub(super) fn is_due(&self, work: &OpenWork, now: Instant) -> bool {
+        let watch = self.watches.get(&work.connector_id);
+        let seen = watch.and_then(|watch| watch.seen);
+        let rested = seen.is_none_or(|seen| is_quiet(now.saturating_duration_since(seen)));
         rested && is_quiet(self.quiet(work, now))
     }
 

@@ -121,6 +121,55 @@ async fn messages_that_arrived_twice_do_not_complete_a_work_too_early() {
 }
 
 #[tokio::test]
+async fn a_clock_that_jumps_ahead_closes_no_work_whose_messages_are_not_told_of_yet() {
+    for jump in [30, 3600, 86_400 * 3650] {
+        let bench = Bench::new();
+        bench.send(5).await;
+        bench.world().is_late = true;
+        bench.set_clock_by(jump);
+        for occasion in [Occasion::PassEnd, Occasion::Heartbeat] {
+            bench.later(14);
+            bench.settle(occasion).await;
+            assert_eq!(bench.counts(0), (6, 0, false), "{jump}");
+        }
+        bench.process(5);
+        assert_eq!(bench.world().lost, 0);
+        bench.later(30);
+        bench.settle(Occasion::Heartbeat).await;
+        assert_eq!(bench.counts(0), (6, 6, true), "{jump}");
+    }
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_back_leaves_no_work_open() {
+    let year = 86_400 * 365;
+    let bench = Bench::new();
+    bench.send(2).await;
+    bench.process(2);
+    bench.set_clock_by(-year);
+    bench.later(30);
+    bench.settle(Occasion::Heartbeat).await;
+    assert_eq!(bench.counts(0), (3, 3, true));
+
+    // Of a work that an earlier run left.
+    for added_by_workers in [0, 2] {
+        let mut bench = Bench::new();
+        let share = bench.begin_in(Room::Shared, 0, added_by_workers).await;
+        let (share, nothing) = (share.unwrap(), Shortfall::default());
+        bench.works.sent(&share, &nothing).await.unwrap();
+        bench.world().works[0].expected += 3;
+        bench.settle(Occasion::Leaving).await;
+        bench.set_clock_by(-year);
+        bench.restart();
+        for (later, is_done) in [(29, false), (1, true)] {
+            bench.later(later);
+            bench.settle(Occasion::Heartbeat).await;
+            assert_eq!(bench.counts(0).2, is_done, "{added_by_workers} {later}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_file_under_way_for_long_is_not_taken_for_one_that_never_came() {
     let bench = Bench::new();
     let share = bench.begin(3).await.unwrap();

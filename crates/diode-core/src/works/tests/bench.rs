@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -53,6 +54,8 @@ pub(super) struct World {
     pub(super) blind: bool,
     /// Whether workers process all that is queued just before a work hears of more.
     pub(super) quick: bool,
+    /// Whether the broker still tells of an empty queue.
+    pub(super) is_late: bool,
 }
 
 impl World {
@@ -215,7 +218,11 @@ impl Platform for Counting {
         world.readable()?;
         world.call("queue".into(), |world| {
             Some(QueueDetails {
-                messages: u64::try_from(world.queue.len()).unwrap(),
+                messages: if world.is_late {
+                    0
+                } else {
+                    u64::try_from(world.queue.len()).unwrap()
+                },
                 bytes: 0,
             })
         })
@@ -235,6 +242,8 @@ pub(super) struct Bench {
     pub(super) platform: Arc<Counting>,
     pub(super) state: tempfile::TempDir,
     pub(super) now: Arc<Mutex<DateTime<Utc>>>,
+    /// The time that only goes on.
+    pub(super) own_time: Arc<Mutex<Instant>>,
     pub(super) works: OpenWorks,
 }
 
@@ -245,21 +254,30 @@ impl Bench {
         let now = Arc::new(Mutex::new(
             DateTime::from_timestamp(1_767_225_600, 0).unwrap(),
         ));
-        let works = works(&platform, &state, &now);
+        let own_time = Arc::new(Mutex::new(Instant::now()));
+        let works = works(&platform, &state, &now, &own_time);
         Self {
             platform,
             state,
             now,
+            own_time,
             works,
         }
     }
 
     /// What a kill and a new start do.
     pub(super) fn restart(&mut self) {
-        self.works = works(&self.platform, &self.state, &self.now);
+        self.works = works(&self.platform, &self.state, &self.now, &self.own_time);
     }
 
-    pub(super) fn later(&self, seconds: i64) {
+    /// Lets time pass.
+    pub(super) fn later(&self, seconds: u32) {
+        self.set_clock_by(i64::from(seconds));
+        *self.own_time.lock().unwrap() += Duration::from_secs(seconds.into());
+    }
+
+    /// Sets the clock on or back, while no time passes.
+    pub(super) fn set_clock_by(&self, seconds: i64) {
         *self.now.lock().unwrap() += TimeDelta::seconds(seconds);
     }
 
@@ -340,11 +358,13 @@ pub(super) fn works(
     platform: &Arc<Counting>,
     state: &tempfile::TempDir,
     now: &Arc<Mutex<DateTime<Utc>>>,
+    own_time: &Arc<Mutex<Instant>>,
 ) -> OpenWorks {
-    let now = Arc::clone(now);
-    OpenWorks::new(
+    let (now, own_time) = (Arc::clone(now), Arc::clone(own_time));
+    OpenWorks::by(
         Arc::clone(platform) as _,
         Arc::new(Ledger::open(state.path()).unwrap()),
         Arc::new(move || *now.lock().unwrap()),
+        Arc::new(move || *own_time.lock().unwrap()),
     )
 }
