@@ -98,11 +98,12 @@ pub trait Works: Send + Sync {
     /// [`WorksError`]; the messages are delivered all the same.
     async fn sent(&self, share: &Share, shortfall: &Shortfall) -> Result<(), WorksError>;
 
-    /// Sending broke off, with that many messages of which it is sure that none arrived.
+    /// Sending broke off. `unsent` is by how many the messages that were told of exceed those that
+    /// may have arrived; it is negative where more may have arrived, some of them twice.
     ///
     /// # Errors
-    /// [`WorksError`]; the work expects too much for now.
-    async fn broken_off(&self, share: &Share, unsent: usize, why: &str) -> Result<(), WorksError>;
+    /// [`WorksError`]; the work expects what was told of it before.
+    async fn broken_off(&self, share: &Share, unsent: i64, why: &str) -> Result<(), WorksError>;
 
     /// Looks at the open works, and closes those that are done. What fails is logged, and done on
     /// a later occasion.

@@ -73,13 +73,14 @@ impl Works for OpenWorks {
         }
     }
 
-    async fn broken_off(&self, share: &Share, unsent: usize, why: &str) -> Result<(), WorksError> {
+    async fn broken_off(&self, share: &Share, unsent: i64, why: &str) -> Result<(), WorksError> {
         let mut memory = self.memory().await;
         memory.ends(&share.connector_id, self.own_now());
         memory.doubts(&share.connector_id);
-        self.change_expectations(&share.work, -count(unsent))
-            .await?;
+        let change = i32::try_from(unsent.saturating_neg()).unwrap_or(i32::MAX);
+        self.change_expectations(&share.work, change).await?;
         if share.room == Room::Alone {
+            let unsent = unsent.max(0);
             let message = format!("Interrupted, {unsent} messages unsent: {why}");
             self.platform
                 .finish_work(&share.work, &message, WorkEnd::InError)

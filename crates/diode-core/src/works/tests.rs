@@ -121,6 +121,21 @@ async fn messages_that_arrived_twice_do_not_complete_a_work_too_early() {
 }
 
 #[tokio::test]
+async fn more_messages_that_arrived_than_were_told_of_before_it_broke_off_are_added() {
+    let bench = Bench::new();
+    let share = bench.begin(10).await.unwrap();
+    // Nine were confirmed, three of them sent twice, and one was never sent.
+    bench.queue(&share, 12);
+    bench.works.broken_off(&share, -2, "broke").await.unwrap();
+    assert_eq!(bench.send(10).await, 0, "the same work");
+    bench.process(usize::MAX);
+    bench.later(30);
+    bench.settle(Occasion::PassEnd).await;
+    assert_eq!(bench.counts(0), (23, 23, true));
+    assert_eq!(bench.world().lost, 0);
+}
+
+#[tokio::test]
 async fn a_clock_that_jumps_ahead_closes_no_work_whose_messages_are_not_told_of_yet() {
     for jump in [30, 3600, 86_400 * 3650] {
         let bench = Bench::new();
