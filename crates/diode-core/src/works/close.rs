@@ -38,18 +38,26 @@ impl OpenWorks {
             (Occasion::Leaving, _) => self.leave(memory, work).await,
             (Occasion::PassEnd, Sight::Blind) => self.retire(memory, work).await,
             (Occasion::Heartbeat, Sight::Blind) => Ok(()),
-            (Occasion::PassEnd | Occasion::Heartbeat, _) => self.examine(memory, work).await,
+            (Occasion::PassEnd | Occasion::Heartbeat, _) => {
+                self.examine(memory, work, occasion).await
+            }
         }
     }
 
     /// Looks at a work for which nothing was sent for a while.
-    async fn examine(&self, memory: &mut Memory, work: &OpenWork) -> Result<(), WorksError> {
+    async fn examine(
+        &self,
+        memory: &mut Memory,
+        work: &OpenWork,
+        occasion: Occasion,
+    ) -> Result<(), WorksError> {
         if !memory.is_due(work, self.own_now()) {
             return Ok(());
         }
         match self.look(memory, work).await? {
             Some(Life::Open(open)) => self.close_if_done(memory, work, open).await.map(drop),
             Some(life) => self.lay_down(work, life),
+            None if occasion == Occasion::PassEnd => self.retire(memory, work).await,
             None => Ok(()),
         }
     }
@@ -57,12 +65,12 @@ impl OpenWorks {
     /// Closes a work that expects `open` reports, if that means that it is done.
     pub(super) async fn close_if_done(
         &self,
-        memory: &Memory,
+        memory: &mut Memory,
         work: &OpenWork,
         open: i64,
     ) -> Result<bool, WorksError> {
         let quiet = memory.quiet(work, self.own_now());
-        let waiting = waiting(&*self.platform, &work.connector_id).await?;
+        let waiting = waiting(&*self.platform, memory, &work.connector_id).await?;
         match closing(work.hold, open, quiet, waiting) {
             Some(change) => self.close(work, change).await.map(|()| true),
             None => Ok(false),

@@ -12,7 +12,7 @@ use tokio::sync::{Mutex, MutexGuard};
 use super::contract::{Occasion, Room, Share, Shortfall, Upcoming, Works, WorksError};
 use super::decide::{Hold, Life, OpenWork};
 use super::name::work_name;
-use super::sight::{Memory, Sight, look};
+use super::sight::{Memory, Sight, is_odd, look};
 use crate::trouble::chain;
 use crate::{Clock, Ledger};
 
@@ -230,7 +230,7 @@ impl OpenWorks {
     /// Finds out whether our token may read works. Nothing hangs on it yet, so a platform that does
     /// not answer is asked another time.
     async fn learn_sight(&self, memory: &mut Memory, work: &OpenWork) {
-        if memory.sight == Sight::Unknown
+        if matches!(memory.sight, Sight::Unknown | Sight::Odd)
             && let Err(error) = self.look(memory, work).await
         {
             tracing::debug!(work = %work.work, error = chain(&error), "a work cannot be read");
@@ -266,7 +266,7 @@ impl OpenWorks {
         let before = self.note_unsent(share, shortfall.errors.len())?;
         let room = match memory.sight {
             Sight::Clear => MAX_REPORTED.saturating_sub(before),
-            Sight::Blind | Sight::Unknown => 0,
+            Sight::Blind | Sight::Odd | Sight::Unknown => 0,
         };
         let reported = shortfall.errors.len().min(room);
         let change = count(reported + shortfall.doubtful) - count(shortfall.refused);
@@ -295,7 +295,8 @@ impl OpenWorks {
         Ok(before)
     }
 
-    /// What the platform says of a work; `None` where our token may not ask.
+    /// What the platform says of a work; `None` where our token may not ask, or where this is not
+    /// the first answer that makes no sense: after the first the platform is asked another time.
     pub(super) async fn look(
         &self,
         memory: &mut Memory,
@@ -304,7 +305,18 @@ impl OpenWorks {
         if memory.sight == Sight::Blind {
             return Ok(None);
         }
-        let life = look(&*self.platform, &work.work).await?;
+        let life = match look(&*self.platform, &work.work).await {
+            Err(error) if is_odd(&error) => {
+                return match std::mem::replace(&mut memory.sight, Sight::Odd) {
+                    Sight::Odd => Ok(None),
+                    Sight::Unknown | Sight::Clear | Sight::Blind => {
+                        tracing::warn!(error = chain(&error), "works cannot be read for now");
+                        Err(error)
+                    }
+                };
+            }
+            answer => answer?,
+        };
         match life {
             Some(Life::Open(_)) => memory.saw(&work.connector_id, self.own_now()),
             Some(Life::Ended(_) | Life::Gone) => memory.doubts(&work.connector_id),

@@ -9,16 +9,19 @@ use opencti_client::{ApiError, ErrorClass, Platform, WorkId};
 use super::decide::{
     Hold, Life, OpenWork, Waiting, is_quiet, is_surely_alive, life, rested_before,
 };
+use crate::trouble::chain;
 
-/// Whether our token may read works.
+/// Whether the platform lets us see something.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Sight {
     /// Not yet asked.
     #[default]
     Unknown,
-    /// It may.
+    /// It does.
     Clear,
-    /// It may not, or the platform does not understand the question.
+    /// Its last answer made no sense; another may.
+    Odd,
+    /// Our token may not ask, or the platform does not understand the question.
     Blind,
 }
 
@@ -26,7 +29,10 @@ pub(super) enum Sight {
 /// ahead must not close a work whose messages the broker does not tell of yet.
 #[derive(Debug)]
 pub(super) struct Memory {
+    /// Of works.
     pub(super) sight: Sight,
+    /// Of what waits in queues.
+    queues: Sight,
     watches: HashMap<String, Watch>,
     /// When this run began, by our own time and by the clock. What earlier runs sent, they sent
     /// before.
@@ -51,6 +57,7 @@ impl Memory {
     pub(super) fn new(own_now: Instant, clock_now: DateTime<Utc>) -> Self {
         Self {
             sight: Sight::default(),
+            queues: Sight::default(),
             watches: HashMap::new(),
             began: (own_now, clock_now),
         }
@@ -151,15 +158,30 @@ pub(super) async fn look(platform: &dyn Platform, work: &WorkId) -> Result<Optio
     Ok(Some(life(progress, alive)))
 }
 
-/// Whether messages wait for a connector.
+/// Whether messages wait for a connector. An answer that makes no sense says nothing against it.
 ///
 /// # Errors
 /// [`ApiError`] where the platform may tell another time.
 pub(super) async fn waiting(
     platform: &dyn Platform,
+    memory: &mut Memory,
     connector_id: &str,
 ) -> Result<Waiting, ApiError> {
-    let details = permitted(platform.queue_details(connector_id).await)?.flatten();
+    let details = match permitted(platform.queue_details(connector_id).await) {
+        Err(error) if is_odd(&error) => {
+            if memory.queues != Sight::Odd {
+                tracing::warn!(
+                    connector_id,
+                    error = chain(&error),
+                    "what waits in a connector's queue cannot be seen for now: its work stays open"
+                );
+            }
+            memory.queues = Sight::Odd;
+            return Ok(Waiting::Something);
+        }
+        answer => answer?.flatten(),
+    };
+    memory.queues = Sight::Clear;
     Ok(match details {
         None => Waiting::Unknown,
         Some(details) if details.messages > 0 => Waiting::Something,
@@ -172,9 +194,48 @@ pub(super) async fn waiting(
 fn permitted<T>(answer: Result<T, ApiError>) -> Result<Option<T>, ApiError> {
     match answer {
         Ok(answer) => Ok(Some(answer)),
-        Err(error) if matches!(error.class(), ErrorClass::Contract | ErrorClass::Forbidden) => {
-            Ok(None)
-        }
+        Err(error) if is_for_good(&error) => Ok(None),
         Err(error) => Err(error),
+    }
+}
+
+/// Whether the platform will never answer a question, however often our token asks it.
+pub(crate) fn is_for_good(error: &ApiError) -> bool {
+    match error.class() {
+        ErrorClass::Forbidden => true,
+        ErrorClass::Contract => error.code() == Some("GRAPHQL_VALIDATION_FAILED"),
+        ErrorClass::Credentials | ErrorClass::WorkGone | ErrorClass::Transient => false,
+    }
+}
+
+/// Whether an answer made no sense, which says nothing of the next one.
+pub(super) fn is_odd(error: &ApiError) -> bool {
+    error.class() == ErrorClass::Contract && !is_for_good(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_odd_answer_does_not_blind_for_good() {
+        use ErrorClass::{Contract, Credentials, Forbidden, Transient};
+        let unknown = Some("GRAPHQL_VALIDATION_FAILED");
+        for (class, code, for_good, odd) in [
+            (Forbidden, None, true, false),
+            (Contract, unknown, true, false),
+            (Contract, Some("FUNCTIONAL_ERROR"), false, true),
+            (Contract, None, false, true),
+            (Transient, unknown, false, false),
+            (Credentials, None, false, false),
+        ] {
+            let error = ApiError::new("work", class, "no");
+            let error = match code {
+                Some(code) => error.with_code(code),
+                None => error,
+            };
+            let got = (is_for_good(&error), is_odd(&error));
+            assert_eq!(got, (for_good, odd), "{class:?} {code:?}");
+        }
     }
 }

@@ -258,6 +258,66 @@ async fn whose_token_may_not_read_works_has_one_for_each_pass_and_reports_nothin
 }
 
 #[tokio::test]
+async fn an_odd_answer_is_asked_for_another_time() {
+    for (odd_works, odd_queues) in [(1, 0), (0, 1)] {
+        let bench = Bench::new();
+        bench.send(2).await;
+        bench.process(2);
+        bench.later(30);
+        (bench.world().odd_works, bench.world().odd_queues) = (odd_works, odd_queues);
+        bench.settle(Occasion::PassEnd).await;
+        assert_eq!(bench.counts(0), (3, 2, false), "{odd_works} {odd_queues}");
+        bench.later(30);
+        bench.settle(Occasion::PassEnd).await;
+        assert_eq!(bench.counts(0), (3, 3, true), "{odd_works} {odd_queues}");
+    }
+}
+
+#[tokio::test]
+async fn where_all_answers_are_odd_files_are_sent_and_each_pass_has_its_work() {
+    let mut bench = Bench::new();
+    bench.send(1).await;
+    bench.settle(Occasion::Leaving).await;
+    bench.restart();
+    bench.calls();
+    (bench.world().odd_works, bench.world().odd_queues) = (usize::MAX, usize::MAX);
+    assert!(bench.begin(2).await.is_err(), "asked another time");
+    for pass in 1..=2 {
+        assert_eq!(bench.send(2).await, pass);
+        bench.later(60);
+        assert_eq!(bench.send(2).await, pass);
+        bench.later(60);
+        bench.settle(Occasion::PassEnd).await;
+        assert_eq!(bench.counts(pass), (4, 0, false));
+    }
+    bench.process(usize::MAX);
+    assert!((0..3).all(|work| bench.counts(work).2));
+    assert_eq!(bench.world().lost, 0);
+    assert!(!bench.calls().contains(&"report".to_owned()));
+}
+
+#[tokio::test]
+async fn an_odd_answer_about_a_queue_keeps_no_file_waiting_and_closes_no_work() {
+    let mut bench = Bench::new();
+    bench.send(1).await;
+    bench.settle(Occasion::Leaving).await;
+    bench.restart();
+    bench.later(60);
+    bench.world().odd_queues = usize::MAX;
+    assert_eq!(bench.send(2).await, 0);
+    for _ in 0..3 {
+        bench.later(60);
+        bench.settle(Occasion::PassEnd).await;
+        assert_eq!(bench.counts(0), (5, 1, false));
+    }
+    bench.process(3);
+    bench.world().odd_queues = 0;
+    bench.later(60);
+    bench.settle(Occasion::PassEnd).await;
+    assert_eq!(bench.counts(0), (5, 5, true));
+}
+
+#[tokio::test]
 async fn objects_that_were_not_sent_are_errors_of_the_work_and_change_no_balance() {
     let bench = Bench::new();
     let share = bench.begin(4).await.unwrap();

@@ -54,6 +54,9 @@ pub(super) struct World {
     pub(super) blind: bool,
     /// Whether workers process all that is queued just before a work hears of more.
     pub(super) quick: bool,
+    /// How often what is asked of works, and of queues, is answered oddly.
+    pub(super) odd_works: usize,
+    pub(super) odd_queues: usize,
     /// Whether the broker still tells of an empty queue.
     pub(super) is_late: bool,
 }
@@ -97,6 +100,19 @@ impl World {
         }
         let result = effect(self);
         fault.map_or(Ok(result), |_| Err(transient()))
+    }
+
+    /// Answers oddly as long as `left` says so.
+    fn oddly(left: &mut usize) -> Result<(), ApiError> {
+        if *left == 0 {
+            return Ok(());
+        }
+        *left -= 1;
+        Err(ApiError::new(
+            "call",
+            ErrorClass::Contract,
+            "makes no sense",
+        ))
     }
 
     pub(super) fn readable(&self) -> Result<(), ApiError> {
@@ -190,6 +206,7 @@ impl Platform for Counting {
     async fn work(&self, work: &WorkId) -> Result<Option<WorkProgress>, ApiError> {
         let mut world = self.world();
         world.readable()?;
+        World::oddly(&mut world.odd_works)?;
         world.call("look".into(), |world| {
             let work = world.work(work);
             (!work.deleted).then_some(WorkProgress {
@@ -216,6 +233,7 @@ impl Platform for Counting {
     async fn queue_details(&self, _: &str) -> Result<Option<QueueDetails>, ApiError> {
         let mut world = self.world();
         world.readable()?;
+        World::oddly(&mut world.odd_queues)?;
         world.call("queue".into(), |world| {
             Some(QueueDetails {
                 messages: if world.is_late {
