@@ -22,8 +22,9 @@ impl OpenWorks {
             if let Err(error) = self.settle_one(memory, &work, occasion).await {
                 memory.doubts(&work.connector_id);
                 Self::tell_failure(&work, &error);
-                // Each call has its retries and its patience: the others would be no luckier.
-                return;
+                if error.is_of_all_works() {
+                    return;
+                }
             }
         }
     }

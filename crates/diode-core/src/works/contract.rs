@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use opencti_client::{ApiError, Registration, WorkId};
+use opencti_client::{ApiError, ErrorClass, Registration, WorkId};
 
 use crate::LedgerError;
 
@@ -77,6 +77,20 @@ pub enum WorksError {
     /// What was done cannot be remembered.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+}
+
+impl WorksError {
+    /// Whether other works would be no luckier. Where the platform does not answer, each call has
+    /// its retries and its patience, which are not to be spent on every one of them.
+    pub(super) fn is_of_all_works(&self) -> bool {
+        match self {
+            Self::Platform(error) => matches!(
+                error.class(),
+                ErrorClass::Transient | ErrorClass::Credentials
+            ),
+            Self::Ledger(_) => true,
+        }
+    }
 }
 
 /// How works are opened, kept and closed.

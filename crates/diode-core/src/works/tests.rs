@@ -3,6 +3,8 @@
 
 mod bench;
 
+use opencti_client::ErrorClass;
+
 use self::bench::{Bench, Fault};
 use super::{Occasion, Room, Shortfall, Works, WorksError};
 
@@ -255,6 +257,30 @@ async fn whose_token_may_not_read_works_has_one_for_each_pass_and_reports_nothin
     bench.begin(1).await.unwrap();
     bench.restart();
     assert_eq!(bench.send(1).await, 3);
+}
+
+#[tokio::test]
+async fn a_work_that_cannot_be_closed_keeps_no_other_open_unless_the_platform_is_away() {
+    use ErrorClass::{Contract, Credentials, Forbidden, Transient, WorkGone};
+    for (class, is_closed) in [
+        (Contract, true),
+        (Forbidden, true),
+        (WorkGone, true),
+        (Transient, false),
+        (Credentials, false),
+    ] {
+        let bench = Bench::new();
+        for connector in ["a", "b"] {
+            let share = bench.begin_of(connector, Room::Shared, 0, 0).await.unwrap();
+            let nothing = Shortfall::default();
+            bench.works.sent(&share, &nothing).await.unwrap();
+        }
+        bench.world().unfinishable = Some((0, class));
+        bench.later(60);
+        bench.settle(Occasion::PassEnd).await;
+        assert!(!bench.counts(0).2);
+        assert_eq!(bench.counts(1).2, is_closed, "{class:?}");
+    }
 }
 
 #[tokio::test]

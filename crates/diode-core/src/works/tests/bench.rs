@@ -57,6 +57,8 @@ pub(super) struct World {
     /// How often what is asked of works, and of queues, is answered oddly.
     pub(super) odd_works: usize,
     pub(super) odd_queues: usize,
+    /// The work that cannot be finished, and why.
+    pub(super) unfinishable: Option<(usize, ErrorClass)>,
     /// Whether the broker still tells of an empty queue.
     pub(super) is_late: bool,
 }
@@ -180,7 +182,13 @@ impl Platform for Counting {
     }
 
     async fn finish_work(&self, work: &WorkId, text: &str, _: WorkEnd) -> Result<(), ApiError> {
-        self.world().call("finish".into(), |world| {
+        let mut world = self.world();
+        if let Some((index, class)) = world.unfinishable
+            && index == World::index(work)
+        {
+            return Err(ApiError::new("toProcessed", class, "made to fail"));
+        }
+        world.call("finish".into(), |world| {
             let work = world.work(work);
             work.messages.push(text.to_owned());
             work.complete_if(work.processed >= work.expected);
@@ -313,8 +321,19 @@ impl Bench {
         messages: usize,
         added_by_workers: usize,
     ) -> Result<Share, WorksError> {
+        self.begin_of(CONNECTOR, room, messages, added_by_workers)
+            .await
+    }
+
+    pub(super) async fn begin_of(
+        &self,
+        connector_id: &str,
+        room: Room,
+        messages: usize,
+        added_by_workers: usize,
+    ) -> Result<Share, WorksError> {
         let connector = Registration {
-            id: CONNECTOR.into(),
+            id: connector_id.into(),
             name: "Feed".into(),
             connector_type: ConnectorType::ExternalImport,
             scope: Vec::new(),
