@@ -185,7 +185,7 @@ impl OpenWorks {
     ) -> Result<Option<OpenWork>, WorksError> {
         self.change_expectations(&work.work, 1).await?;
         if let Some(Life::Open(_)) = self.look(memory, &work).await? {
-            memory.opened(&work.connector_id);
+            memory.opened(&work.connector_id, self.own_now());
             return self.keep_held(work).map(Some);
         }
         self.forget(&work, "it was completed")?;
@@ -221,7 +221,7 @@ impl OpenWorks {
             work = %work.work,
             "work opened"
         );
-        memory.opened(&work.connector_id);
+        memory.opened(&work.connector_id, self.own_now());
         memory.saw(&work.connector_id, self.own_now());
         self.learn_sight(memory, &work).await;
         Ok(work)

@@ -44,7 +44,7 @@ pub(super) struct Memory {
 struct Watch {
     /// When the work was last seen alive.
     seen: Option<Instant>,
-    /// When messages were last sent for it.
+    /// When it was opened, or messages were last sent for it.
     used: Option<Instant>,
     /// Whether a file is being sent for it.
     under_way: bool,
@@ -98,10 +98,11 @@ impl Memory {
     }
 
     /// A work was opened for a connector, or one that nothing more was sent for is used again.
-    pub(super) fn opened(&mut self, connector_id: &str) {
+    pub(super) fn opened(&mut self, connector_id: &str, now: Instant) {
         let watch = self.watch(connector_id);
         *watch = Watch {
             counted: true,
+            used: Some(now),
             ..Watch::default()
         };
     }

@@ -158,6 +158,21 @@ async fn a_clock_that_jumps_ahead_closes_no_work_whose_messages_are_not_told_of_
 }
 
 #[tokio::test]
+async fn a_work_that_a_file_is_not_told_of_at_once_waits_for_it() {
+    let bench = Bench::new();
+    bench.later(3600);
+    // The work is opened and held; telling it of the file fails.
+    bench.world().fault = Some(Fault {
+        call: 4,
+        done: false,
+    });
+    assert!(bench.begin(2).await.is_err());
+    bench.settle(Occasion::PassEnd).await;
+    assert_eq!(bench.counts(0), (1, 0, false));
+    assert_eq!(bench.send(2).await, 0);
+}
+
+#[tokio::test]
 async fn a_clock_that_is_set_back_leaves_no_work_open() {
     let year = 86_400 * 365;
     let bench = Bench::new();
