@@ -177,7 +177,8 @@ impl Courier {
         let outcomes = match self.send(way, files, &parts, route, &share.work).await {
             Ok(outcomes) => outcomes,
             Err(undelivered) => {
-                self.give_back(&share, expected.told, &undelivered).await;
+                let unsent = signed(expected.told);
+                self.give_back(&share, unsent, &undelivered).await;
                 return Err(undelivered);
             }
         };
@@ -192,10 +193,10 @@ impl Courier {
                     delivery,
                 }),
                 // It goes again, behind the one that failed.
-                Ok(_) => {}
+                Ok(delivery) => unsent += told_in_excess(&delivery),
                 Err(error) => {
                     let open = self.queue.expectations(parts, error.confirmed);
-                    unsent += open.told.saturating_sub(error.doubtful);
+                    unsent += signed(open.told) - signed(error.doubtful);
                     failed.get_or_insert(error);
                 }
             }
@@ -205,7 +206,8 @@ impl Courier {
         };
         if error.kind == DeliveryErrorKind::Unroutable {
             // What had reached the queue, confirmed or not, may have been deleted with it.
-            arrived.truncate(before);
+            let lost = arrived.drain(before..);
+            unsent += lost.map(|it| told_in_excess(&it.delivery)).sum::<i64>();
         }
         let undelivered = error.into();
         self.give_back(&share, unsent, &undelivered).await;
@@ -311,7 +313,7 @@ impl Courier {
 
     /// Best effort: the file is sent again in full, and a work that expects too much is put right
     /// when its queue is empty.
-    async fn give_back(&self, share: &Share, unsent: usize, undelivered: &Undelivered) {
+    async fn give_back(&self, share: &Share, unsent: i64, undelivered: &Undelivered) {
         let why = undelivered.why();
         if let Err(error) = self.works.broken_off(share, unsent, &why).await {
             tracing::warn!(
@@ -321,6 +323,17 @@ impl Courier {
             );
         }
     }
+}
+
+/// By how many the messages that were told of exceed those that may have arrived, of a file that
+/// was handed over to the end.
+fn told_in_excess(delivery: &Delivery) -> i64 {
+    signed(delivery.refused.len()) - signed(delivery.doubtful)
+}
+
+/// Counts of messages in memory are far below that limit.
+fn signed(messages: usize) -> i64 {
+    i64::try_from(messages).unwrap_or(i64::MAX)
 }
 
 impl Undelivered {

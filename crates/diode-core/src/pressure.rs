@@ -7,11 +7,12 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use opencti_client::{ApiError, ConnectorInfo, ErrorClass, Platform, Queue};
+use opencti_client::{ApiError, ConnectorInfo, Platform, Queue};
 
 use self::gauge::{Gauge, Verdict};
 use crate::Clock;
 use crate::trouble::chain;
+use crate::works::is_for_good;
 
 /// pycti's megabyte.
 const MEGABYTE: u64 = 1_000_000;
@@ -202,7 +203,7 @@ impl Backpressure {
 
     fn failed(&self, error: &ApiError) {
         let mut memory = self.memory();
-        if matches!(error.class(), ErrorClass::Contract | ErrorClass::Forbidden) {
+        if is_for_good(error) {
             memory.sight = Sight::Blind;
             tracing::info!(
                 error = chain(error),

@@ -8,6 +8,7 @@ mod head_start;
 mod kept;
 mod pressure;
 mod turn;
+mod twice;
 mod validation;
 
 use std::io::Write as _;

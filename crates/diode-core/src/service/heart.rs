@@ -1,5 +1,6 @@
 //! Signs of life: they keep the platform knowing that we are there, and what our state is.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -21,6 +22,8 @@ pub(super) struct Heart {
     pub(super) pressure: Option<Arc<Backpressure>>,
     /// Whose turn it is to hand in the state: of two at once, the older could come last.
     turn: Arc<tokio::sync::Mutex<()>>,
+    /// Whether the platform may have acted on the last sign of life without our hearing of it.
+    is_unheard_of: Arc<AtomicBool>,
 }
 
 /// The right to hand in the state.
@@ -37,6 +40,7 @@ impl Heart {
             info: Arc::default(),
             pressure: None,
             turn: Arc::default(),
+            is_unheard_of: Arc::default(),
         }
     }
 
@@ -104,7 +108,8 @@ impl Heart {
         self.exchange(turn).await
     }
 
-    async fn exchange(&self, _: &Turn<'_>) -> Result<(), ApiError> {
+    async fn exchange(&self, turn: &Turn<'_>) -> Result<(), ApiError> {
+        self.learn_the_last(turn).await?;
         let sent = self.state.get();
         let text = sent.to_text();
         let info = *self.info.lock().unwrap_or_else(PoisonError::into_inner);
@@ -116,9 +121,30 @@ impl Heart {
                 None => info,
             },
         };
-        let held = self.platform.ping_connector(&ping).await?;
+        // Who gives up waiting for the answer has not heard of it either.
+        self.is_unheard_of.store(true, Ordering::Relaxed);
+        let answer = self.platform.ping_connector(&ping).await;
+        let is_unheard_of = answer.as_ref().is_err_and(ApiError::is_transient);
+        self.is_unheard_of.store(is_unheard_of, Ordering::Relaxed);
+        let held = answer?;
         if held.as_deref() != Some(&text) {
             self.take_over(&sent, ConnectorState::read(held.as_deref()));
+        }
+        Ok(())
+    }
+
+    /// A sign of life that we heard nothing of may have taken the mark of a reset with it: then the
+    /// next one would put our state in its place, and nobody would follow the reset. Registering
+    /// tells what the platform holds, and changes nothing of it.
+    async fn learn_the_last(&self, _: &Turn<'_>) -> Result<(), ApiError> {
+        if !self.is_unheard_of.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let registered = self.platform.register_connector(&self.own).await?;
+        self.is_unheard_of.store(false, Ordering::Relaxed);
+        let is_known = self.state.get().is_reset();
+        if !is_known && ConnectorState::read(registered.state.as_deref()).is_reset() {
+            self.was_reset();
         }
         Ok(())
     }
@@ -130,11 +156,7 @@ impl Heart {
             return;
         }
         if held.is_reset() {
-            tracing::info!(
-                "the connector's state was reset in the platform; the next pass imports \
-                 everything that is there again"
-            );
-            self.state.reset();
+            self.was_reset();
         } else {
             tracing::warn!(
                 "the platform holds another state than ours; a second program may be running \
@@ -142,5 +164,13 @@ impl Heart {
             );
             self.state.replace(sent, held);
         }
+    }
+
+    fn was_reset(&self) {
+        tracing::info!(
+            "the connector's state was reset in the platform; the next pass imports everything \
+             that is there again"
+        );
+        self.state.reset();
     }
 }

@@ -2,6 +2,7 @@
 
 mod arrivals;
 mod bench;
+mod unheard;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

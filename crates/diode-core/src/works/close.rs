@@ -22,8 +22,9 @@ impl OpenWorks {
             if let Err(error) = self.settle_one(memory, &work, occasion).await {
                 memory.doubts(&work.connector_id);
                 Self::tell_failure(&work, &error);
-                // Each call has its retries and its patience: the others would be no luckier.
-                return;
+                if error.is_of_all_works() {
+                    return;
+                }
             }
         }
     }
@@ -38,18 +39,26 @@ impl OpenWorks {
             (Occasion::Leaving, _) => self.leave(memory, work).await,
             (Occasion::PassEnd, Sight::Blind) => self.retire(memory, work).await,
             (Occasion::Heartbeat, Sight::Blind) => Ok(()),
-            (Occasion::PassEnd | Occasion::Heartbeat, _) => self.examine(memory, work).await,
+            (Occasion::PassEnd | Occasion::Heartbeat, _) => {
+                self.examine(memory, work, occasion).await
+            }
         }
     }
 
     /// Looks at a work for which nothing was sent for a while.
-    async fn examine(&self, memory: &mut Memory, work: &OpenWork) -> Result<(), WorksError> {
-        if !memory.is_due(work, self.now()) {
+    async fn examine(
+        &self,
+        memory: &mut Memory,
+        work: &OpenWork,
+        occasion: Occasion,
+    ) -> Result<(), WorksError> {
+        if !memory.is_due(work, self.own_now()) {
             return Ok(());
         }
         match self.look(memory, work).await? {
             Some(Life::Open(open)) => self.close_if_done(memory, work, open).await.map(drop),
             Some(life) => self.lay_down(work, life),
+            None if occasion == Occasion::PassEnd => self.retire(memory, work).await,
             None => Ok(()),
         }
     }
@@ -61,8 +70,8 @@ impl OpenWorks {
         work: &OpenWork,
         open: i64,
     ) -> Result<bool, WorksError> {
-        let quiet = memory.quiet(work, self.now());
-        let waiting = waiting(&*self.platform, &work.connector_id).await?;
+        let quiet = memory.quiet(work, self.own_now());
+        let waiting = waiting(&*self.platform, memory, &work.connector_id).await?;
         match closing(work.hold, open, quiet, waiting) {
             Some(change) => self.close(work, change).await.map(|()| true),
             None => Ok(false),

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use opencti_client::{ApiError, Registration, WorkId};
+use opencti_client::{ApiError, ErrorClass, Registration, WorkId};
 
 use crate::LedgerError;
 
@@ -79,6 +79,20 @@ pub enum WorksError {
     Ledger(#[from] LedgerError),
 }
 
+impl WorksError {
+    /// Whether other works would be no luckier. Where the platform does not answer, each call has
+    /// its retries and its patience, which are not to be spent on every one of them.
+    pub(super) fn is_of_all_works(&self) -> bool {
+        match self {
+            Self::Platform(error) => matches!(
+                error.class(),
+                ErrorClass::Transient | ErrorClass::Credentials
+            ),
+            Self::Ledger(_) => true,
+        }
+    }
+}
+
 /// How works are opened, kept and closed.
 ///
 /// For each file: [`begin`](Self::begin), then one of [`sent`](Self::sent) and
@@ -98,11 +112,12 @@ pub trait Works: Send + Sync {
     /// [`WorksError`]; the messages are delivered all the same.
     async fn sent(&self, share: &Share, shortfall: &Shortfall) -> Result<(), WorksError>;
 
-    /// Sending broke off, with that many messages of which it is sure that none arrived.
+    /// Sending broke off. `unsent` is by how many the messages that were told of exceed those that
+    /// may have arrived; it is negative where more may have arrived, some of them twice.
     ///
     /// # Errors
-    /// [`WorksError`]; the work expects too much for now.
-    async fn broken_off(&self, share: &Share, unsent: usize, why: &str) -> Result<(), WorksError>;
+    /// [`WorksError`]; the work expects what was told of it before.
+    async fn broken_off(&self, share: &Share, unsent: i64, why: &str) -> Result<(), WorksError>;
 
     /// Looks at the open works, and closes those that are done. What fails is logged, and done on
     /// a later occasion.

@@ -1,23 +1,24 @@
 //! What a work's counts mean, and what is to be done about them: pure.
 
 use std::str::FromStr;
+use std::time::{Duration, Instant};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use opencti_client::{WorkId, WorkProgress, WorkStatus};
 
 /// For how long nothing must have been sent for a work before its counts and its queue are taken
 /// for what they seem: a broker tells the length of a queue with some seconds' delay. It also
 /// keeps a slow stream of files in one work.
-const QUIET: TimeDelta = TimeDelta::seconds(30);
+const QUIET: Duration = Duration::from_secs(30);
 
 /// How long a work that was seen to be alive is taken to be, before the next file is sent for it:
 /// the time within which the platform itself notices that works are to be ended, and few calls for
 /// a stream of small files.
-const ALIVE_FOR: TimeDelta = TimeDelta::seconds(60);
+const ALIVE_FOR: Duration = Duration::from_mins(1);
 
 /// After how long without a message what a work still expects counts as never sent, where the
 /// platform is too old to tell whether the queue is empty. So old a platform throws nothing away.
-const FORGOTTEN: TimeDelta = TimeDelta::hours(24);
+const FORGOTTEN: Duration = Duration::from_hours(24);
 
 /// An open work of a source connector, as the ledger keeps it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,7 +33,7 @@ pub struct OpenWork {
     pub hold: Hold,
     /// How many objects were not sent although they should have been.
     pub unsent: usize,
-    /// When it was opened, left or given back.
+    /// When it was opened, left or given back, by the clock.
     pub used_at: DateTime<Utc>,
 }
 
@@ -119,7 +120,7 @@ pub(super) enum Waiting {
 /// nothing is left in the queue, the rest was never sent, or never reported: a crash between
 /// telling and sending leaves that behind. Where more was reported than told, messages arrived
 /// twice.
-pub(super) fn closing(hold: Hold, open: i64, quiet: TimeDelta, waiting: Waiting) -> Option<i64> {
+pub(super) fn closing(hold: Hold, open: i64, quiet: Duration, waiting: Waiting) -> Option<i64> {
     let change = hold.expectations().saturating_sub(open);
     let done = match waiting {
         Waiting::Nothing => true,
@@ -130,14 +131,19 @@ pub(super) fn closing(hold: Hold, open: i64, quiet: TimeDelta, waiting: Waiting)
 }
 
 /// Whether nothing was sent for long enough.
-pub(super) fn is_quiet(quiet: TimeDelta) -> bool {
+pub(super) fn is_quiet(quiet: Duration) -> bool {
     quiet >= QUIET
 }
 
-/// Whether a work last seen alive at `seen` need not be asked for before the next file. A clock
-/// that was set back asks.
-pub(super) fn is_surely_alive(seen: Option<DateTime<Utc>>, now: DateTime<Utc>) -> bool {
-    seen.is_some_and(|seen| (TimeDelta::zero()..ALIVE_FOR).contains(&(now - seen)))
+/// For how long a work of an earlier run, last used at `used_at`, had not been used when this run
+/// began at `began`. A clock that was set back meanwhile does not tell: then it counts as just used.
+pub(super) fn rested_before(used_at: DateTime<Utc>, began: DateTime<Utc>) -> Duration {
+    (began - used_at).to_std().unwrap_or_default()
+}
+
+/// Whether a work last seen alive at `seen` need not be asked for before the next file.
+pub(super) fn is_surely_alive(seen: Option<Instant>, now: Instant) -> bool {
+    seen.is_some_and(|seen| now.saturating_duration_since(seen) < ALIVE_FOR)
 }
 
 #[cfg(test)]
@@ -198,26 +204,35 @@ mod tests {
             (GivenBack, 2, long, Something, None),
             (GivenBack, 2, long, Nothing, Some(-2)),
         ] {
-            let got = closing(hold, open, TimeDelta::seconds(quiet), waiting);
+            let got = closing(hold, open, Duration::from_secs(quiet), waiting);
             assert_eq!(got, expect, "{hold:?} {open} {quiet} {waiting:?}");
         }
     }
 
     #[test]
     fn a_work_is_asked_for_when_it_was_not_seen_lately() {
-        let at = |seconds| DateTime::from_timestamp(seconds, 0).unwrap();
+        let began = Instant::now();
+        let at = |seconds| began + Duration::from_secs(seconds);
         for (seen, now, expect) in [
             (None, 100, false),
             (Some(100), 100, true),
             (Some(100), 159, true),
             (Some(100), 160, false),
-            (Some(100), 99, false),
         ] {
             assert_eq!(
                 is_surely_alive(seen.map(at), at(now)),
                 expect,
                 "{seen:?} {now}"
             );
+        }
+    }
+
+    #[test]
+    fn a_work_of_an_earlier_run_has_rested_as_far_as_the_clock_can_tell() {
+        let at = |seconds| DateTime::from_timestamp(seconds, 0).unwrap();
+        for (used_at, began, expect) in [(100, 190, 90), (100, 100, 0), (100, 99, 0), (100, 0, 0)] {
+            let got = rested_before(at(used_at), at(began));
+            assert_eq!(got, Duration::from_secs(expect), "{used_at} {began}");
         }
     }
 

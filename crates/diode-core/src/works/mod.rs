@@ -24,3 +24,4 @@ pub use contract::{Occasion, Room, Share, Shortfall, Upcoming, Works, WorksError
 pub use decide::{Hold, OpenWork};
 pub use name::work_name;
 pub use open::OpenWorks;
+pub(crate) use sight::is_for_good;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Instant;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -11,7 +12,7 @@ use tokio::sync::{Mutex, MutexGuard};
 use super::contract::{Occasion, Room, Share, Shortfall, Upcoming, Works, WorksError};
 use super::decide::{Hold, Life, OpenWork};
 use super::name::work_name;
-use super::sight::{Memory, Sight, look};
+use super::sight::{Memory, Sight, is_odd, look};
 use crate::trouble::chain;
 use crate::{Clock, Ledger};
 
@@ -26,8 +27,12 @@ pub struct OpenWorks {
     pub(super) platform: Arc<dyn Platform>,
     pub(super) ledger: Arc<Ledger>,
     clock: Clock,
+    own_time: OwnTime,
     memory: Mutex<Memory>,
 }
+
+/// Tells a time that only goes on.
+pub(super) type OwnTime = Arc<dyn Fn() -> Instant + Send + Sync>;
 
 impl fmt::Debug for OpenWorks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -43,7 +48,7 @@ impl Works for OpenWorks {
             Room::Shared => self.join(&mut memory, file).await?,
             Room::Alone => self.open_apart(&memory, file).await?,
         };
-        memory.starts(&file.connector.id, file.added_by_workers, self.now());
+        memory.starts(&file.connector.id, file.added_by_workers, self.own_now());
         Ok(Share {
             connector_id: file.connector.id.clone(),
             work,
@@ -54,7 +59,7 @@ impl Works for OpenWorks {
 
     async fn sent(&self, share: &Share, shortfall: &Shortfall) -> Result<(), WorksError> {
         let mut memory = self.memory().await;
-        memory.ends(&share.connector_id, self.now());
+        memory.ends(&share.connector_id, self.own_now());
         match share.room {
             Room::Shared => self.account(&memory, share, shortfall).await,
             Room::Alone => {
@@ -68,13 +73,14 @@ impl Works for OpenWorks {
         }
     }
 
-    async fn broken_off(&self, share: &Share, unsent: usize, why: &str) -> Result<(), WorksError> {
+    async fn broken_off(&self, share: &Share, unsent: i64, why: &str) -> Result<(), WorksError> {
         let mut memory = self.memory().await;
-        memory.ends(&share.connector_id, self.now());
+        memory.ends(&share.connector_id, self.own_now());
         memory.doubts(&share.connector_id);
-        self.change_expectations(&share.work, -count(unsent))
-            .await?;
+        let change = i32::try_from(unsent.saturating_neg()).unwrap_or(i32::MAX);
+        self.change_expectations(&share.work, change).await?;
         if share.room == Room::Alone {
+            let unsent = unsent.max(0);
             let message = format!("Interrupted, {unsent} messages unsent: {why}");
             self.platform
                 .finish_work(&share.work, &message, WorkEnd::InError)
@@ -92,11 +98,22 @@ impl Works for OpenWorks {
 impl OpenWorks {
     /// The works on `platform`, as `ledger` has them.
     pub fn new(platform: Arc<dyn Platform>, ledger: Arc<Ledger>, clock: Clock) -> Self {
+        Self::by(platform, ledger, clock, Arc::new(Instant::now))
+    }
+
+    pub(super) fn by(
+        platform: Arc<dyn Platform>,
+        ledger: Arc<Ledger>,
+        clock: Clock,
+        own_time: OwnTime,
+    ) -> Self {
+        let memory = Memory::new(own_time(), clock());
         Self {
             platform,
             ledger,
             clock,
-            memory: Mutex::default(),
+            own_time,
+            memory: Mutex::new(memory),
         }
     }
 
@@ -134,7 +151,7 @@ impl OpenWorks {
         let Some(work) = self.ledger.open_work(connector_id)? else {
             return Ok(None);
         };
-        if work.hold == Hold::Held && memory.is_sure_of(connector_id, self.now()) {
+        if work.hold == Hold::Held && memory.is_sure_of(connector_id, self.own_now()) {
             return Ok(Some(work));
         }
         match (self.look(memory, &work).await?, work.hold) {
@@ -168,7 +185,7 @@ impl OpenWorks {
     ) -> Result<Option<OpenWork>, WorksError> {
         self.change_expectations(&work.work, 1).await?;
         if let Some(Life::Open(_)) = self.look(memory, &work).await? {
-            memory.opened(&work.connector_id);
+            memory.opened(&work.connector_id, self.own_now());
             return self.keep_held(work).map(Some);
         }
         self.forget(&work, "it was completed")?;
@@ -204,8 +221,8 @@ impl OpenWorks {
             work = %work.work,
             "work opened"
         );
-        memory.opened(&work.connector_id);
-        memory.saw(&work.connector_id, self.now());
+        memory.opened(&work.connector_id, self.own_now());
+        memory.saw(&work.connector_id, self.own_now());
         self.learn_sight(memory, &work).await;
         Ok(work)
     }
@@ -213,7 +230,7 @@ impl OpenWorks {
     /// Finds out whether our token may read works. Nothing hangs on it yet, so a platform that does
     /// not answer is asked another time.
     async fn learn_sight(&self, memory: &mut Memory, work: &OpenWork) {
-        if memory.sight == Sight::Unknown
+        if matches!(memory.sight, Sight::Unknown | Sight::Odd)
             && let Err(error) = self.look(memory, work).await
         {
             tracing::debug!(work = %work.work, error = chain(&error), "a work cannot be read");
@@ -249,7 +266,7 @@ impl OpenWorks {
         let before = self.note_unsent(share, shortfall.errors.len())?;
         let room = match memory.sight {
             Sight::Clear => MAX_REPORTED.saturating_sub(before),
-            Sight::Blind | Sight::Unknown => 0,
+            Sight::Blind | Sight::Odd | Sight::Unknown => 0,
         };
         let reported = shortfall.errors.len().min(room);
         let change = count(reported + shortfall.doubtful) - count(shortfall.refused);
@@ -278,7 +295,8 @@ impl OpenWorks {
         Ok(before)
     }
 
-    /// What the platform says of a work; `None` where our token may not ask.
+    /// What the platform says of a work; `None` where our token may not ask, or where this is not
+    /// the first answer that makes no sense: after the first the platform is asked another time.
     pub(super) async fn look(
         &self,
         memory: &mut Memory,
@@ -287,9 +305,20 @@ impl OpenWorks {
         if memory.sight == Sight::Blind {
             return Ok(None);
         }
-        let life = look(&*self.platform, &work.work).await?;
+        let life = match look(&*self.platform, &work.work).await {
+            Err(error) if is_odd(&error) => {
+                return match std::mem::replace(&mut memory.sight, Sight::Odd) {
+                    Sight::Odd => Ok(None),
+                    Sight::Unknown | Sight::Clear | Sight::Blind => {
+                        tracing::warn!(error = chain(&error), "works cannot be read for now");
+                        Err(error)
+                    }
+                };
+            }
+            answer => answer?,
+        };
         match life {
-            Some(Life::Open(_)) => memory.saw(&work.connector_id, self.now()),
+            Some(Life::Open(_)) => memory.saw(&work.connector_id, self.own_now()),
             Some(Life::Ended(_) | Life::Gone) => memory.doubts(&work.connector_id),
             None => tracing::info!(
                 "this token may not read works, or the platform is too old: each pass opens works \
@@ -337,6 +366,10 @@ impl OpenWorks {
 
     pub(super) fn now(&self) -> DateTime<Utc> {
         (self.clock)()
+    }
+
+    pub(super) fn own_now(&self) -> Instant {
+        (self.own_time)()
     }
 
     async fn memory(&self) -> MutexGuard<'_, Memory> {

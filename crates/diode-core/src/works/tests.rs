@@ -3,6 +3,8 @@
 
 mod bench;
 
+use opencti_client::ErrorClass;
+
 use self::bench::{Bench, Fault};
 use super::{Occasion, Room, Shortfall, Works, WorksError};
 
@@ -121,6 +123,85 @@ async fn messages_that_arrived_twice_do_not_complete_a_work_too_early() {
 }
 
 #[tokio::test]
+async fn more_messages_that_arrived_than_were_told_of_before_it_broke_off_are_added() {
+    let bench = Bench::new();
+    let share = bench.begin(10).await.unwrap();
+    // Nine were confirmed, three of them sent twice, and one was never sent.
+    bench.queue(&share, 12);
+    bench.works.broken_off(&share, -2, "broke").await.unwrap();
+    assert_eq!(bench.send(10).await, 0, "the same work");
+    bench.process(usize::MAX);
+    bench.later(30);
+    bench.settle(Occasion::PassEnd).await;
+    assert_eq!(bench.counts(0), (23, 23, true));
+    assert_eq!(bench.world().lost, 0);
+}
+
+#[tokio::test]
+async fn a_clock_that_jumps_ahead_closes_no_work_whose_messages_are_not_told_of_yet() {
+    for jump in [30, 3600, 86_400 * 3650] {
+        let bench = Bench::new();
+        bench.send(5).await;
+        bench.world().is_late = true;
+        bench.set_clock_by(jump);
+        for occasion in [Occasion::PassEnd, Occasion::Heartbeat] {
+            bench.later(14);
+            bench.settle(occasion).await;
+            assert_eq!(bench.counts(0), (6, 0, false), "{jump}");
+        }
+        bench.process(5);
+        assert_eq!(bench.world().lost, 0);
+        bench.later(30);
+        bench.settle(Occasion::Heartbeat).await;
+        assert_eq!(bench.counts(0), (6, 6, true), "{jump}");
+    }
+}
+
+#[tokio::test]
+async fn a_work_that_a_file_is_not_told_of_at_once_waits_for_it() {
+    let bench = Bench::new();
+    bench.later(3600);
+    // The work is opened and held; telling it of the file fails.
+    bench.world().fault = Some(Fault {
+        call: 4,
+        done: false,
+    });
+    assert!(bench.begin(2).await.is_err());
+    bench.settle(Occasion::PassEnd).await;
+    assert_eq!(bench.counts(0), (1, 0, false));
+    assert_eq!(bench.send(2).await, 0);
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_back_leaves_no_work_open() {
+    let year = 86_400 * 365;
+    let bench = Bench::new();
+    bench.send(2).await;
+    bench.process(2);
+    bench.set_clock_by(-year);
+    bench.later(30);
+    bench.settle(Occasion::Heartbeat).await;
+    assert_eq!(bench.counts(0), (3, 3, true));
+
+    // Of a work that an earlier run left.
+    for added_by_workers in [0, 2] {
+        let mut bench = Bench::new();
+        let share = bench.begin_in(Room::Shared, 0, added_by_workers).await;
+        let (share, nothing) = (share.unwrap(), Shortfall::default());
+        bench.works.sent(&share, &nothing).await.unwrap();
+        bench.world().works[0].expected += 3;
+        bench.settle(Occasion::Leaving).await;
+        bench.set_clock_by(-year);
+        bench.restart();
+        for (later, is_done) in [(29, false), (1, true)] {
+            bench.later(later);
+            bench.settle(Occasion::Heartbeat).await;
+            assert_eq!(bench.counts(0).2, is_done, "{added_by_workers} {later}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_file_under_way_for_long_is_not_taken_for_one_that_never_came() {
     let bench = Bench::new();
     let share = bench.begin(3).await.unwrap();
@@ -191,6 +272,90 @@ async fn whose_token_may_not_read_works_has_one_for_each_pass_and_reports_nothin
     bench.begin(1).await.unwrap();
     bench.restart();
     assert_eq!(bench.send(1).await, 3);
+}
+
+#[tokio::test]
+async fn a_work_that_cannot_be_closed_keeps_no_other_open_unless_the_platform_is_away() {
+    use ErrorClass::{Contract, Credentials, Forbidden, Transient, WorkGone};
+    for (class, is_closed) in [
+        (Contract, true),
+        (Forbidden, true),
+        (WorkGone, true),
+        (Transient, false),
+        (Credentials, false),
+    ] {
+        let bench = Bench::new();
+        for connector in ["a", "b"] {
+            let share = bench.begin_of(connector, Room::Shared, 0, 0).await.unwrap();
+            let nothing = Shortfall::default();
+            bench.works.sent(&share, &nothing).await.unwrap();
+        }
+        bench.world().unfinishable = Some((0, class));
+        bench.later(60);
+        bench.settle(Occasion::PassEnd).await;
+        assert!(!bench.counts(0).2);
+        assert_eq!(bench.counts(1).2, is_closed, "{class:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_odd_answer_is_asked_for_another_time() {
+    for (odd_works, odd_queues) in [(1, 0), (0, 1)] {
+        let bench = Bench::new();
+        bench.send(2).await;
+        bench.process(2);
+        bench.later(30);
+        (bench.world().odd_works, bench.world().odd_queues) = (odd_works, odd_queues);
+        bench.settle(Occasion::PassEnd).await;
+        assert_eq!(bench.counts(0), (3, 2, false), "{odd_works} {odd_queues}");
+        bench.later(30);
+        bench.settle(Occasion::PassEnd).await;
+        assert_eq!(bench.counts(0), (3, 3, true), "{odd_works} {odd_queues}");
+    }
+}
+
+#[tokio::test]
+async fn where_all_answers_are_odd_files_are_sent_and_each_pass_has_its_work() {
+    let mut bench = Bench::new();
+    bench.send(1).await;
+    bench.settle(Occasion::Leaving).await;
+    bench.restart();
+    bench.calls();
+    (bench.world().odd_works, bench.world().odd_queues) = (usize::MAX, usize::MAX);
+    assert!(bench.begin(2).await.is_err(), "asked another time");
+    for pass in 1..=2 {
+        assert_eq!(bench.send(2).await, pass);
+        bench.later(60);
+        assert_eq!(bench.send(2).await, pass);
+        bench.later(60);
+        bench.settle(Occasion::PassEnd).await;
+        assert_eq!(bench.counts(pass), (4, 0, false));
+    }
+    bench.process(usize::MAX);
+    assert!((0..3).all(|work| bench.counts(work).2));
+    assert_eq!(bench.world().lost, 0);
+    assert!(!bench.calls().contains(&"report".to_owned()));
+}
+
+#[tokio::test]
+async fn an_odd_answer_about_a_queue_keeps_no_file_waiting_and_closes_no_work() {
+    let mut bench = Bench::new();
+    bench.send(1).await;
+    bench.settle(Occasion::Leaving).await;
+    bench.restart();
+    bench.later(60);
+    bench.world().odd_queues = usize::MAX;
+    assert_eq!(bench.send(2).await, 0);
+    for _ in 0..3 {
+        bench.later(60);
+        bench.settle(Occasion::PassEnd).await;
+        assert_eq!(bench.counts(0), (5, 1, false));
+    }
+    bench.process(3);
+    bench.world().odd_queues = 0;
+    bench.later(60);
+    bench.settle(Occasion::PassEnd).await;
+    assert_eq!(bench.counts(0), (5, 5, true));
 }
 
 #[tokio::test]

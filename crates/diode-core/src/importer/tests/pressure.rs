@@ -179,7 +179,7 @@ async fn many_small_files_cost_one_look() {
 async fn queues_that_cannot_be_looked_at_are_gone_without() {
     for (class, looks_again) in [
         (ErrorClass::Forbidden, false),
-        (ErrorClass::Contract, false),
+        (ErrorClass::Contract, true),
         (ErrorClass::Transient, true),
     ] {
         let bench = Bench::new();

@@ -39,6 +39,12 @@ pub(super) struct FakePlatform {
     pub(super) overtaken: Mutex<Option<SharedState>>,
     /// How many signs of life are taken before they fail.
     pub(super) pings_left: Mutex<Option<usize>>,
+    /// How many signs of life are acted on and not answered.
+    pub(super) unanswered: AtomicUsize,
+    /// Whether it answers nothing at all.
+    pub(super) is_away: AtomicBool,
+    /// Whether it answers no sign of life, and does not end it either.
+    pub(super) is_hanging: AtomicBool,
     /// How many bytes are in every queue; `None`: it cannot be seen.
     pub(super) queued: Mutex<Option<u64>>,
 }
@@ -97,6 +103,14 @@ impl FakePlatform {
         }
     }
 
+    /// Fails while it is away.
+    fn answers(&self, operation: &'static str) -> Result<(), ApiError> {
+        if self.is_away.load(Ordering::Relaxed) {
+            return Err(ApiError::new(operation, ErrorClass::Transient, "away"));
+        }
+        Ok(())
+    }
+
     /// The calls so far that begin so, taken out with all others.
     pub(super) fn calls(&self, beginning: &str) -> Vec<String> {
         let mut diary = std::mem::take(&mut *self.diary.lock().unwrap());
@@ -113,6 +127,7 @@ impl Platform for FakePlatform {
 
     async fn register_connector(&self, connector: &Registration) -> Result<Registered, ApiError> {
         self.note(format!("register {}", connector.id));
+        self.answers("registerConnector")?;
         let is_own = connector.id == OWN;
         Ok(registered(
             &connector.id,
@@ -130,6 +145,10 @@ impl Platform for FakePlatform {
         let (id, state) = (ping.connector_id, ping.state);
         self.note(format!("ping {id} {state}"));
         self.infos.lock().unwrap().push(ping.info);
+        self.answers("pingConnector")?;
+        if self.is_hanging.load(Ordering::Relaxed) {
+            std::future::pending::<()>().await;
+        }
         if !self.may_ping() {
             let error = ApiError::new("pingConnector", ErrorClass::Transient, "made to fail");
             return Err(error);
@@ -148,6 +167,13 @@ impl Platform for FakePlatform {
             held.was_reset = false;
         } else {
             held.state = Some(state.to_owned());
+        }
+        let mut unanswered = self.unanswered.load(Ordering::Relaxed);
+        if unanswered > 0 {
+            unanswered -= 1;
+            self.unanswered.store(unanswered, Ordering::Relaxed);
+            let error = ApiError::new("pingConnector", ErrorClass::Transient, "no answer");
+            return Err(error);
         }
         Ok(held.state.clone())
     }

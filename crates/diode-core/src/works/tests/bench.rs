@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -53,6 +54,13 @@ pub(super) struct World {
     pub(super) blind: bool,
     /// Whether workers process all that is queued just before a work hears of more.
     pub(super) quick: bool,
+    /// How often what is asked of works, and of queues, is answered oddly.
+    pub(super) odd_works: usize,
+    pub(super) odd_queues: usize,
+    /// The work that cannot be finished, and why.
+    pub(super) unfinishable: Option<(usize, ErrorClass)>,
+    /// Whether the broker still tells of an empty queue.
+    pub(super) is_late: bool,
 }
 
 impl World {
@@ -94,6 +102,19 @@ impl World {
         }
         let result = effect(self);
         fault.map_or(Ok(result), |_| Err(transient()))
+    }
+
+    /// Answers oddly as long as `left` says so.
+    fn oddly(left: &mut usize) -> Result<(), ApiError> {
+        if *left == 0 {
+            return Ok(());
+        }
+        *left -= 1;
+        Err(ApiError::new(
+            "call",
+            ErrorClass::Contract,
+            "makes no sense",
+        ))
     }
 
     pub(super) fn readable(&self) -> Result<(), ApiError> {
@@ -161,7 +182,13 @@ impl Platform for Counting {
     }
 
     async fn finish_work(&self, work: &WorkId, text: &str, _: WorkEnd) -> Result<(), ApiError> {
-        self.world().call("finish".into(), |world| {
+        let mut world = self.world();
+        if let Some((index, class)) = world.unfinishable
+            && index == World::index(work)
+        {
+            return Err(ApiError::new("toProcessed", class, "made to fail"));
+        }
+        world.call("finish".into(), |world| {
             let work = world.work(work);
             work.messages.push(text.to_owned());
             work.complete_if(work.processed >= work.expected);
@@ -187,6 +214,7 @@ impl Platform for Counting {
     async fn work(&self, work: &WorkId) -> Result<Option<WorkProgress>, ApiError> {
         let mut world = self.world();
         world.readable()?;
+        World::oddly(&mut world.odd_works)?;
         world.call("look".into(), |world| {
             let work = world.work(work);
             (!work.deleted).then_some(WorkProgress {
@@ -213,9 +241,14 @@ impl Platform for Counting {
     async fn queue_details(&self, _: &str) -> Result<Option<QueueDetails>, ApiError> {
         let mut world = self.world();
         world.readable()?;
+        World::oddly(&mut world.odd_queues)?;
         world.call("queue".into(), |world| {
             Some(QueueDetails {
-                messages: u64::try_from(world.queue.len()).unwrap(),
+                messages: if world.is_late {
+                    0
+                } else {
+                    u64::try_from(world.queue.len()).unwrap()
+                },
                 bytes: 0,
             })
         })
@@ -235,6 +268,8 @@ pub(super) struct Bench {
     pub(super) platform: Arc<Counting>,
     pub(super) state: tempfile::TempDir,
     pub(super) now: Arc<Mutex<DateTime<Utc>>>,
+    /// The time that only goes on.
+    pub(super) own_time: Arc<Mutex<Instant>>,
     pub(super) works: OpenWorks,
 }
 
@@ -245,21 +280,30 @@ impl Bench {
         let now = Arc::new(Mutex::new(
             DateTime::from_timestamp(1_767_225_600, 0).unwrap(),
         ));
-        let works = works(&platform, &state, &now);
+        let own_time = Arc::new(Mutex::new(Instant::now()));
+        let works = works(&platform, &state, &now, &own_time);
         Self {
             platform,
             state,
             now,
+            own_time,
             works,
         }
     }
 
     /// What a kill and a new start do.
     pub(super) fn restart(&mut self) {
-        self.works = works(&self.platform, &self.state, &self.now);
+        self.works = works(&self.platform, &self.state, &self.now, &self.own_time);
     }
 
-    pub(super) fn later(&self, seconds: i64) {
+    /// Lets time pass.
+    pub(super) fn later(&self, seconds: u32) {
+        self.set_clock_by(i64::from(seconds));
+        *self.own_time.lock().unwrap() += Duration::from_secs(seconds.into());
+    }
+
+    /// Sets the clock on or back, while no time passes.
+    pub(super) fn set_clock_by(&self, seconds: i64) {
         *self.now.lock().unwrap() += TimeDelta::seconds(seconds);
     }
 
@@ -277,8 +321,19 @@ impl Bench {
         messages: usize,
         added_by_workers: usize,
     ) -> Result<Share, WorksError> {
+        self.begin_of(CONNECTOR, room, messages, added_by_workers)
+            .await
+    }
+
+    pub(super) async fn begin_of(
+        &self,
+        connector_id: &str,
+        room: Room,
+        messages: usize,
+        added_by_workers: usize,
+    ) -> Result<Share, WorksError> {
         let connector = Registration {
-            id: CONNECTOR.into(),
+            id: connector_id.into(),
             name: "Feed".into(),
             connector_type: ConnectorType::ExternalImport,
             scope: Vec::new(),
@@ -340,11 +395,13 @@ pub(super) fn works(
     platform: &Arc<Counting>,
     state: &tempfile::TempDir,
     now: &Arc<Mutex<DateTime<Utc>>>,
+    own_time: &Arc<Mutex<Instant>>,
 ) -> OpenWorks {
-    let now = Arc::clone(now);
-    OpenWorks::new(
+    let (now, own_time) = (Arc::clone(now), Arc::clone(own_time));
+    OpenWorks::by(
         Arc::clone(platform) as _,
         Arc::new(Ledger::open(state.path()).unwrap()),
         Arc::new(move || *now.lock().unwrap()),
+        Arc::new(move || *own_time.lock().unwrap()),
     )
 }
