@@ -24,16 +24,17 @@ pub enum ErrorClass {
 }
 
 /// The codes with which a platform refuses a request for what it says.
-pub(crate) const REFUSALS: [&str; 8] = [
+pub(crate) const REFUSALS: [&str; 6] = [
     "FUNCTIONAL_ERROR",
-    "GRAPHQL_PARSE_FAILED",
-    "GRAPHQL_VALIDATION_FAILED",
     "BAD_USER_INPUT",
     "BAD_REQUEST",
     "VALIDATION_ERROR",
     "UNSUPPORTED_ERROR",
     "DUPLICATE_ENTRY_ERROR",
 ];
+
+/// The codes with which a platform says that it does not know what a request names.
+pub(crate) const UNKNOWN: [&str; 2] = ["GRAPHQL_PARSE_FAILED", "GRAPHQL_VALIDATION_FAILED"];
 
 /// A call to the platform that failed.
 ///
@@ -151,6 +152,14 @@ impl ApiError {
     pub fn is_refusal(&self) -> bool {
         let is_of_content = |code| REFUSALS.contains(&code);
         self.class == ErrorClass::Contract && self.code().is_some_and(is_of_content)
+    }
+
+    /// Whether the platform does not know what the request names: an operation, an argument, a field.
+    /// It is of another version than it seems to be, and has done nothing. That says nothing against
+    /// the content.
+    pub fn is_not_known(&self) -> bool {
+        let is_unknown = |code| UNKNOWN.contains(&code);
+        self.code().is_some_and(is_unknown)
     }
 
     /// Whether the answer says that the request is larger than the platform, or a proxy before it,

@@ -124,7 +124,7 @@ impl Heart {
         // Who gives up waiting for the answer has not heard of it either.
         self.is_unheard_of.store(true, Ordering::Relaxed);
         let answer = self.platform.ping_connector(&ping).await;
-        let is_unheard_of = answer.as_ref().is_err_and(ApiError::is_transient);
+        let is_unheard_of = answer.as_ref().is_err_and(ApiError::may_have_been_seen);
         self.is_unheard_of.store(is_unheard_of, Ordering::Relaxed);
         let held = answer?;
         if held.as_deref() != Some(&text) {

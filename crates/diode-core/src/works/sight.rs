@@ -204,7 +204,7 @@ fn permitted<T>(answer: Result<T, ApiError>) -> Result<Option<T>, ApiError> {
 pub(crate) fn is_for_good(error: &ApiError) -> bool {
     match error.class() {
         ErrorClass::Forbidden => true,
-        ErrorClass::Contract => error.code() == Some("GRAPHQL_VALIDATION_FAILED"),
+        ErrorClass::Contract => error.is_not_known(),
         ErrorClass::Credentials | ErrorClass::WorkGone | ErrorClass::Transient => false,
     }
 }

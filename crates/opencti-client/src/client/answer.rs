@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::operations::Operation;
 use super::redact::Redaction;
-use crate::error::REFUSALS;
+use crate::error::{REFUSALS, UNKNOWN};
 use crate::text::shown;
 use crate::{ApiError, ErrorClass};
 
@@ -158,7 +158,7 @@ fn classify(operation: &str, code: Option<&str>, status: Option<u64>, text: &str
         {
             ErrorClass::WorkGone
         }
-        code if REFUSALS.contains(&code) => ErrorClass::Contract,
+        code if REFUSALS.contains(&code) || UNKNOWN.contains(&code) => ErrorClass::Contract,
         "RESOURCE_NOT_FOUND" | "MISSING_REFERENCE_ERROR" | "ALREADY_DELETED_ERROR" => {
             ErrorClass::Contract
         }

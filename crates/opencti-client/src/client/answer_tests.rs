@@ -242,7 +242,7 @@ fn only_the_platform_itself_refuses_what_a_request_says() {
     };
     for (status, body, refusal, too_large) in [
         (200, graphql("BAD_USER_INPUT", 400), true, false),
-        (400, graphql("GRAPHQL_VALIDATION_FAILED", 400), true, false),
+        (400, graphql("GRAPHQL_VALIDATION_FAILED", 400), false, false),
         (200, graphql("FUNCTIONAL_ERROR", 400), true, false),
         (200, graphql("VALIDATION_ERROR", 500), true, false),
         (200, graphql("DRAFT_LOCKED", 400), false, false),
