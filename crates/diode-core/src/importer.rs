@@ -365,7 +365,7 @@ impl Importer {
         if changed.is_empty() {
             return Ok(());
         }
-        Ok(self.ledger.seen(changed)?)
+        Ok(self.ledger.seen(changed, (self.clock)())?)
     }
 }
 

@@ -50,6 +50,8 @@ pub struct Ledger {
     connection: Mutex<Connection>,
     /// Whether an outcome was written that may not be on disk yet.
     unflushed: AtomicBool,
+    /// Whether rows may say that their file is missing, and not since when.
+    undated: AtomicBool,
 }
 
 impl Ledger {
@@ -67,6 +69,8 @@ impl Ledger {
             connection: Mutex::new(schema::connect(folder)?),
             // An earlier process may have been killed before it flushed.
             unflushed: AtomicBool::new(true),
+            // An earlier version of this program may have written them.
+            undated: AtomicBool::new(true),
         })
     }
 
@@ -299,17 +303,22 @@ impl Ledger {
     }
 
     /// Notes of rows whether a listing did not show their file ([`Known::missed`]), so that one that
-    /// went and came back is told from one that was only touched.
+    /// went and came back is told from one that was only touched; and since when.
     ///
     /// # Errors
     /// [`LedgerError::Access`]; nothing is noted then.
-    pub fn seen(&self, rows: impl IntoIterator<Item = (i64, bool)>) -> Result<(), LedgerError> {
+    pub fn seen(
+        &self,
+        rows: impl IntoIterator<Item = (i64, bool)>,
+        now: DateTime<Utc>,
+    ) -> Result<(), LedgerError> {
+        let since = schema::missed_since(now);
         let mut connection = self.lock();
         let transaction = connection.transaction().map_err(write)?;
-        for row in rows {
+        for (id, missed) in rows {
             transaction
                 .prepare_cached("UPDATE files SET missed = ?2 WHERE id = ?1")
-                .and_then(|mut update| update.execute(row))
+                .and_then(|mut update| update.execute((id, if missed { since } else { 0 })))
                 .map_err(write)?;
         }
         transaction.commit().map_err(write)
@@ -342,14 +351,27 @@ impl Ledger {
         rows.collect::<Result<_, _>>().map_err(read)
     }
 
-    /// Drops what is known of files that have been gone since `before`, and of files that went
-    /// missing and were decided on before it. Rows of files that lie where they were set aside
-    /// stay. Returns how many were dropped.
+    /// Drops what is known of files that have been gone, or missing, since before `before`. Rows of
+    /// files that lie where they were set aside stay. Returns how many were dropped.
+    ///
+    /// Files that an earlier version of this program found missing count as missing from `now` on.
     ///
     /// # Errors
     /// [`LedgerError::Access`]
-    pub fn prune(&self, source: &str, before: DateTime<Utc>) -> Result<usize, LedgerError> {
-        self.lock()
+    pub fn prune(
+        &self,
+        source: &str,
+        before: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Result<usize, LedgerError> {
+        let connection = self.lock();
+        if self.undated.load(Ordering::Relaxed) {
+            connection
+                .execute(schema::DATE, [schema::missed_since(now)])
+                .map_err(write)?;
+            self.undated.store(false, Ordering::Relaxed);
+        }
+        connection
             .execute(
                 schema::PRUNE,
                 (source, before.timestamp_millis(), PRUNED_AT_ONCE),

@@ -191,8 +191,9 @@ impl Importer {
 
     /// Drops what the ledger knows of files that have long been gone.
     pub(super) fn forget_old(&self) -> Result<(), Fatal> {
-        let before = (self.clock)() - REMEMBERED;
-        self.ledger.prune(self.source.name(), before)?;
+        let now = (self.clock)();
+        self.ledger
+            .prune(self.source.name(), now - REMEMBERED, now)?;
         Ok(())
     }
 

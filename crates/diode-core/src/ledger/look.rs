@@ -38,6 +38,7 @@ impl Ledger {
                 folder: folder.to_owned(),
                 connection: Mutex::new(connection),
                 unflushed: AtomicBool::new(false),
+                undated: AtomicBool::new(false),
             })),
         }
     }

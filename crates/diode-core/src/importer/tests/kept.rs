@@ -1,5 +1,7 @@
 //! Files that stay after their import, for how long, and those that the peer imported before.
 
+use std::time::Duration;
+
 use chrono::TimeDelta;
 use tokio_util::sync::CancellationToken;
 
@@ -83,6 +85,33 @@ async fn history_is_forgotten_90_days_after_the_file_is_gone() {
         bench.pass().await;
         assert_eq!(remembered(), expect, "{later}");
     }
+}
+
+#[tokio::test]
+async fn a_kept_file_is_known_for_90_days_after_it_went_missing() {
+    let mut bench = Bench::new();
+    bench.after_import = AfterImport::Keep;
+    bench.put("a.json", &envelope("c", &[identity("a")]), 60);
+    let mut importer = bench.importer();
+    importer.rules.policy.retention = None;
+    importer.pass(None).await;
+    assert_eq!(bench.published(), ["publish c 1"]);
+    let mut after = async |days: i64, unmounted: bool| {
+        bench.later(TimeDelta::days(days));
+        bench.elapse(Duration::from_hours(days.cast_unsigned() * 24));
+        *bench.source.unmounted.lock().unwrap() = unmounted;
+        importer.pass(None).await;
+        bench.published().len()
+    };
+    assert_eq!(after(101, false).await, 0);
+    assert_eq!(after(0, true).await, 0);
+    assert_eq!(after(0, false).await, 0, "it was imported 101 days ago");
+    assert_eq!(after(0, true).await, 0);
+    assert_eq!(after(90, true).await, 0);
+    assert_eq!(after(0, false).await, 0, "it had gone 90 days ago");
+    assert_eq!(after(0, true).await, 0);
+    assert_eq!(after(91, true).await, 0);
+    assert_eq!(after(0, false).await, 1, "it had gone for longer");
 }
 
 #[tokio::test]
