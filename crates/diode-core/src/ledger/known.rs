@@ -475,6 +475,7 @@ mod tests {
             }
             ledger
                 .lock()
+                .unwrap()
                 .execute(
                     &format!("UPDATE files SET {change} WHERE location = 'b'"),
                     [],

@@ -67,6 +67,7 @@ fn a_fingerprint_is_kept_as_text_and_what_is_none_as_that_of_no_content() {
         .unwrap();
     let kept: String = ledger
         .lock()
+        .unwrap()
         .query_row("SELECT fingerprint FROM files", [], |row| row.get(0))
         .unwrap();
     assert_eq!(kept, ABC);
@@ -81,6 +82,7 @@ fn a_fingerprint_is_kept_as_text_and_what_is_none_as_that_of_no_content() {
     ] {
         ledger
             .lock()
+            .unwrap()
             .execute("UPDATE files SET fingerprint = ?1", [text])
             .unwrap();
         let known = only(&ledger);
@@ -239,6 +241,7 @@ fn refuses_what_it_does_not_understand() {
     let (folder, ledger) = open();
     ledger
         .lock()
+        .unwrap()
         .pragma_update(None, "user_version", 99)
         .unwrap();
     drop(ledger);
@@ -292,6 +295,7 @@ fn what_an_earlier_version_found_missing_is_forgotten_later() {
         .unwrap();
     ledger
         .lock()
+        .unwrap()
         .execute("UPDATE files SET missed = 1", [])
         .unwrap();
     drop(ledger);
@@ -309,6 +313,7 @@ fn light_writes_are_seen_at_once_and_no_others_become_light() {
     let synchronous = |ledger: &Ledger| -> i64 {
         ledger
             .lock()
+            .unwrap()
             .pragma_query_value(None, "synchronous", |row| row.get(0))
             .unwrap()
     };
