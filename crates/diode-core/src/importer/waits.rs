@@ -30,6 +30,17 @@ struct Wait {
     sender: Option<Arc<Sender>>,
 }
 
+/// Whether a file that is being written could wait with this code.
+pub(super) fn may_be_being_written(code: Code) -> bool {
+    code.may_be_unfinished() || code == Code::Unreadable
+}
+
+/// Whether the operator has read of a reason by another: what a file that is being written looks like
+/// is chance.
+fn is_the_same(said: Code, code: Code) -> bool {
+    said == code || (may_be_being_written(said) && may_be_being_written(code))
+}
+
 /// Who sent a file.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Sender {
@@ -72,7 +83,7 @@ impl Waits {
             sender,
         };
         let before = memory.files.insert(entry.location.clone(), wait);
-        before.is_none_or(|wait| wait.code != code)
+        before.is_none_or(|wait| !is_the_same(wait.code, code))
     }
 
     /// Who sent a file, if it was seen waiting just as it is, and would wait on: its applicant has no
@@ -159,6 +170,17 @@ mod tests {
         assert!(!waits.note(&file, Code::Queue, &NOBODY));
         waits.keep(&Listing::default());
         assert!(waits.note(&file, Code::Queue, &NOBODY));
+    }
+
+    #[test]
+    fn whatever_a_file_that_grows_looks_like_is_said_once() {
+        let (waits, file) = (Waits::default(), entry("a.json"));
+        assert!(waits.note(&file, Code::InvalidJson, &NOBODY));
+        for code in [Code::Unreadable, Code::TooDeep, Code::InvalidUtf8] {
+            assert!(!waits.note(&file, code, &NOBODY), "{code}");
+        }
+        assert!(waits.note(&file, Code::Platform, &NOBODY));
+        assert!(waits.note(&file, Code::Unreadable, &NOBODY));
     }
 
     #[test]

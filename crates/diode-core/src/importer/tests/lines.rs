@@ -1,0 +1,74 @@
+//! How often something is said in the log, and at what length.
+
+use std::fmt::{self, Write};
+use std::sync::{Arc, Mutex};
+
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::subscriber::DefaultGuard;
+use tracing::{Event, Level, Metadata, Subscriber};
+
+use super::bench::Bench;
+
+/// The lines that this thread says while it is listened to.
+#[derive(Clone, Debug, Default)]
+struct Lines(Arc<Mutex<Vec<String>>>);
+
+impl Lines {
+    fn listen(&self) -> DefaultGuard {
+        tracing::subscriber::set_default(self.clone())
+    }
+
+    /// Those that hold a text.
+    fn with(&self, text: &str) -> Vec<String> {
+        let mut lines = self.0.lock().unwrap().clone();
+        lines.retain(|line| line.contains(text));
+        lines
+    }
+}
+
+struct Line(String);
+
+impl Visit for Line {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        write!(self.0, " {field}={value:?}").unwrap();
+    }
+}
+
+impl Subscriber for Lines {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        *metadata.level() <= Level::INFO
+    }
+
+    fn event(&self, event: &Event<'_>) {
+        let mut line = Line(event.metadata().level().to_string());
+        event.record(&mut line);
+        self.0.lock().unwrap().push(line.0);
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
+}
+
+#[tokio::test]
+async fn that_a_file_grows_is_said_once() {
+    let lines = Lines::default();
+    let _listening = lines.listen();
+    let bench = Bench::new();
+    let mut importer = bench.importer();
+    for length in 1..=10 {
+        *bench.source.growing.lock().unwrap() = length % 3 != 0;
+        bench.put("a.json", &"x".repeat(length), 1);
+        importer.pass(None).await;
+    }
+    assert_eq!(lines.with("file waits").len(), 1, "{lines:?}");
+}
