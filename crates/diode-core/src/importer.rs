@@ -3,6 +3,7 @@
 mod aside;
 mod batch;
 mod convoy;
+mod failures;
 pub(crate) mod file;
 mod held;
 mod inherit;

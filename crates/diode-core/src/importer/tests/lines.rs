@@ -3,12 +3,13 @@
 use std::fmt::{self, Write};
 use std::sync::{Arc, Mutex};
 
+use chrono::TimeDelta;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::subscriber::DefaultGuard;
 use tracing::{Event, Level, Metadata, Subscriber};
 
-use super::bench::Bench;
+use super::bench::{Bench, envelope, identity};
 
 /// The lines that this thread says while it is listened to.
 #[derive(Clone, Debug, Default)]
@@ -71,4 +72,48 @@ async fn that_a_file_grows_is_said_once() {
         importer.pass(None).await;
     }
     assert_eq!(lines.with("file waits").len(), 1, "{lines:?}");
+}
+
+#[tokio::test]
+async fn what_cannot_be_changed_is_said_once_for_each_file() {
+    let lines = Lines::default();
+    let _listening = lines.listen();
+    let bench = Bench::new();
+    for number in 0..3 {
+        bench.put(&format!("r{number}.json"), "{", 60);
+        bench.put(&format!("i{number}.json"), &envelope("c", &[]), 60);
+        let good = envelope("c", &[identity("a")]);
+        bench.put(&format!("j{number}.json"), &good, 60);
+    }
+    *bench.source.stuck.lock().unwrap() = true;
+    let mut importer = bench.importer();
+    for _ in 0..5 {
+        importer.pass(None).await;
+    }
+    assert_eq!(lines.with("cannot be set aside").len(), 6, "{lines:?}");
+    assert_eq!(lines.with("cannot be deleted").len(), 3, "{lines:?}");
+    // Another file of that name.
+    bench.put("r0.json", "{{", 60);
+    importer.pass(None).await;
+    assert_eq!(lines.with("cannot be set aside").len(), 7, "{lines:?}");
+}
+
+#[tokio::test]
+async fn what_cannot_be_discarded_is_said_once() {
+    let lines = Lines::default();
+    let _listening = lines.listen();
+    let bench = Bench::new();
+    bench.put("a.json", "{", 60);
+    bench.pass().await;
+    // What cannot be deleted as a file.
+    let rejected = bench.folder.path().join("rejected/a.json");
+    std::fs::remove_file(&rejected).unwrap();
+    std::fs::create_dir_all(rejected.join("x")).unwrap();
+    bench.later(TimeDelta::days(8));
+    let mut importer = bench.importer();
+    for _ in 0..5 {
+        importer.pass(None).await;
+    }
+    let said = lines.with("retention has passed cannot be deleted");
+    assert_eq!(said.len(), 1, "{lines:?}");
 }
