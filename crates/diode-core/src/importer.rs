@@ -190,11 +190,6 @@ impl Importer {
         (self.clock)()
     }
 
-    /// How long a file that does not parse must be unchanged to count as complete.
-    pub(crate) fn settle(&self) -> Duration {
-        self.rules.policy.settle
-    }
-
     /// The source's name, for logs and for the ledger.
     pub fn source(&self) -> &str {
         self.source.name()
