@@ -4,6 +4,7 @@ use std::fmt::{self, Write};
 use std::sync::{Arc, Mutex};
 
 use chrono::TimeDelta;
+use serde_json::json;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::subscriber::DefaultGuard;
@@ -116,4 +117,23 @@ async fn what_cannot_be_discarded_is_said_once() {
     }
     let said = lines.with("retention has passed cannot be deleted");
     assert_eq!(said.len(), 1, "{lines:?}");
+}
+
+#[tokio::test]
+async fn a_line_about_a_bundle_of_many_types_is_short() {
+    let lines = Lines::default();
+    let _listening = lines.listen();
+    let bench = Bench::new();
+    let mut objects: Vec<_> = (0..2_000)
+        .map(|number| json!({"type": format!("x-t{number:04}"), "id": format!("x--{number}")}))
+        .collect();
+    objects.push(identity("a"));
+    bench.put("a.json", &envelope("c", &objects), 60);
+    bench.pass().await;
+    let said = lines.with("file imported");
+    assert_eq!(said.len(), 1);
+    assert!(said[0].len() < 2_000, "{}", said[0].len());
+    for part in ["unsupported-type x-t0000 1, ", ", and 1980 more kinds 1980"] {
+        assert!(said[0].contains(part), "{part} {}", said[0]);
+    }
 }
