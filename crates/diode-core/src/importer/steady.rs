@@ -46,6 +46,11 @@ impl Steady {
         }
     }
 
+    /// Our own time.
+    pub(super) fn now(&self) -> Instant {
+        (self.own_time)()
+    }
+
     /// A pass begins with this listing, at `now` by the clock. Files that are not as they were are
     /// forgotten.
     pub(super) fn listed(&mut self, listing: &Listing, now: DateTime<Utc>) {
@@ -79,7 +84,7 @@ impl Steady {
     /// How long from now it takes until the first of the files that looked unfinished has settled, of
     /// those that had not when the files were listed: these were judged.
     fn until_settled(&self, settle: Duration) -> Option<Duration> {
-        let now = (self.own_time)();
+        let now = self.now();
         let unfinished = self.lock();
         let settled = unfinished
             .values()

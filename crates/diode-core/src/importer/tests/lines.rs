@@ -2,8 +2,10 @@
 
 use std::fmt::{self, Write};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use chrono::TimeDelta;
+use opencti_client::ErrorClass;
 use serde_json::json;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
@@ -11,6 +13,7 @@ use tracing::subscriber::DefaultGuard;
 use tracing::{Event, Level, Metadata, Subscriber};
 
 use super::bench::{Bench, envelope, identity};
+use crate::Code;
 
 /// The lines that this thread says while it is listened to.
 #[derive(Clone, Debug, Default)]
@@ -136,4 +139,26 @@ async fn a_line_about_a_bundle_of_many_types_is_short() {
     for part in ["unsupported-type x-t0000 1, ", ", and 1980 more kinds 1980"] {
         assert!(said[0].contains(part), "{part} {}", said[0]);
     }
+}
+
+#[tokio::test]
+async fn a_file_that_waits_for_good_is_told_of_each_hour() {
+    let lines = Lines::default();
+    let _listening = lines.listen();
+    let bench = Bench::new();
+    bench.fail("work c", ErrorClass::Contract, usize::MAX);
+    bench.put("a.json", &envelope("c", &[identity("a")]), 60);
+    let mut importer = bench.importer();
+    let mut told = Vec::new();
+    for _ in 0..=120 {
+        importer.pass(None).await;
+        told.extend(importer.lasting_waits());
+        bench.elapse(Duration::from_mins(1));
+    }
+    assert_eq!(lines.with("file waits").len(), 1, "{lines:?}");
+    let told: Vec<_> = told
+        .iter()
+        .map(|it| (it.code, it.files, it.oldest.as_str()))
+        .collect();
+    assert_eq!(told, [(Code::Platform, 1, "a.json"); 2]);
 }
