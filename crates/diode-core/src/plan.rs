@@ -70,7 +70,7 @@ pub fn plan<'a>(
 
 /// What is known of that very file.
 fn row_of<'a>(known: &'a KnownFiles, file: Listed<'_>) -> Option<Known<'a>> {
-    known.get(file.location).filter(|row| row.file == file)
+    known.get(file.location).filter(|row| row.is_of(file))
 }
 
 /// The known files that went missing or came back since they were last looked for: their rows, and

@@ -1,6 +1,6 @@
 //! Files that stay after their import, for how long, and those that the peer imported before.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use chrono::TimeDelta;
 use tokio_util::sync::CancellationToken;
@@ -135,6 +135,23 @@ async fn what_the_peer_imported_is_kept_and_its_retention_counts_from_now() {
     bench.pass().await;
     assert!(!exists(&imported) && exists(&foreign));
     assert_eq!(bench.published(), Vec::<String>::new(), "written anew");
+}
+
+#[tokio::test]
+async fn a_kept_file_with_a_time_that_the_ledger_cannot_have_is_read_once() {
+    for seconds in [10_000_000_000, 15_000_000_000] {
+        let mut bench = Bench::new();
+        bench.after_import = AfterImport::Keep;
+        let path = bench.put("a.json", &envelope("c", &[identity("a")]), 60);
+        let file = std::fs::File::options().write(true).open(path).unwrap();
+        let time = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+        file.set_modified(time).unwrap();
+        let mut importer = bench.importer();
+        for _ in 0..3 {
+            importer.pass(None).await;
+        }
+        assert_eq!(bench.source.reads(), ["a.json"], "{seconds}");
+    }
 }
 
 #[tokio::test]
