@@ -169,7 +169,7 @@ impl Importer {
             outcome = row.outcome.as_str(),
             "a file was written anew with the same content; it is not imported again"
         );
-        match (row.outcome, self.rules.policy.after_import) {
+        match (row.outcome, self.rules.policy.after_import(row)) {
             (Outcome::Imported, AfterImport::Delete) => self.remove(entry).await.map(drop),
             (Outcome::Rejected | Outcome::Partial, _) => self.set_aside(entry).await.map(drop),
             _ => Ok(()),

@@ -138,6 +138,28 @@ async fn what_the_peer_imported_is_kept_and_its_retention_counts_from_now() {
 }
 
 #[tokio::test]
+async fn what_the_peer_imported_is_not_deleted_where_imported_files_are() {
+    let mut bench = Bench::new();
+    bench.after_import = AfterImport::Keep;
+    let content = envelope("c", &[identity("a")]);
+    let theirs = bench.put("a.json", &content, 3_000);
+    bench.importer().pass(Some(1e12)).await;
+    let ours = bench.put("b.json", &envelope("c", &[identity("b")]), 60);
+    bench.pass().await;
+    assert_eq!(bench.published(), ["publish c 1"]);
+    bench.after_import = AfterImport::Delete;
+    bench.pass().await;
+    assert!(exists(&theirs) && !exists(&ours));
+    bench.put("a.json", &content, 60);
+    bench.pass().await;
+    assert!(exists(&theirs), "written anew");
+    assert_eq!(bench.published(), Vec::<String>::new());
+    bench.later(TimeDelta::days(8));
+    bench.pass().await;
+    assert!(!exists(&theirs), "its retention has passed");
+}
+
+#[tokio::test]
 async fn a_kept_file_with_a_time_that_the_ledger_cannot_have_is_read_once() {
     for seconds in [10_000_000_000, 15_000_000_000] {
         let mut bench = Bench::new();
