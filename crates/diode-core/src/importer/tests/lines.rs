@@ -13,7 +13,7 @@ use tracing::subscriber::DefaultGuard;
 use tracing::{Event, Level, Metadata, Subscriber};
 
 use super::bench::{Bench, envelope, identity};
-use crate::Code;
+use crate::{AfterImport, Code};
 
 /// The lines that this thread says while it is listened to.
 #[derive(Clone, Debug, Default)]
@@ -161,4 +161,24 @@ async fn a_file_that_waits_for_good_is_told_of_each_hour() {
         .map(|it| (it.code, it.files, it.oldest.as_str()))
         .collect();
     assert_eq!(told, [(Code::Platform, 1, "a.json"); 2]);
+}
+
+#[tokio::test]
+async fn reading_what_the_peer_imported_is_announced() {
+    let lines = Lines::default();
+    let _listening = lines.listen();
+    let mut bench = Bench::new();
+    bench.after_import = AfterImport::Keep;
+    for name in ["a.json", "b.json"] {
+        bench.put(name, &envelope("c", &[identity("a")]), 60);
+    }
+    let mut importer = bench.importer();
+    for _ in 0..2 {
+        importer.pass(Some(1e12)).await;
+    }
+    let said = lines.with("taken over");
+    assert_eq!(said.len(), 1, "{lines:?}");
+    assert!(said[0].contains("files=2"), "{said:?}");
+    let said = lines.with("files");
+    assert!(said[0].contains("taken over"), "first of all: {said:?}");
 }
