@@ -46,21 +46,30 @@ pub(crate) struct Lasting {
 struct Wait {
     entry: Entry,
     code: Code,
+    /// The marks of the codes that were said of it while it was being written: which of them comes next
+    /// is chance.
+    said: u8,
     /// The pass that found it waiting last.
     pass: u64,
     /// Who sent it, where it was understood.
     sender: Option<Arc<Sender>>,
 }
 
-/// Whether a file that is being written could wait with this code.
-pub(super) fn may_be_being_written(code: Code) -> bool {
-    code.may_be_unfinished() || code == Code::Unreadable
+/// The mark of a code with which a file could wait that is being written.
+fn mark(code: Code) -> u8 {
+    match code {
+        Code::Unreadable => 1,
+        Code::InvalidJson => 2,
+        Code::InvalidUtf8 => 4,
+        Code::TooLarge => 8,
+        Code::TooDeep => 16,
+        _ => 0,
+    }
 }
 
-/// Whether the operator has read of a reason by another: what a file that is being written looks like
-/// is chance.
-fn is_the_same(said: Code, code: Code) -> bool {
-    said == code || (may_be_being_written(said) && may_be_being_written(code))
+/// Whether a file that is being written could wait with this code.
+pub(super) fn may_be_being_written(code: Code) -> bool {
+    mark(code) != 0
 }
 
 impl Wait {
@@ -106,14 +115,20 @@ impl Waits {
     pub(super) fn note(&self, entry: &Entry, code: Code, details: &Details<'_>) -> bool {
         let mut memory = self.lock();
         let sender = Sender::of(details).map(|sender| memory.shared(sender));
+        let mark = mark(code);
+        let before = memory.files.get(&entry.location);
+        let said = before.map_or(0, |wait| if mark == 0 { 0 } else { wait.said });
+        let is_news =
+            before.is_none_or(|wait| wait.code != code) && (mark == 0 || said & mark == 0);
         let wait = Wait {
             entry: entry.clone(),
             code,
+            said: said | mark,
             pass: memory.pass,
             sender,
         };
-        let before = memory.files.insert(entry.location.clone(), wait);
-        before.is_none_or(|wait| !is_the_same(wait.code, code))
+        memory.files.insert(entry.location.clone(), wait);
+        is_news
     }
 
     /// Who sent a file, if it was seen waiting just as it is, and would wait on: its applicant has no
@@ -245,14 +260,34 @@ mod tests {
     }
 
     #[test]
-    fn whatever_a_file_that_grows_looks_like_is_said_once() {
+    fn each_way_that_a_file_looks_while_it_is_written_is_said_once() {
         let (waits, file) = (Waits::default(), entry("a.json"));
-        assert!(waits.note(&file, Code::InvalidJson, &NOBODY));
-        for code in [Code::Unreadable, Code::TooDeep, Code::InvalidUtf8] {
-            assert!(!waits.note(&file, code, &NOBODY), "{code}");
+        for (code, expect) in [
+            (Code::InvalidJson, true),
+            (Code::Unreadable, true),
+            (Code::InvalidJson, false),
+            (Code::TooDeep, true),
+            (Code::Unreadable, false),
+            (Code::Platform, true),
+            (Code::Unreadable, true),
+        ] {
+            assert_eq!(waits.note(&file, code, &NOBODY), expect, "{code}");
         }
-        assert!(waits.note(&file, Code::Platform, &NOBODY));
-        assert!(waits.note(&file, Code::Unreadable, &NOBODY));
+    }
+
+    #[test]
+    fn every_code_of_an_unfinished_file_has_a_mark_of_its_own() {
+        let codes = [
+            Code::InvalidJson,
+            Code::InvalidUtf8,
+            Code::TooLarge,
+            Code::TooDeep,
+            Code::Unreadable,
+        ];
+        let unfinished = codes.iter().filter(|code| code.may_be_unfinished());
+        assert_eq!(unfinished.count(), 4);
+        let marks: HashSet<u8> = codes.into_iter().map(mark).collect();
+        assert!(marks.len() == 5 && marks.iter().all(|mark| mark.is_power_of_two()));
     }
 
     #[test]
