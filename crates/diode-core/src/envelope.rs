@@ -14,7 +14,7 @@ use stix_bundle::json::{Kind, Object, Value};
 use crate::refusal::Refusal;
 use crate::{Code, Validation};
 
-/// Longest id or name of a connector that is taken for one, in bytes.
+/// Longest id or name of a connector, or id of an applicant, that is taken for one, in bytes.
 const MAX_NAME_BYTES: usize = 1024;
 /// The platform refuses shorter names from 6.1.0 on.
 const MIN_NAME_CHARS: usize = 2;
@@ -57,13 +57,14 @@ impl<'a> Envelope<'a> {
     /// Reads an envelope out of an object that [is one](is_envelope).
     ///
     /// # Errors
-    /// [`Code::InvalidConnector`] or [`Code::InvalidBundle`], in words.
+    /// [`Code::InvalidConnector`] or [`Code::InvalidBundle`], in words. An applicant's id that is no
+    /// name counts among the former.
     pub fn read(object: &Object<'a>) -> Result<Self, Refusal> {
         let (connector, validation) = connector(object)?;
         Ok(Self {
             connector,
             validation,
-            applicant_id: string(object, "applicant_id").filter(|id| !id.trim().is_empty()),
+            applicant_id: applicant_id(object)?,
             update: object.get("update").is_some_and(is_true),
             bundle: bundle(object)?,
         })
@@ -106,13 +107,30 @@ fn name_of(connector: &Object<'_>, key: &str) -> Result<String, Refusal> {
     if text.is_empty() {
         return Err(refuse("is empty"));
     }
+    match unfit(text) {
+        Some(why) => Err(refuse(&why)),
+        None => Ok(text.to_owned()),
+    }
+}
+
+/// What is wrong with a text that logs are to show as a name.
+fn unfit(text: &str) -> Option<String> {
     if text.len() > MAX_NAME_BYTES {
-        return Err(refuse(&format!("is longer than {MAX_NAME_BYTES} bytes")));
+        return Some(format!("is longer than {MAX_NAME_BYTES} bytes"));
     }
-    if text.chars().any(char::is_control) {
-        return Err(refuse("holds control characters"));
+    let is_odd = text.chars().any(char::is_control);
+    is_odd.then(|| "holds control characters".to_owned())
+}
+
+fn applicant_id(envelope: &Object<'_>) -> Result<Option<String>, Refusal> {
+    let id = string(envelope, "applicant_id").filter(|id| !id.trim().is_empty());
+    match id.as_deref().and_then(unfit) {
+        Some(why) => Err(Refusal::new(
+            Code::InvalidConnector,
+            format!("applicant_id {why}"),
+        )),
+        None => Ok(id),
     }
-    Ok(text.to_owned())
 }
 
 /// pycti writes the configured text, `a,b`; a list is taken too.
@@ -256,6 +274,17 @@ mod tests {
         check(
             &with(r#""bundle": {}, "applicant_id": "u""#),
             r#"applicant_id: Some("u")"#,
+        );
+        let long = "x".repeat(MAX_NAME_BYTES);
+        let applicant = |id: &str| with(&format!(r#""bundle": {{}}, "applicant_id": "{id}""#));
+        check(&applicant(&long), &format!("applicant_id: Some({long:?})"));
+        check(
+            &applicant(&format!("{long}x")),
+            "invalid-connector: applicant_id is longer than 1024 bytes",
+        );
+        check(
+            &applicant(r"a\nb"),
+            "invalid-connector: applicant_id holds control characters",
         );
         check(
             &with(r#""bundle": {}, "applicant_id": 7"#),

@@ -3,6 +3,7 @@
 mod aside;
 mod batch;
 mod convoy;
+mod failures;
 pub(crate) mod file;
 mod held;
 mod inherit;
@@ -32,6 +33,7 @@ use self::steady::Steady;
 use self::waits::Waits;
 use crate::connectors::Connectors;
 use crate::delivery::Courier;
+use crate::examine::LeftOut;
 use crate::head_start::HeadStart;
 use crate::lease::Lease;
 use crate::ledger::KnownFiles;
@@ -51,6 +53,9 @@ const MAX_IN_FLIGHT_BYTES: u64 = 64 << 20;
 
 /// How long a file that is read waits for the next ones to be read, to be delivered with them.
 const GATHERING: Duration = Duration::from_millis(50);
+
+/// How many kinds of objects that were not sent a line names.
+const SHOWN_KINDS: usize = 20;
 
 /// What an [`Importer`] is made of.
 pub struct Parts {
@@ -187,11 +192,6 @@ impl Importer {
     /// The time, by the clock that we were given.
     pub(crate) fn now(&self) -> DateTime<Utc> {
         (self.clock)()
-    }
-
-    /// How long a file that does not parse must be unchanged to count as complete.
-    pub(crate) fn settle(&self) -> Duration {
-        self.rules.policy.settle
     }
 
     /// The source's name, for logs and for the ledger.
@@ -365,7 +365,7 @@ impl Importer {
         if changed.is_empty() {
             return Ok(());
         }
-        Ok(self.ledger.seen(changed)?)
+        Ok(self.ledger.seen(changed, (self.clock)())?)
     }
 }
 
@@ -409,14 +409,7 @@ fn log(file: &FileReport, details: &file::Details<'_>) {
 
 /// The same in other words.
 pub(crate) fn log_as(message: &str, file: &FileReport, details: &file::Details<'_>) {
-    let not_sent: Vec<String> = file
-        .not_sent
-        .iter()
-        .map(|left| {
-            let object_type = left.object_type.as_deref().unwrap_or("-");
-            format!("{} {object_type} {}", left.code, left.count)
-        })
-        .collect();
+    let not_sent = in_words(&file.not_sent);
     macro_rules! line {
         ($level:ident) => {
             tracing::$level!(
@@ -431,7 +424,7 @@ pub(crate) fn log_as(message: &str, file: &FileReport, details: &file::Details<'
                 moved_to = details.moved_to,
                 way = (file.way != Way::Direct).then(|| file.way.as_str()),
                 messages = file.messages,
-                not_sent = (!not_sent.is_empty()).then(|| not_sent.join(", ")),
+                not_sent,
                 "{message}"
             )
         };
@@ -442,4 +435,20 @@ pub(crate) fn log_as(message: &str, file: &FileReport, details: &file::Details<'
         Outcome::Ignored | Outcome::Waiting => line!(warn),
         Outcome::Partial | Outcome::Rejected => line!(error),
     }
+}
+
+/// The first kinds of objects that were not sent, and how many more there are: a bundle can have as
+/// many as it has objects.
+fn in_words(not_sent: &[LeftOut]) -> Option<String> {
+    let shown = not_sent.iter().take(SHOWN_KINDS).map(|left| {
+        let object_type = left.object_type.as_deref().unwrap_or("-");
+        format!("{} {object_type} {}", left.code, left.count)
+    });
+    let more = not_sent.get(SHOWN_KINDS..).filter(|more| !more.is_empty());
+    let more = more.map(|more| {
+        let objects: usize = more.iter().map(|left| left.count).sum();
+        format!("and {} more kinds {objects}", more.len())
+    });
+    let words: Vec<String> = shown.chain(more).collect();
+    (!words.is_empty()).then(|| words.join(", "))
 }

@@ -23,6 +23,7 @@ use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension};
 
 use self::error::{read, write};
+use self::recovery::Store;
 use self::rows::{insert, invalid, mark_gone, moment, nanoseconds};
 use crate::{Code, Fingerprint, Outcome};
 
@@ -47,9 +48,11 @@ const PRUNED_AT_ONCE: i64 = 10_000;
 #[derive(Debug)]
 pub struct Ledger {
     folder: PathBuf,
-    connection: Mutex<Connection>,
+    store: Mutex<Store>,
     /// Whether an outcome was written that may not be on disk yet.
     unflushed: AtomicBool,
+    /// Whether rows may say that their file is missing, and not since when.
+    undated: AtomicBool,
 }
 
 impl Ledger {
@@ -64,9 +67,11 @@ impl Ledger {
         })?;
         Ok(Self {
             folder: folder.to_owned(),
-            connection: Mutex::new(schema::connect(folder)?),
+            store: Mutex::new(schema::connect(folder)?.into()),
             // An earlier process may have been killed before it flushed.
             unflushed: AtomicBool::new(true),
+            // An earlier version of this program may have written them.
+            undated: AtomicBool::new(true),
         })
     }
 
@@ -75,7 +80,7 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::Access`]
     pub fn known(&self, source: &str) -> Result<KnownFiles, LedgerError> {
-        known::read_all(&self.lock(), source).map_err(read)
+        known::read_all(&*self.lock()?, source).map_err(read)
     }
 
     /// Remembers what became of a file that is still in its place; replaces what was known of it.
@@ -123,7 +128,7 @@ impl Ledger {
             return Ok(());
         }
         // A commit syncs the log with all commits before it; this one changes nothing.
-        self.lock()
+        self.lock()?
             .pragma_update(None, "user_version", schema::VERSION)
             .map_err(write)?;
         self.unflushed.store(false, Ordering::Relaxed);
@@ -140,7 +145,7 @@ impl Ledger {
         &self,
         change: impl FnOnce(&mut Connection) -> rusqlite::Result<()>,
     ) -> Result<(), LedgerError> {
-        let mut connection = self.lock();
+        let mut connection = self.lock()?;
         let synchronous =
             |connection: &Connection, level| connection.pragma_update(None, "synchronous", level);
         synchronous(&connection, "NORMAL").map_err(write)?;
@@ -154,7 +159,7 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::Access`]
     pub fn is_taken_over(&self, source: &str) -> Result<bool, LedgerError> {
-        self.lock()
+        self.lock()?
             .query_row(
                 "SELECT EXISTS (SELECT 1 FROM sources WHERE source = ?1)",
                 [source],
@@ -174,7 +179,7 @@ impl Ledger {
         imported: &[(Entry, Fingerprint)],
         now: DateTime<Utc>,
     ) -> Result<(), LedgerError> {
-        let mut connection = self.lock();
+        let mut connection = self.lock()?;
         let transaction = connection.transaction().map_err(write)?;
         for (entry, fingerprint) in imported {
             let record = Record {
@@ -200,7 +205,7 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::Access`]; what was known before still is.
     pub fn forget(&self, source: &str, now: DateTime<Utc>) -> Result<usize, LedgerError> {
-        self.lock()
+        self.lock()?
             .execute(
                 "UPDATE files SET gone_at_ms = ?2, reason = NULL
                  WHERE source = ?1 AND gone_at_ms IS NULL AND outcome <> ?3",
@@ -214,7 +219,7 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::Access`]
     pub fn recognise(&self, id: i64, entry: &Entry) -> Result<(), LedgerError> {
-        self.lock()
+        self.lock()?
             .execute(
                 "UPDATE files SET size = ?2, modified_ns = ?3, etag = ?4, missed = 0 WHERE id = ?1",
                 (
@@ -246,7 +251,7 @@ impl Ledger {
         if moved_to.is_none() {
             return self.deleted(source, [location], now);
         }
-        let mut connection = self.lock();
+        let mut connection = self.lock()?;
         let transaction = connection.transaction().map_err(write)?;
         transaction
             .execute(
@@ -287,7 +292,7 @@ impl Ledger {
         source: &str,
         location: &Location,
     ) -> Result<Option<Vec<u8>>, LedgerError> {
-        self.lock()
+        self.lock()?
             .query_row(
                 "SELECT reason FROM files WHERE source = ?1 AND location = ?2 AND gone_at_ms IS NULL",
                 (source, location.as_str()),
@@ -299,17 +304,22 @@ impl Ledger {
     }
 
     /// Notes of rows whether a listing did not show their file ([`Known::missed`]), so that one that
-    /// went and came back is told from one that was only touched.
+    /// went and came back is told from one that was only touched; and since when.
     ///
     /// # Errors
     /// [`LedgerError::Access`]; nothing is noted then.
-    pub fn seen(&self, rows: impl IntoIterator<Item = (i64, bool)>) -> Result<(), LedgerError> {
-        let mut connection = self.lock();
+    pub fn seen(
+        &self,
+        rows: impl IntoIterator<Item = (i64, bool)>,
+        now: DateTime<Utc>,
+    ) -> Result<(), LedgerError> {
+        let since = schema::missed_since(now);
+        let mut connection = self.lock()?;
         let transaction = connection.transaction().map_err(write)?;
-        for row in rows {
+        for (id, missed) in rows {
             transaction
                 .prepare_cached("UPDATE files SET missed = ?2 WHERE id = ?1")
-                .and_then(|mut update| update.execute(row))
+                .and_then(|mut update| update.execute((id, if missed { since } else { 0 })))
                 .map_err(write)?;
         }
         transaction.commit().map_err(write)
@@ -324,7 +334,7 @@ impl Ledger {
         source: &str,
         before: DateTime<Utc>,
     ) -> Result<Vec<SetAside>, LedgerError> {
-        let connection = self.lock();
+        let connection = self.lock()?;
         let mut statement = connection
             .prepare_cached(
                 "SELECT id, moved_to FROM files
@@ -342,14 +352,27 @@ impl Ledger {
         rows.collect::<Result<_, _>>().map_err(read)
     }
 
-    /// Drops what is known of files that have been gone since `before`, and of files that went
-    /// missing and were decided on before it. Rows of files that lie where they were set aside
-    /// stay. Returns how many were dropped.
+    /// Drops what is known of files that have been gone, or missing, since before `before`. Rows of
+    /// files that lie where they were set aside stay. Returns how many were dropped.
+    ///
+    /// Files that an earlier version of this program found missing count as missing from `now` on.
     ///
     /// # Errors
     /// [`LedgerError::Access`]
-    pub fn prune(&self, source: &str, before: DateTime<Utc>) -> Result<usize, LedgerError> {
-        self.lock()
+    pub fn prune(
+        &self,
+        source: &str,
+        before: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Result<usize, LedgerError> {
+        let connection = self.lock()?;
+        if self.undated.load(Ordering::Relaxed) {
+            connection
+                .execute(schema::DATE, [schema::missed_since(now)])
+                .map_err(write)?;
+            self.undated.store(false, Ordering::Relaxed);
+        }
+        connection
             .execute(
                 schema::PRUNE,
                 (source, before.timestamp_millis(), PRUNED_AT_ONCE),
@@ -362,17 +385,24 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::Access`]
     pub fn discarded(&self, id: i64) -> Result<(), LedgerError> {
-        self.lock()
+        self.lock()?
             .execute("UPDATE files SET moved_to = NULL WHERE id = ?1", [id])
             .map(drop)
             .map_err(write)
     }
 
+    /// The connection, where there is a ledger.
+    fn lock(&self) -> Result<MutexGuard<'_, Store>, LedgerError> {
+        let store = self.store();
+        match store.loss {
+            None => Ok(store),
+            Some(_) => Err(recovery::lost()),
+        }
+    }
+
     /// A panic while the lock was held leaves SQLite's own transactions intact.
-    fn lock(&self) -> MutexGuard<'_, Connection> {
-        self.connection
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    fn store(&self) -> MutexGuard<'_, Store> {
+        self.store.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -29,6 +29,17 @@ pub struct Policy {
     pub settle: Duration,
 }
 
+impl Policy {
+    /// What becomes of a file that this row says was imported whole. One that only the peer's watermark
+    /// says so of stays: we delivered nothing of it.
+    pub(crate) fn after_import(&self, row: &Known<'_>) -> AfterImport {
+        match row.code {
+            Some(Code::ImportedBefore) => AfterImport::Keep,
+            _ => self.after_import,
+        }
+    }
+}
+
 /// One thing to do with one file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
@@ -70,7 +81,7 @@ pub fn plan<'a>(
 
 /// What is known of that very file.
 fn row_of<'a>(known: &'a KnownFiles, file: Listed<'_>) -> Option<Known<'a>> {
-    known.get(file.location).filter(|row| row.file == file)
+    known.get(file.location).filter(|row| row.is_of(file))
 }
 
 /// The known files that went missing or came back since they were last looked for: their rows, and
@@ -124,7 +135,7 @@ fn step_for_known(
     now: DateTime<Utc>,
 ) -> Option<Step> {
     let entry = || file.to_entry();
-    match (row.outcome, policy.after_import) {
+    match (row.outcome, policy.after_import(&row)) {
         (Outcome::Waiting, _) => Some(Step::Examine(entry())),
         (Outcome::Ignored, _) => None,
         (Outcome::Rejected | Outcome::Partial, _) => Some(Step::SetAside(entry())),
@@ -246,6 +257,27 @@ mod tests {
             let listing = listing([&file]);
             let step = plan(&listing, &rows, &policy, now).next();
             assert_eq!(step, *expect, "{outcome} {policy:?}");
+        }
+    }
+
+    #[test]
+    fn what_the_peer_imported_goes_by_its_retention_alone() {
+        use AfterImport::{Delete, Keep};
+        let file = entry("a.json", 100);
+        let row = Known {
+            code: Some(Code::ImportedBefore),
+            ..known(&file, Outcome::Imported, 0)
+        };
+        let (rows, listing) = ([row].into_iter().collect(), listing([&file]));
+        for (after_import, retention, days, expect) in [
+            (Keep, None, 9_999, None),
+            (Delete, None, 9_999, None),
+            (Delete, Some(7), 6, None),
+            (Delete, Some(7), 7, Some(Step::Remove(file.clone()))),
+        ] {
+            let policy = policy(after_import, retention);
+            let step = plan(&listing, &rows, &policy, at(days * 86_400)).next();
+            assert_eq!(step, expect, "{policy:?} {days}");
         }
     }
 

@@ -276,6 +276,7 @@ impl Service {
                 _ => pass(importer, &self.heart.state).await,
             };
             tell::pass(&report, importer.stand_in());
+            tell::lasting_waits(&report, importer);
             cut_short_by = report.interruption.filter(|it| it.reaches_all_sources());
             reports.push(report);
         }

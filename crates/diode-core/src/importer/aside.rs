@@ -7,6 +7,7 @@ use bundle_source::{Entry, Location, Removal, SourceError};
 use chrono::TimeDelta;
 
 use super::Importer;
+use super::failures::Failures;
 use crate::Outcome;
 use crate::ledger::Known;
 use crate::plan::AfterImport;
@@ -22,12 +23,21 @@ const REMEMBERED: TimeDelta = TimeDelta::days(90);
 pub(super) struct Permission {
     is_refused: AtomicBool,
     is_said: AtomicBool,
+    /// What fails although it is permitted.
+    failures: Failures,
 }
 
 impl Permission {
     /// A new pass begins: it may have been granted since.
     pub(super) fn ask_again(&self) {
         self.is_refused.store(false, Ordering::Relaxed);
+        if let Some(files) = self.failures.pass_begins() {
+            tracing::warn!(
+                files,
+                "besides those that were named, so many files could not be deleted or set aside in \
+                 the last pass"
+            );
+        }
     }
 
     fn is_refused(&self) -> bool {
@@ -91,11 +101,16 @@ impl Importer {
                 let other = &self.setting_aside;
                 self.removing.refused(other, self.source.name(), &error);
             }
-            Err(error) => tracing::error!(
-                file = entry.location.as_str(),
-                error = chain(&error),
-                "an imported file cannot be deleted; it is not imported again"
-            ),
+            Err(error) => {
+                let error = chain(&error);
+                if self.removing.failures.is_news_of(entry, &error) {
+                    tracing::error!(
+                        file = entry.location.as_str(),
+                        error,
+                        "an imported file cannot be deleted; it is not imported again"
+                    );
+                }
+            }
         }
         false
     }
@@ -121,11 +136,14 @@ impl Importer {
                 Ok(None)
             }
             Err(error) => {
-                tracing::error!(
-                    file = entry.location.as_str(),
-                    error = chain(&error),
-                    "a rejected file cannot be set aside; it stays, and is not imported again"
-                );
+                let error = chain(&error);
+                if self.setting_aside.failures.is_news_of(entry, &error) {
+                    tracing::error!(
+                        file = entry.location.as_str(),
+                        error,
+                        "a rejected file cannot be set aside; it stays, and is not imported again"
+                    );
+                }
                 Ok(None)
             }
         }
@@ -151,7 +169,7 @@ impl Importer {
             outcome = row.outcome.as_str(),
             "a file was written anew with the same content; it is not imported again"
         );
-        match (row.outcome, self.rules.policy.after_import) {
+        match (row.outcome, self.rules.policy.after_import(row)) {
             (Outcome::Imported, AfterImport::Delete) => self.remove(entry).await.map(drop),
             (Outcome::Rejected | Outcome::Partial, _) => self.set_aside(entry).await.map(drop),
             _ => Ok(()),
@@ -179,11 +197,16 @@ impl Importer {
                         "a rejected file's retention has passed"
                     );
                 }
-                Err(error) => tracing::warn!(
-                    file = file.moved_to,
-                    error = chain(&error),
-                    "a rejected file whose retention has passed cannot be deleted"
-                ),
+                Err(error) => {
+                    let error = chain(&error);
+                    if self.removing.failures.is_news_of_row(file.id, &error) {
+                        tracing::warn!(
+                            file = file.moved_to,
+                            error,
+                            "a rejected file whose retention has passed cannot be deleted"
+                        );
+                    }
+                }
             }
         }
         Ok(())
@@ -191,8 +214,9 @@ impl Importer {
 
     /// Drops what the ledger knows of files that have long been gone.
     pub(super) fn forget_old(&self) -> Result<(), Fatal> {
-        let before = (self.clock)() - REMEMBERED;
-        self.ledger.prune(self.source.name(), before)?;
+        let now = (self.clock)();
+        self.ledger
+            .prune(self.source.name(), now - REMEMBERED, now)?;
         Ok(())
     }
 

@@ -9,7 +9,7 @@ use opencti_client::{Delivery, Refused};
 use super::batch::{Content, Loaded};
 use super::convoy::{Convoys, Passenger};
 use super::held::Held;
-use super::waits::Sender;
+use super::waits::{Sender, may_be_being_written};
 use super::{Course, Importer, log};
 use crate::examine::{Examined, Import, LeftOut, left_out};
 use crate::fingerprint::Fingerprint;
@@ -85,6 +85,11 @@ impl Importer {
             read_at: read.at,
             fingerprint: None,
         };
+        let case = match case.row {
+            // Who brings a file again brings another one, whatever there is to be read of it.
+            Some(row) if row.missed => self.take_the_place(case)?,
+            _ => case,
+        };
         let content = match &read.content {
             Ok(content) => content,
             Err(error) => return self.unread(&case, error, course).await,
@@ -92,21 +97,13 @@ impl Importer {
         if let Some(row) = same_content(case.row, content.fingerprint()) {
             return self.recognise(case.entry, &row).await;
         }
-        let row = match case.row {
-            Some(row) if row.outcome != Outcome::Waiting => {
-                // Another file has taken the name: what became of the old one stays as history.
-                self.left(case.entry, None)?;
-                None
-            }
-            row => row,
-        };
         let case = Case {
-            row,
             fingerprint: Some(content.fingerprint()),
             ..case
         };
         match content.examined() {
             Examined::Foreign(what) => {
+                let case = self.take_the_place(case)?;
                 judged
                     .foreign
                     .push(ignored(case, Code::NotAnEnvelope, what));
@@ -117,8 +114,21 @@ impl Importer {
                 self.refuse(&case, refusal, &Details::default(), course)
                     .await
             }
-            Examined::Ready(import) => self.line_up(case, import, &mut judged.convoys, course),
+            Examined::Ready(import) => {
+                let case = self.take_the_place(case)?;
+                self.line_up(case, import, &mut judged.convoys, course)
+            }
         }
+    }
+
+    /// Another file has taken the name of one that was decided on: what became of the old one stays
+    /// as history.
+    fn take_the_place<'a>(&self, case: Case<'a>) -> Result<Case<'a>, Fatal> {
+        if case.row.is_none_or(is_waiting) {
+            return Ok(case);
+        }
+        self.left(case.entry, None)?;
+        Ok(Case { row: None, ..case })
     }
 
     async fn unread(
@@ -248,6 +258,7 @@ impl Importer {
             let message = format!("it may still be being copied: {}", refusal.message);
             return self.wait(case, refusal.code, message, details, course);
         }
+        let case = &self.take_the_place(*case)?;
         if self.company == Company::Shared && refusal.code.may_be_anybodys() {
             let file = ignored(*case, refusal.code, &refusal.message);
             return self.leave_alone(&[file], course);
@@ -339,17 +350,19 @@ impl Importer {
         course: &mut Course,
     ) -> Result<(), Fatal> {
         let mut file = report(case, Outcome::Waiting, Some(&Refusal::new(code, message)));
-        let said = case.row.filter(|row| {
-            row.is(case.entry) && row.outcome == Outcome::Waiting && row.code == Some(code)
-        });
+        let said = case
+            .row
+            .filter(|row| row.is(case.entry) && is_waiting(*row) && row.code == Some(code));
         // Or the file would wait until a clock that was set back has caught up.
         let from_the_future = |row: Known<'_>| row.seen_since > (self.clock)();
-        if said.is_none_or(from_the_future) {
+        // What was decided counts until this can be read: it may be the very content, written anew.
+        let is_open = case.row.is_none_or(is_waiting);
+        if is_open && said.is_none_or(from_the_future) {
             self.record(case, &file, None, details)?;
         }
         let is_news = self.waits.note(case.entry, code, details);
         // One that grows is another file each time that we look.
-        if is_news || (said.is_none() && !code.may_be_unfinished()) {
+        if is_news || (said.is_none() && !may_be_being_written(code)) {
             log(&file, details);
         }
         if is_news && code == Code::UnmappedApplicant {
@@ -466,9 +479,11 @@ const REFUSED_BY_BROKER: &str = "refused-by-broker";
 /// A row about the same content at the same place, decided for good; not one that went missing
 /// meanwhile: who brings a file again wants it imported again.
 pub(crate) fn same_content(row: Option<Known<'_>>, fingerprint: Fingerprint) -> Option<Known<'_>> {
-    row.filter(|row| {
-        !row.missed && row.outcome != Outcome::Waiting && row.fingerprint == Some(fingerprint)
-    })
+    row.filter(|row| !row.missed && !is_waiting(*row) && row.fingerprint == Some(fingerprint))
+}
+
+fn is_waiting(row: Known<'_>) -> bool {
+    row.outcome == Outcome::Waiting
 }
 
 pub(crate) fn unmapped(applicant: &Applicant) -> Option<String> {

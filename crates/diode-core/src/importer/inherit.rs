@@ -23,7 +23,18 @@ impl Importer {
         }
         let mut imported = Vec::new();
         let reader = self.reader();
-        for entry in counted_as_imported(listing, watermark, self.rules.policy.after_import) {
+        let after_import = self.rules.policy.after_import;
+        let counted = || counted_as_imported(listing, watermark, after_import);
+        let files = counted().count();
+        if files > 0 {
+            tracing::info!(
+                source,
+                files,
+                "this source is taken over: files that are no newer than the connector's state are \
+                 read once, to be known by their content"
+            );
+        }
+        for entry in counted() {
             if self.turn.is_cancelled() {
                 return Ok(());
             }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use bundle_source::{Entry, Listing, Location};
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::Importer;
 use crate::plan::Policy;
 
 /// A clock that is ahead of our own time by more than this since the last pass has jumped.
@@ -45,6 +46,11 @@ impl Steady {
         }
     }
 
+    /// Our own time.
+    pub(super) fn now(&self) -> Instant {
+        (self.own_time)()
+    }
+
     /// A pass begins with this listing, at `now` by the clock. Files that are not as they were are
     /// forgotten.
     pub(super) fn listed(&mut self, listing: &Listing, now: DateTime<Utc>) {
@@ -75,6 +81,18 @@ impl Steady {
         Some(self.listed_at.saturating_duration_since(*since) >= settle)
     }
 
+    /// How long from now it takes until the first of the files that looked unfinished has settled, of
+    /// those that had not when the files were listed: these were judged.
+    fn until_settled(&self, settle: Duration) -> Option<Duration> {
+        let now = self.now();
+        let unfinished = self.lock();
+        let settled = unfinished
+            .values()
+            .filter_map(|(_, since)| since.checked_add(settle));
+        let next = settled.filter(|settled| *settled > self.listed_at).min();
+        next.map(|settled| settled.saturating_duration_since(now))
+    }
+
     /// Whether something may expire in this pass.
     pub(super) fn may_expire(&self) -> bool {
         self.trust.distrusted_since.is_none()
@@ -93,6 +111,13 @@ impl Steady {
         self.unfinished
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Importer {
+    /// How long from now it takes until the first of the files that looked unfinished has settled.
+    pub(crate) fn until_settled(&self) -> Option<Duration> {
+        self.steady.until_settled(self.rules.policy.settle)
     }
 }
 
@@ -184,23 +209,26 @@ mod tests {
             size: 2,
             ..entry.clone()
         };
-        for (after, listed, expect) in [
-            (0, Some(&entry), None),
-            (4, Some(&entry), Some(false)),
-            (5, Some(&entry), Some(true)),
-            (5, Some(&longer), None),
-            (9, Some(&longer), Some(false)),
-            (10, Some(&longer), Some(true)),
-            (11, None, None),
-            (20, Some(&longer), None),
+        for (after, listed, expect, next) in [
+            (0, Some(&entry), None, Some(5)),
+            (4, Some(&entry), Some(false), Some(1)),
+            (5, Some(&entry), Some(true), None),
+            (5, Some(&longer), None, Some(5)),
+            (9, Some(&longer), Some(false), Some(1)),
+            (10, Some(&longer), Some(true), None),
+            (11, None, None, None),
+            (20, Some(&longer), None, Some(5)),
         ] {
             *own_time.lock().unwrap() = began + Duration::from_secs(after);
             let listing: Listing = listed.into_iter().cloned().collect();
             steady.listed(&listing, DateTime::UNIX_EPOCH);
             let Some(listed) = listed else { continue };
-            let settled = steady.is_settled(listed, Duration::from_secs(5));
+            let settle = Duration::from_secs(5);
+            let settled = steady.is_settled(listed, settle);
             assert_eq!(settled, expect, "{after} {listed:?}");
             steady.looks_unfinished(listed);
+            let until_settled = steady.until_settled(settle).map(|left| left.as_secs());
+            assert_eq!(until_settled, next, "{after} {listed:?}");
         }
     }
 }

@@ -1,11 +1,13 @@
 //! Passes over a real folder and a real ledger, against a platform and a queue in memory.
 
+mod anew;
 mod applicants;
 mod bench;
 mod clocks;
 mod convoys;
 mod head_start;
 mod kept;
+mod lines;
 mod pressure;
 mod turn;
 mod twice;

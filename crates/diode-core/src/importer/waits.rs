@@ -1,11 +1,14 @@
 //! What is remembered of files that wait: the operator reads each reason once in a run of the
 //! program, and a file that would only wait on is not read again to find that out.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use bundle_source::{Entry, Listing, Location};
+use chrono::{DateTime, Utc};
 
+use super::Importer;
 use super::file::Details;
 use super::held::Held;
 use crate::Code;
@@ -19,6 +22,23 @@ struct Memory {
     files: HashMap<Location, Wait>,
     /// Those of all files: there are few.
     senders: HashSet<Arc<Sender>>,
+    /// The number of the pass.
+    pass: u64,
+    /// Since when files have waited without a break, or when that was told last.
+    told_at: Option<Instant>,
+}
+
+/// Between two times at which files that wait on are told of.
+const BETWEEN_TELLINGS: Duration = Duration::from_hours(1);
+
+/// Files that wait on with the same code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Lasting {
+    pub(crate) code: Code,
+    pub(crate) files: usize,
+    /// The one with the first time.
+    pub(crate) oldest: String,
+    pub(crate) modified: DateTime<Utc>,
 }
 
 /// A file that waits.
@@ -26,8 +46,37 @@ struct Memory {
 struct Wait {
     entry: Entry,
     code: Code,
+    /// The marks of the codes that were said of it while it was being written: which of them comes next
+    /// is chance.
+    said: u8,
+    /// The pass that found it waiting last.
+    pass: u64,
     /// Who sent it, where it was understood.
     sender: Option<Arc<Sender>>,
+}
+
+/// The mark of a code with which a file could wait that is being written.
+fn mark(code: Code) -> u8 {
+    match code {
+        Code::Unreadable => 1,
+        Code::InvalidJson => 2,
+        Code::InvalidUtf8 => 4,
+        Code::TooLarge => 8,
+        Code::TooDeep => 16,
+        _ => 0,
+    }
+}
+
+/// Whether a file that is being written could wait with this code.
+pub(super) fn may_be_being_written(code: Code) -> bool {
+    mark(code) != 0
+}
+
+impl Wait {
+    /// The first of these is that of the oldest file.
+    fn age(&self) -> (DateTime<Utc>, &str) {
+        (self.entry.modified, self.entry.location.as_str())
+    }
 }
 
 /// Who sent a file.
@@ -66,13 +115,20 @@ impl Waits {
     pub(super) fn note(&self, entry: &Entry, code: Code, details: &Details<'_>) -> bool {
         let mut memory = self.lock();
         let sender = Sender::of(details).map(|sender| memory.shared(sender));
+        let mark = mark(code);
+        let before = memory.files.get(&entry.location);
+        let said = before.map_or(0, |wait| if mark == 0 { 0 } else { wait.said });
+        let is_news =
+            before.is_none_or(|wait| wait.code != code) && (mark == 0 || said & mark == 0);
         let wait = Wait {
             entry: entry.clone(),
             code,
+            said: said | mark,
+            pass: memory.pass,
             sender,
         };
-        let before = memory.files.insert(entry.location.clone(), wait);
-        before.is_none_or(|wait| wait.code != code)
+        memory.files.insert(entry.location.clone(), wait);
+        is_news
     }
 
     /// Who sent a file, if it was seen waiting just as it is, and would wait on: its applicant has no
@@ -85,9 +141,27 @@ impl Waits {
         (would_wait && wait.entry == *entry).then(|| Arc::clone(sender))
     }
 
-    /// Forgets the files that are not there any more.
+    /// What there is to tell at this time of files that the last pass found waiting. Each was told of
+    /// when it began to: so nothing, but each hour for as long as any do.
+    fn to_tell(&self, now: Instant) -> Vec<Lasting> {
+        let mut memory = self.lock();
+        let lasting = memory.lasting();
+        if lasting.is_empty() {
+            memory.told_at = None;
+            return lasting;
+        }
+        let told_at = *memory.told_at.get_or_insert(now);
+        if now.saturating_duration_since(told_at) < BETWEEN_TELLINGS {
+            return Vec::new();
+        }
+        memory.told_at = Some(now);
+        lasting
+    }
+
+    /// A pass begins: forgets the files that are not there any more.
     pub(super) fn keep(&self, listing: &Listing) {
         let mut memory = self.lock();
+        memory.pass += 1;
         if memory.files.is_empty() {
             return;
         }
@@ -106,7 +180,33 @@ impl Waits {
     }
 }
 
+impl Importer {
+    /// What there is to tell of files that the last pass found waiting.
+    pub(crate) fn lasting_waits(&self) -> Vec<Lasting> {
+        self.waits.to_tell(self.steady.now())
+    }
+}
+
 impl Memory {
+    /// The files that the last pass found waiting, by code.
+    fn lasting(&self) -> Vec<Lasting> {
+        let mut lasting: BTreeMap<&str, (usize, &Wait)> = BTreeMap::new();
+        for wait in self.files.values().filter(|wait| wait.pass == self.pass) {
+            let (files, oldest) = lasting.entry(wait.code.as_str()).or_insert((0, wait));
+            *files += 1;
+            if wait.age() < oldest.age() {
+                *oldest = wait;
+            }
+        }
+        let lasting = lasting.into_values().map(|(files, oldest)| Lasting {
+            code: oldest.code,
+            files,
+            oldest: oldest.entry.location.to_string(),
+            modified: oldest.entry.modified,
+        });
+        lasting.collect()
+    }
+
     fn shared(&mut self, sender: Sender) -> Arc<Sender> {
         if let Some(known) = self.senders.get(&sender) {
             return Arc::clone(known);
@@ -119,8 +219,6 @@ impl Memory {
 
 #[cfg(test)]
 mod tests {
-    use chrono::DateTime;
-
     use super::*;
 
     const NOBODY: Details<'_> = Details {
@@ -162,6 +260,37 @@ mod tests {
     }
 
     #[test]
+    fn each_way_that_a_file_looks_while_it_is_written_is_said_once() {
+        let (waits, file) = (Waits::default(), entry("a.json"));
+        for (code, expect) in [
+            (Code::InvalidJson, true),
+            (Code::Unreadable, true),
+            (Code::InvalidJson, false),
+            (Code::TooDeep, true),
+            (Code::Unreadable, false),
+            (Code::Platform, true),
+            (Code::Unreadable, true),
+        ] {
+            assert_eq!(waits.note(&file, code, &NOBODY), expect, "{code}");
+        }
+    }
+
+    #[test]
+    fn every_code_of_an_unfinished_file_has_a_mark_of_its_own() {
+        let codes = [
+            Code::InvalidJson,
+            Code::InvalidUtf8,
+            Code::TooLarge,
+            Code::TooDeep,
+            Code::Unreadable,
+        ];
+        let unfinished = codes.iter().filter(|code| code.may_be_unfinished());
+        assert_eq!(unfinished.count(), 4);
+        let marks: HashSet<u8> = codes.into_iter().map(mark).collect();
+        assert!(marks.len() == 5 && marks.iter().all(|mark| mark.is_power_of_two()));
+    }
+
+    #[test]
     fn a_file_would_wait_on_while_its_connector_is_held_or_its_applicant_unmapped() {
         let holding = |connector_id: &str| {
             let held = Held::default();
@@ -185,6 +314,50 @@ mod tests {
             assert!(found.is_none_or(|found| found.details().connector_id == Some("c")));
             let written_to = Entry { size: 2, ..file };
             assert_eq!(waits.sender_of_waiting(&written_to, &held), None);
+        }
+    }
+
+    #[test]
+    fn files_that_wait_on_are_told_of_each_hour() {
+        let (waits, began) = (Waits::default(), Instant::now());
+        let at = |minutes| began + Duration::from_mins(minutes);
+        let old = Entry {
+            modified: DateTime::UNIX_EPOCH - chrono::TimeDelta::days(1),
+            ..entry("b")
+        };
+        let files = [entry("a"), old.clone(), entry("c"), entry("d")];
+        let listing: Listing = files.iter().cloned().collect();
+        let pass = |minutes, waiting: &[(&Entry, Code)]| {
+            waits.keep(&listing);
+            for (file, code) in waiting {
+                waits.note(file, *code, &NOBODY);
+            }
+            waits.to_tell(at(minutes))
+        };
+        let [a, b, c, d] = &files;
+        let some = [(a, Code::Queue), (b, Code::Queue), (c, Code::Platform)];
+        let more = [(d, Code::Queue), (a, Code::Queue)];
+        let told = |code, files, file: &Entry| Lasting {
+            code,
+            files,
+            oldest: file.location.to_string(),
+            modified: file.modified,
+        };
+        let expect = [told(Code::Platform, 1, c), told(Code::Queue, 2, b)];
+        for (minutes, waiting, expect) in [
+            (0, &some[..], &[][..]),
+            (59, &some, &[]),
+            (60, &some, &expect),
+            (61, &some, &[]),
+            (119, &some, &[]),
+            // Three do not wait any more, though they are there.
+            (120, &more, &[told(Code::Queue, 2, a)]),
+            (180, &[], &[]),
+            (181, &more, &[]),
+            (240, &more, &[]),
+            (241, &more, &[told(Code::Queue, 2, a)]),
+        ] {
+            assert_eq!(pass(minutes, waiting), expect, "{minutes}");
         }
     }
 

@@ -37,7 +37,13 @@ pub struct Known<'a> {
 impl Known<'_> {
     /// Whether this row is about that very file, not about one that has taken its name.
     pub fn is(&self, entry: &Entry) -> bool {
-        self.file.is(entry)
+        self.is_of(entry.as_listed())
+    }
+
+    /// The same, for a file of a listing. Its time is compared as far as the ledger can have it.
+    pub fn is_of(&self, file: Listed<'_>) -> bool {
+        let modified = DateTime::from_timestamp_nanos(nanoseconds(file.modified));
+        self.file == Listed { modified, ..file }
     }
 }
 
@@ -403,6 +409,7 @@ mod tests {
             for file in &files {
                 let row = known.get(file.entry.location.as_str()).unwrap();
                 prop_assert_eq!(row.is(&file.entry), row.file.to_entry() == file.entry);
+                prop_assert_eq!(row.is(&file.entry), row.is_of(file.entry.as_listed()));
             }
         }
     }
@@ -475,6 +482,7 @@ mod tests {
             }
             ledger
                 .lock()
+                .unwrap()
                 .execute(
                     &format!("UPDATE files SET {change} WHERE location = 'b'"),
                     [],

@@ -36,8 +36,9 @@ impl Ledger {
             }),
             _ => Ok(Some(Self {
                 folder: folder.to_owned(),
-                connection: Mutex::new(connection),
+                store: Mutex::new(connection.into()),
                 unflushed: AtomicBool::new(false),
+                undated: AtomicBool::new(false),
             })),
         }
     }

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
@@ -9,8 +10,8 @@ use rusqlite::{Connection, ErrorCode};
 
 use super::{FILE_NAME, Ledger, LedgerError, read, schema};
 
-/// What `SQLite` keeps beside a database.
-const COMPANIONS: [&str; 2] = ["-wal", "-shm"];
+/// What follows the ledger's name in those of the files that `SQLite` keeps it in.
+const SUFFIXES: [&str; 3] = ["", "-wal", "-shm"];
 
 /// How a ledger came to be when it was opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +22,53 @@ pub enum Origin {
     Made,
     /// The one that was there is damaged, and lies at this path. Nothing is known of any file.
     Replaced(PathBuf),
+}
+
+/// The database, while there is one.
+#[derive(Debug)]
+pub(super) struct Store {
+    connection: Connection,
+    /// What was left undone when a damaged ledger was to be replaced: there is no ledger then.
+    pub(super) loss: Option<Loss>,
+}
+
+/// How far the replacement of a damaged ledger has come.
+#[derive(Clone, Debug)]
+pub(super) enum Loss {
+    /// Files of it may still have their names; they are to have this one.
+    Named(PathBuf),
+    /// All of it has this name.
+    PutAway(PathBuf),
+}
+
+impl From<Connection> for Store {
+    fn from(connection: Connection) -> Self {
+        Self {
+            connection,
+            loss: None,
+        }
+    }
+}
+
+impl Deref for Store {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        &self.connection
+    }
+}
+
+impl DerefMut for Store {
+    fn deref_mut(&mut self) -> &mut Connection {
+        &mut self.connection
+    }
+}
+
+/// It counts as damage, so that whoever meets it tries to replace it again.
+pub(super) fn lost() -> LedgerError {
+    LedgerError::Damaged {
+        finding: "it could not be replaced by a new one".to_owned(),
+    }
 }
 
 impl LedgerError {
@@ -58,7 +106,8 @@ impl Ledger {
             Ok(ledger) if was_there => Ok((ledger, Origin::Found)),
             Ok(ledger) => Ok((ledger, Origin::Made)),
             Err(error) if error.is_damage() => {
-                let kept = put_away(folder, now)?;
+                let kept = name_for(folder, now);
+                put_away(folder, &kept)?;
                 Ok((Self::open(folder)?, Origin::Replaced(kept)))
             }
             Err(error) => Err(error),
@@ -69,20 +118,32 @@ impl Ledger {
     /// Returns where the damaged one lies.
     ///
     /// # Errors
-    /// As for [`Ledger::open_or_replace`]; there is no ledger then, and each use of it fails.
+    /// As for [`Ledger::open_or_replace`]; there is no ledger then, and each use of it fails as one of
+    /// a damaged one does, until this has been called again and succeeded.
     pub fn replace(&self, now: DateTime<Utc>) -> Result<PathBuf, LedgerError> {
-        let mut connection = self.lock();
+        let mut store = self.store();
+        let loss = store.loss.take();
+        let loss = loss.unwrap_or_else(|| Loss::Named(name_for(&self.folder, now)));
+        store.loss = Some(loss.clone());
         // The files must not be open any more when they get other names.
-        *connection = Connection::open_in_memory().map_err(read)?;
-        let kept = put_away(&self.folder, now)?;
-        *connection = schema::connect(&self.folder)?;
+        store.connection = Connection::open_in_memory().map_err(read)?;
+        let kept = match loss {
+            Loss::Named(name) => {
+                put_away(&self.folder, &name)?;
+                store.loss = Some(Loss::PutAway(name.clone()));
+                name
+            }
+            Loss::PutAway(kept) => kept,
+        };
+        store.connection = schema::connect(&self.folder)?;
+        store.loss = None;
         Ok(kept)
     }
 
     /// Reads all of the ledger.
     fn check(&self) -> Result<(), LedgerError> {
         let finding: String = self
-            .lock()
+            .lock()?
             .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
             .map_err(read)?;
         if finding == "ok" {
@@ -102,22 +163,24 @@ fn refuse_empty(folder: &Path) -> Result<(), LedgerError> {
     }
 }
 
-/// Gives the ledger's files other names, and returns the new one of the first.
-fn put_away(folder: &Path, now: DateTime<Utc>) -> Result<PathBuf, LedgerError> {
-    let from = folder.join(FILE_NAME);
+/// The name that a damaged ledger is kept under.
+fn name_for(folder: &Path, now: DateTime<Utc>) -> PathBuf {
     let time = now.format("%Y%m%dT%H%M%S%3fZ");
-    let to = folder.join(format!("{FILE_NAME}.broken-{time}"));
-    rename_all(&from, &to)
+    folder.join(format!("{FILE_NAME}.broken-{time}"))
+}
+
+/// Gives the ledger's files that name. Those that have it already keep it.
+fn put_away(folder: &Path, to: &Path) -> Result<(), LedgerError> {
+    let from = folder.join(FILE_NAME);
+    rename_all(&from, to)
         .and_then(|()| File::open(folder)?.sync_all())
-        .map_err(|source| LedgerError::Kept { path: from, source })?;
-    Ok(to)
+        .map_err(|source| LedgerError::Kept { path: from, source })
 }
 
 /// The database goes first: beside none, `SQLite` takes nothing from what is left of a log.
 fn rename_all(from: &Path, to: &Path) -> io::Result<()> {
-    fs::rename(from, to)?;
-    for companion in COMPANIONS {
-        match fs::rename(with(from, companion), with(to, companion)) {
+    for suffix in SUFFIXES {
+        match fs::rename(with(from, suffix), with(to, suffix)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
@@ -134,6 +197,7 @@ fn with(path: &Path, suffix: &str) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use std::io::{Seek, SeekFrom, Write};
+    use std::sync::atomic::Ordering;
 
     use bundle_source::{Entry, Location};
 
@@ -228,11 +292,55 @@ mod tests {
     }
 
     #[test]
+    fn a_ledger_that_could_not_be_replaced_is_replaced_when_that_is_tried_again() {
+        type Place = fn(&Path) -> PathBuf;
+        let obstacles: [(&str, Place); 2] = [
+            ("it cannot be put away", |folder| name_for(folder, at(1))),
+            ("no new one can be begun", |folder| folder.join(FILE_NAME)),
+        ];
+        for (name, place) in obstacles {
+            let folder = folder();
+            let ledger = Ledger::open(folder.path()).unwrap();
+            overwrite(folder.path(), 8192, &vec![0xff; 65_536]);
+            assert!(ledger.known("s").unwrap_err().is_damage(), "{name}");
+            let damaged = fs::read(folder.path().join(FILE_NAME)).unwrap();
+            let obstacle = place(folder.path());
+            if obstacle.exists() {
+                // As if the disk had been full once the damaged one was put away.
+                let mut store = ledger.store();
+                store.connection = Connection::open_in_memory().unwrap();
+                let kept = name_for(folder.path(), at(1));
+                put_away(folder.path(), &kept).unwrap();
+                store.loss = Some(Loss::PutAway(kept));
+                drop(store);
+                fs::create_dir(&obstacle).unwrap();
+                ledger.replace(at(2)).unwrap_err();
+            } else {
+                fs::create_dir_all(obstacle.join("x")).unwrap();
+                ledger.replace(at(1)).unwrap_err();
+            }
+            for _ in 0..2 {
+                ledger.unflushed.store(true, Ordering::Relaxed);
+                assert!(ledger.flush().unwrap_err().is_damage(), "{name}");
+                assert!(ledger.known("s").unwrap_err().is_damage(), "{name}");
+                assert!(ledger.open_works().unwrap_err().is_damage(), "{name}");
+                ledger.replace(at(3)).unwrap_err();
+            }
+            fs::remove_dir_all(&obstacle).unwrap();
+            let kept = ledger.replace(at(4)).unwrap();
+            assert_eq!(fs::read(kept).unwrap(), damaged, "{name}");
+            fill(&ledger, 1);
+            assert_eq!(ledger.known("s").unwrap().len(), 1, "{name}");
+        }
+    }
+
+    #[test]
     fn what_is_not_damage_is_refused_as_ever() {
         let folder = folder();
         let ledger = Ledger::open(folder.path()).unwrap();
         ledger
             .lock()
+            .unwrap()
             .pragma_update(None, "user_version", 99)
             .unwrap();
         drop(ledger);

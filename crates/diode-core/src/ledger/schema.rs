@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use rusqlite::Connection;
 
 use super::{FILE_NAME, LedgerError};
@@ -87,14 +88,25 @@ pub(super) const RECORD: &str = "
         missed = 0, decided_at_ms = excluded.decided_at_ms
 ";
 
-/// Drops at most `?3` rows of a source's files that are gone since before `?2`.
+/// What `missed` is of a file that is missing: since when, in milliseconds. Earlier versions wrote 1.
+pub(super) fn missed_since(now: DateTime<Utc>) -> i64 {
+    now.timestamp_millis().max(UNDATED + 1)
+}
+
+const UNDATED: i64 = 1;
+
+/// Lets files that are missing, nobody knows since when, be so since `?1`.
+pub(super) const DATE: &str =
+    "UPDATE files SET missed = ?1 WHERE gone_at_ms IS NULL AND missed = 1";
+
+/// Drops at most `?3` rows of a source's files that are gone or missing since before `?2`.
 pub(super) const PRUNE: &str = "
     DELETE FROM files WHERE id IN (
         SELECT id FROM files
         WHERE source = ?1 AND gone_at_ms < ?2 AND moved_to IS NULL
         UNION ALL
         SELECT id FROM files
-        WHERE source = ?1 AND gone_at_ms IS NULL AND missed AND decided_at_ms < ?2
+        WHERE source = ?1 AND gone_at_ms IS NULL AND missed AND missed < ?2
         LIMIT ?3
     )
 ";

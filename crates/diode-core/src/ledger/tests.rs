@@ -67,6 +67,7 @@ fn a_fingerprint_is_kept_as_text_and_what_is_none_as_that_of_no_content() {
         .unwrap();
     let kept: String = ledger
         .lock()
+        .unwrap()
         .query_row("SELECT fingerprint FROM files", [], |row| row.get(0))
         .unwrap();
     assert_eq!(kept, ABC);
@@ -81,6 +82,7 @@ fn a_fingerprint_is_kept_as_text_and_what_is_none_as_that_of_no_content() {
     ] {
         ledger
             .lock()
+            .unwrap()
             .execute("UPDATE files SET fingerprint = ?1", [text])
             .unwrap();
         let known = only(&ledger);
@@ -166,9 +168,9 @@ fn notes_files_that_went_missing() {
         .record("s", &file, Outcome::Imported, &Record::default(), at(1))
         .unwrap();
     let id = only(&ledger).id;
-    ledger.seen([(id, true), (id + 1, true)]).unwrap();
+    ledger.seen([(id, true), (id + 1, true)], at(2)).unwrap();
     assert!(only(&ledger).missed);
-    ledger.seen([(id, false)]).unwrap();
+    ledger.seen([(id, false)], at(3)).unwrap();
     assert!(!only(&ledger).missed);
     let anew = Entry { size: 9, ..file };
     ledger.recognise(id, &anew).unwrap();
@@ -239,6 +241,7 @@ fn refuses_what_it_does_not_understand() {
     let (folder, ledger) = open();
     ledger
         .lock()
+        .unwrap()
         .pragma_update(None, "user_version", 99)
         .unwrap();
     drop(ledger);
@@ -269,16 +272,39 @@ fn what_is_gone_is_forgotten_after_a_while() {
     ledger.left("s", &deleted, None, at(2)).unwrap();
     let aside = record("set aside", 1);
     ledger.left("s", &aside, Some("rejected/a"), at(2)).unwrap();
-    let missed = record("missed", 3);
+    // Decided long before it went missing.
+    let missed = record("missed", 1);
     let kept = record("in place", 1);
     let row = |file: &Location| ledger.known("s").unwrap().get(file.as_str()).unwrap().id;
     let seen = [(row(&missed), true), (row(&kept), false)];
-    ledger.seen(seen).unwrap();
+    ledger.seen(seen, at(3)).unwrap();
     for (before, expect) in [(2, 0), (3, 1), (4, 1), (99, 0)] {
-        assert_eq!(ledger.prune("s", at(before)).unwrap(), expect, "{before}");
+        let pruned = ledger.prune("s", at(before), at(100)).unwrap();
+        assert_eq!(pruned, expect, "{before}");
     }
     assert_eq!(only(&ledger).file.location, kept.as_str());
     assert_eq!(ledger.set_aside_before("s", at(9)).unwrap().len(), 1);
+}
+
+#[test]
+fn what_an_earlier_version_found_missing_is_forgotten_later() {
+    let (folder, ledger) = open();
+    let file = entry("a.json", 3);
+    ledger
+        .record("s", &file, Outcome::Imported, &Record::default(), at(1))
+        .unwrap();
+    ledger
+        .lock()
+        .unwrap()
+        .execute("UPDATE files SET missed = 1", [])
+        .unwrap();
+    drop(ledger);
+    let ledger = Ledger::open(&folder.path().join("state")).unwrap();
+    assert!(only(&ledger).missed);
+    for (before, now, expect) in [(50, 100, 0), (100, 150, 0), (101, 151, 1)] {
+        let pruned = ledger.prune("s", at(before), at(now)).unwrap();
+        assert_eq!(pruned, expect, "{before}");
+    }
 }
 
 #[test]
@@ -287,6 +313,7 @@ fn light_writes_are_seen_at_once_and_no_others_become_light() {
     let synchronous = |ledger: &Ledger| -> i64 {
         ledger
             .lock()
+            .unwrap()
             .pragma_query_value(None, "synchronous", |row| row.get(0))
             .unwrap()
     };

@@ -14,7 +14,7 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::Access`]
     pub fn open_works(&self) -> Result<Vec<OpenWork>, LedgerError> {
-        let connection = self.lock();
+        let connection = self.lock()?;
         let mut statement = connection
             .prepare_cached(&format!(
                 "SELECT {COLUMNS} FROM works ORDER BY connector_id"
@@ -29,7 +29,7 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::Access`]
     pub fn open_work(&self, connector_id: &str) -> Result<Option<OpenWork>, LedgerError> {
-        self.lock()
+        self.lock()?
             .query_row(
                 &format!("SELECT {COLUMNS} FROM works WHERE connector_id = ?1"),
                 [connector_id],
@@ -44,7 +44,7 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::Access`]; what was known before still is.
     pub fn keep_work(&self, work: &OpenWork) -> Result<(), LedgerError> {
-        self.lock()
+        self.lock()?
             .execute(
                 &format!(
                     "INSERT OR REPLACE INTO works ({COLUMNS})
@@ -68,7 +68,7 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::Access`]
     pub fn forget_work(&self, connector_id: &str) -> Result<(), LedgerError> {
-        self.lock()
+        self.lock()?
             .execute("DELETE FROM works WHERE connector_id = ?1", [connector_id])
             .map(drop)
             .map_err(write)

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bundle_source::Watch;
 use tokio::time::{Instant, sleep_until};
 
-use super::pace::{Cost, Course, next_by_arrival, until_settled};
+use super::pace::{Cost, Course, next_by_arrival};
 use super::{Service, pass, tell};
 use crate::report::{Interruption, PassReport};
 use crate::state::ConnectorState;
@@ -94,10 +94,8 @@ impl Lookout {
             looking: report.looking,
         };
         self.open = next_by_arrival(Course::of(&report), &cost);
-        let until_settled = report
-            .unfinished
-            .map(|modified| until_settled(modified, importer.settle(), importer.now()));
-        self.settled = until_settled.map(|wait| ended + wait);
+        let until_settled = report.unfinished.and_then(|_| importer.until_settled());
+        self.settled = until_settled.map(|wait| Instant::now() + wait);
         report
     }
 

@@ -1,8 +1,7 @@
-//! When a pass may be begun by an arrival, and when by a file that was unfinished: pure.
+//! When a pass may be begun by an arrival: pure.
 
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
 use tokio::time::Instant;
 
 use crate::Outcome;
@@ -65,18 +64,6 @@ pub(super) fn next_by_arrival(course: Course, cost: &Cost) -> Option<Instant> {
     Some((cost.began + BETWEEN_PASSES).max(cost.ended + pause))
 }
 
-/// How long after `now` the first of the files that were found unfinished has settled, where the
-/// first of their own times is `modified`. One from the future has settled a settle time after we saw
-/// it.
-pub(super) fn until_settled(
-    modified: DateTime<Utc>,
-    settle: Duration,
-    now: DateTime<Utc>,
-) -> Duration {
-    let age = now.signed_duration_since(modified).max(TimeDelta::zero());
-    settle.saturating_sub(age.to_std().unwrap_or_default())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -105,21 +92,6 @@ mod tests {
             };
             let got = next_by_arrival(course, &cost);
             assert_eq!(got, expect.map(|at| start + ms(at)), "{course:?} {took}");
-        }
-    }
-
-    #[test]
-    fn an_unfinished_file_is_looked_at_when_it_has_settled() {
-        let at = |seconds| DateTime::from_timestamp(seconds, 0).unwrap();
-        for (modified, now, expect) in [
-            (100, 100, 5),
-            (100, 103, 2),
-            (100, 105, 0),
-            (100, 999, 0),
-            (999, 100, 5),
-        ] {
-            let got = until_settled(at(modified), Duration::from_secs(5), at(now));
-            assert_eq!(got, Duration::from_secs(expect), "{modified} {now}");
         }
     }
 

@@ -1,5 +1,7 @@
 //! What a service says in the log.
 
+use chrono::SecondsFormat;
+
 use crate::report::{Interruption, PassReport};
 use crate::state::ConnectorState;
 use crate::{Importer, StandIn, summary};
@@ -8,6 +10,25 @@ pub(super) fn pass(report: &PassReport, stand_in: &StandIn) {
     summary::tell_unmapped(report, stand_in);
     if report.is_eventful() {
         summary::tell(report, "pass done");
+    }
+}
+
+/// Files that wait for long are told of again after a pass that found them so: what lasts is not to look
+/// like nothing to do.
+pub(super) fn lasting_waits(report: &PassReport, importer: &Importer) {
+    // One that was cut short did not get to all of them, and is told of itself.
+    if report.interruption.is_some() {
+        return;
+    }
+    for waits in importer.lasting_waits() {
+        tracing::warn!(
+            source = importer.source(),
+            code = waits.code.as_str(),
+            files = waits.files,
+            oldest = waits.oldest,
+            modified = %waits.modified.to_rfc3339_opts(SecondsFormat::Secs, true),
+            "files still wait"
+        );
     }
 }
 

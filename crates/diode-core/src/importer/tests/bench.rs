@@ -250,6 +250,10 @@ pub(super) struct StubbornSource {
     pub(super) diary: Diary,
     pub(super) stuck: Mutex<bool>,
     pub(super) read_only: Mutex<bool>,
+    /// Nothing is listed, as where nothing is mounted.
+    pub(super) unmounted: Mutex<bool>,
+    /// What is read changes meanwhile.
+    pub(super) growing: Mutex<bool>,
     /// What was read, in no order.
     reads: Mutex<Vec<String>>,
 }
@@ -262,6 +266,8 @@ impl StubbornSource {
             diary: Arc::clone(diary),
             stuck: Mutex::new(false),
             read_only: Mutex::new(false),
+            unmounted: Mutex::new(false),
+            growing: Mutex::new(false),
             reads: Mutex::default(),
         })
     }
@@ -305,12 +311,20 @@ impl Source for StubbornSource {
     }
 
     async fn list(&self) -> Result<Listing, SourceError> {
+        if *self.unmounted.lock().unwrap() {
+            return Ok(Listing::default());
+        }
         self.inner.list().await
     }
 
     async fn read(&self, entry: &Entry, limit: u64) -> Result<Bytes, ReadError> {
         let name = entry.location.to_string();
         self.reads.lock().unwrap().push(name);
+        if *self.growing.lock().unwrap() {
+            return Err(ReadError::Changed {
+                location: entry.location.clone(),
+            });
+        }
         self.inner.read(entry, limit).await
     }
 

@@ -49,6 +49,21 @@ async fn a_clock_that_jumps_ahead_judges_no_unfinished_file_too_early() {
 }
 
 #[tokio::test]
+async fn an_unfinished_file_is_looked_at_again_when_it_is_judged() {
+    let bench = Bench::new();
+    bench.put("a.json", "{", 3);
+    let mut importer = bench.importer();
+    for (left, waiting) in [(Some(5), 1), (Some(3), 1), (Some(1), 1), (None, 0)] {
+        let report = importer.pass(None).await;
+        let until_settled = importer.until_settled();
+        assert_eq!(until_settled, left.map(Duration::from_secs));
+        assert_eq!(report.count(Outcome::Waiting), waiting, "{left:?}");
+        bench.later(TimeDelta::seconds(2));
+        bench.elapse(Duration::from_secs(2));
+    }
+}
+
+#[tokio::test]
 async fn a_clock_that_jumps_ahead_lets_nothing_expire_for_a_day() {
     let mut bench = Bench::new();
     bench.after_import = AfterImport::Keep;

@@ -1,5 +1,7 @@
 //! Files that stay after their import, for how long, and those that the peer imported before.
 
+use std::time::{Duration, SystemTime};
+
 use chrono::TimeDelta;
 use tokio_util::sync::CancellationToken;
 
@@ -86,6 +88,33 @@ async fn history_is_forgotten_90_days_after_the_file_is_gone() {
 }
 
 #[tokio::test]
+async fn a_kept_file_is_known_for_90_days_after_it_went_missing() {
+    let mut bench = Bench::new();
+    bench.after_import = AfterImport::Keep;
+    bench.put("a.json", &envelope("c", &[identity("a")]), 60);
+    let mut importer = bench.importer();
+    importer.rules.policy.retention = None;
+    importer.pass(None).await;
+    assert_eq!(bench.published(), ["publish c 1"]);
+    let mut after = async |days: i64, unmounted: bool| {
+        bench.later(TimeDelta::days(days));
+        bench.elapse(Duration::from_hours(days.cast_unsigned() * 24));
+        *bench.source.unmounted.lock().unwrap() = unmounted;
+        importer.pass(None).await;
+        bench.published().len()
+    };
+    assert_eq!(after(101, false).await, 0);
+    assert_eq!(after(0, true).await, 0);
+    assert_eq!(after(0, false).await, 0, "it was imported 101 days ago");
+    assert_eq!(after(0, true).await, 0);
+    assert_eq!(after(90, true).await, 0);
+    assert_eq!(after(0, false).await, 0, "it had gone 90 days ago");
+    assert_eq!(after(0, true).await, 0);
+    assert_eq!(after(91, true).await, 0);
+    assert_eq!(after(0, false).await, 1, "it had gone for longer");
+}
+
+#[tokio::test]
 async fn what_the_peer_imported_is_kept_and_its_retention_counts_from_now() {
     let mut bench = Bench::new();
     bench.after_import = AfterImport::Keep;
@@ -106,6 +135,45 @@ async fn what_the_peer_imported_is_kept_and_its_retention_counts_from_now() {
     bench.pass().await;
     assert!(!exists(&imported) && exists(&foreign));
     assert_eq!(bench.published(), Vec::<String>::new(), "written anew");
+}
+
+#[tokio::test]
+async fn what_the_peer_imported_is_not_deleted_where_imported_files_are() {
+    let mut bench = Bench::new();
+    bench.after_import = AfterImport::Keep;
+    let content = envelope("c", &[identity("a")]);
+    let theirs = bench.put("a.json", &content, 3_000);
+    bench.importer().pass(Some(1e12)).await;
+    let ours = bench.put("b.json", &envelope("c", &[identity("b")]), 60);
+    bench.pass().await;
+    assert_eq!(bench.published(), ["publish c 1"]);
+    bench.after_import = AfterImport::Delete;
+    bench.pass().await;
+    assert!(exists(&theirs) && !exists(&ours));
+    bench.put("a.json", &content, 60);
+    bench.pass().await;
+    assert!(exists(&theirs), "written anew");
+    assert_eq!(bench.published(), Vec::<String>::new());
+    bench.later(TimeDelta::days(8));
+    bench.pass().await;
+    assert!(!exists(&theirs), "its retention has passed");
+}
+
+#[tokio::test]
+async fn a_kept_file_with_a_time_that_the_ledger_cannot_have_is_read_once() {
+    for seconds in [10_000_000_000, 15_000_000_000] {
+        let mut bench = Bench::new();
+        bench.after_import = AfterImport::Keep;
+        let path = bench.put("a.json", &envelope("c", &[identity("a")]), 60);
+        let file = std::fs::File::options().write(true).open(path).unwrap();
+        let time = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+        file.set_modified(time).unwrap();
+        let mut importer = bench.importer();
+        for _ in 0..3 {
+            importer.pass(None).await;
+        }
+        assert_eq!(bench.source.reads(), ["a.json"], "{seconds}");
+    }
 }
 
 #[tokio::test]
