@@ -1,5 +1,6 @@
 //! Delivering imports: register, open a work, publish. Doing, in the order that loses nothing.
 
+mod asking;
 mod parts;
 mod room;
 mod workbench;
@@ -224,14 +225,8 @@ impl Courier {
 
     async fn prepare(&self) -> Result<(), Trouble> {
         tokio::select! {
-            ready = self.queue.prepare() => Ok(ready?),
-            () = self.stop.cancelled() => Err(Trouble::Queue(DeliveryError {
-                kind: DeliveryErrorKind::Stopped,
-                confirmed: 0,
-                doubtful: 0,
-                message: "asked to stop".to_owned(),
-                source: None,
-            })),
+            ready = self.queue.prepare() => ready.map_err(Trouble::Broker),
+            () = self.stop.cancelled() => Err(stopped()),
         }
     }
 
@@ -332,6 +327,17 @@ impl Undelivered {
             Self::Fatal(fatal) => fatal.to_string(),
         }
     }
+}
+
+/// We were asked to stop, before anything was sent.
+fn stopped() -> Trouble {
+    Trouble::Broker(DeliveryError {
+        kind: DeliveryErrorKind::Stopped,
+        confirmed: 0,
+        doubtful: 0,
+        message: "asked to stop".to_owned(),
+        source: None,
+    })
 }
 
 /// An error on the way to validation. Where the platform does not do that for us, imports that

@@ -231,7 +231,8 @@ impl Importer {
                     return Ok(());
                 };
                 let (code, message) = (trouble.code(), chain(&trouble));
-                course.hold(first.connector_id(), &trouble);
+                let reach = self.reach_of(&trouble, course).await;
+                course.hold(first.connector_id(), &trouble, reach);
                 self.wait(&first.case, code, message, &first.details(), course)?;
                 self.keep_waiting(others, course)
             }

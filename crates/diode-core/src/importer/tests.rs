@@ -7,6 +7,7 @@ mod convoys;
 mod head_start;
 mod kept;
 mod pressure;
+mod reach;
 mod turn;
 mod validation;
 
@@ -105,6 +106,7 @@ async fn trouble_that_is_about_everything_ends_the_pass() {
         ),
     ] {
         let bench = Bench::new();
+        bench.fail("version", ErrorClass::Transient, 1);
         for (name, connector) in [("1.json", "a"), ("2.json", "b"), ("3.json", "c")] {
             bench.put(name, &envelope(connector, &[identity("x")]), 60);
             bench.fail(&format!("{fault} {connector}"), class, 1);

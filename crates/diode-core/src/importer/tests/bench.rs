@@ -43,21 +43,25 @@ pub(super) struct FakePlatform {
 
 impl FakePlatform {
     pub(super) fn note(&self, call: String) -> Result<(), ApiError> {
-        let mut faults = self.faults.lock().unwrap();
-        if let Some((class, left)) = faults.get_mut(&call)
-            && *left > 0
-        {
-            *left -= 1;
-            return Err(ApiError::new("call", *class, "made to fail"));
-        }
+        self.fault(&call)?;
         self.diary.lock().unwrap().push(call);
         Ok(())
+    }
+
+    fn fault(&self, call: &str) -> Result<(), ApiError> {
+        let mut faults = self.faults.lock().unwrap();
+        let Some((class, left)) = faults.get_mut(call).filter(|(_, left)| *left > 0) else {
+            return Ok(());
+        };
+        *left -= 1;
+        Err(ApiError::new("call", *class, "made to fail"))
     }
 }
 
 #[async_trait]
 impl Platform for FakePlatform {
     async fn version(&self) -> Result<Option<PlatformVersion>, ApiError> {
+        self.fault("version")?;
         Ok(None)
     }
 
@@ -146,6 +150,8 @@ pub(super) struct FakeQueue {
     pub(super) diary: Diary,
     pub(super) faults: Mutex<Vec<QueueFault>>,
     pub(super) ready: Mutex<Option<DeliveryErrorKind>>,
+    /// What the queue is ready for once it failed.
+    pub(super) ready_after_fault: Mutex<Option<DeliveryErrorKind>>,
     pub(super) messages: Mutex<Vec<Value>>,
     pub(super) approaches: AtomicUsize,
 }
@@ -213,7 +219,11 @@ impl FakeQueue {
             refused: Vec::new(),
         };
         match self.faults.lock().unwrap().pop() {
-            Some(QueueFault::Fail(kind, confirmed)) => return Err(failure(kind, confirmed)),
+            Some(QueueFault::Fail(kind, confirmed)) => {
+                let ready = self.ready_after_fault.lock().unwrap().take();
+                *self.ready.lock().unwrap() = ready;
+                return Err(failure(kind, confirmed));
+            }
             Some(QueueFault::Refuse(index)) => {
                 delivery.confirmed -= 1;
                 delivery.refused.push(Refused {
@@ -373,6 +383,7 @@ impl Bench {
                 diary: Arc::clone(&diary),
                 faults: Mutex::default(),
                 ready: Mutex::default(),
+                ready_after_fault: Mutex::default(),
                 messages: Mutex::default(),
                 approaches: AtomicUsize::new(0),
             }),

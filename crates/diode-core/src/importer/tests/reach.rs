@@ -1,0 +1,104 @@
+//! How far a failure reaches: what concerns one connector, or one file, holds up no other.
+
+use opencti_client::{DeliveryErrorKind, ErrorClass};
+
+use super::bench::{Bench, QueueFault, envelope, identity};
+use crate::report::Interruption;
+use crate::{Importer, Outcome};
+
+/// A file of each of these connectors, the first one's the oldest.
+fn files_of(bench: &Bench, connectors: &[&str]) {
+    for (age, connector) in (1..).zip(connectors.iter().rev()) {
+        let content = envelope(connector, &[identity(connector)]);
+        bench.put(&format!("{connector}.json"), &content, age * 10);
+    }
+}
+
+async fn passes(importer: &mut Importer, times: usize) {
+    for _ in 0..times {
+        let report = importer.pass(None).await;
+        assert_eq!((report.interruption, report.untried), (None, 0));
+    }
+}
+
+#[tokio::test]
+async fn a_queue_that_confirms_nothing_holds_its_connector_alone() {
+    let bench = Bench::new();
+    files_of(&bench, &["a", "b", "c"]);
+    let mut importer = bench.importer();
+    for published in [&["publish b 1", "publish c 1"][..], &[]] {
+        bench.queue_fault(QueueFault::Fail(DeliveryErrorKind::Unavailable, 0));
+        let report = importer.pass(None).await;
+        assert_eq!((report.interruption, report.untried), (None, 0));
+        assert_eq!((report.count(Outcome::Waiting), report.undelivered), (1, 1));
+        assert_eq!(bench.published(), published);
+    }
+    passes(&mut importer, 1).await;
+    assert_eq!(bench.published(), ["publish a 1"]);
+}
+
+#[tokio::test]
+async fn sending_that_breaks_off_ends_the_pass_where_broker_or_platform_are_away() {
+    for (broker, platform, expect) in [
+        (None, None, None),
+        (
+            Some(DeliveryErrorKind::Unavailable),
+            None,
+            Some(Interruption::Broker),
+        ),
+        (
+            Some(DeliveryErrorKind::Denied),
+            None,
+            Some(Interruption::Broker),
+        ),
+        (
+            None,
+            Some(ErrorClass::Transient),
+            Some(Interruption::Platform),
+        ),
+        (
+            None,
+            Some(ErrorClass::Credentials),
+            Some(Interruption::Credentials),
+        ),
+    ] {
+        let bench = Bench::new();
+        files_of(&bench, &["a", "b"]);
+        bench.queue_fault(QueueFault::Fail(DeliveryErrorKind::Unavailable, 0));
+        *bench.queue.ready_after_fault.lock().unwrap() = broker;
+        if let Some(class) = platform {
+            bench.fail("version", class, 1);
+        }
+        let report = bench.pass().await;
+        assert_eq!(report.interruption, expect, "{broker:?} {platform:?}");
+    }
+}
+
+#[tokio::test]
+async fn connectors_that_the_platform_chokes_on_hold_up_no_others() {
+    for call in ["register", "work"] {
+        let bench = Bench::new();
+        files_of(&bench, &["a", "b", "c", "d"]);
+        for connector in ["a", "b", "c"] {
+            bench.fail(&format!("{call} {connector}"), ErrorClass::Transient, 2);
+        }
+        let mut importer = bench.importer();
+        passes(&mut importer, 2).await;
+        assert_eq!(bench.published(), ["publish d 1"], "{call}");
+        passes(&mut importer, 1).await;
+        let rest = ["publish a 1", "publish b 1", "publish c 1"];
+        assert_eq!(bench.published(), rest, "{call}");
+    }
+}
+
+#[tokio::test]
+async fn what_the_platform_refuses_says_nothing_of_whether_it_answers() {
+    let bench = Bench::new();
+    files_of(&bench, &["a", "b", "c"]);
+    bench.fail("work a", ErrorClass::Contract, usize::MAX);
+    bench.fail("work b", ErrorClass::Transient, 1);
+    // It would not be asked.
+    bench.fail("version", ErrorClass::Transient, usize::MAX);
+    passes(&mut bench.importer(), 1).await;
+    assert_eq!(bench.published(), ["publish c 1"]);
+}
