@@ -65,8 +65,10 @@ pub(crate) struct Arrived {
 pub(crate) enum Undelivered {
     /// It can never be: the file is to be set aside.
     Refused(Refusal),
-    /// Not by validation on this platform as it is; that does not concern other ways.
+    /// Not by this way of validation on this platform as it is; that does not concern other ways.
     Unavailable(String),
+    /// Not by this way of validation; that does not concern other files.
+    Unfit(String),
     /// Not now.
     Trouble(Trouble),
     /// Nothing can be.
@@ -322,7 +324,7 @@ impl Undelivered {
     fn why(&self) -> String {
         match self {
             Self::Refused(refusal) => refusal.message.clone(),
-            Self::Unavailable(message) => message.clone(),
+            Self::Unavailable(message) | Self::Unfit(message) => message.clone(),
             Self::Trouble(trouble) => trouble.to_string(),
             Self::Fatal(fatal) => fatal.to_string(),
         }
@@ -338,6 +340,12 @@ fn stopped() -> Trouble {
         message: "asked to stop".to_owned(),
         source: None,
     })
+}
+
+/// Whether the platform does not know what the request names, whatever it is about.
+fn is_unknown(error: &ApiError) -> bool {
+    let codes = ["GRAPHQL_PARSE_FAILED", "GRAPHQL_VALIDATION_FAILED"];
+    error.code().is_some_and(|code| codes.contains(&code))
 }
 
 /// An error on the way to validation. Where the platform does not do that for us, imports that

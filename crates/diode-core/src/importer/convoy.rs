@@ -226,6 +226,7 @@ impl Importer {
                 course.closed.insert(way, message);
                 Ok(())
             }
+            Undelivered::Unfit(message) => self.wait_for_validation(passengers, &message, course),
             Undelivered::Trouble(trouble) => {
                 let Some((first, others)) = passengers.split_first() else {
                     return Ok(());

@@ -36,6 +36,8 @@ pub(super) struct FakePlatform {
     pub(super) diary: Diary,
     /// Calls, as the diary has them, that fail, with the class and how often.
     pub(super) faults: Mutex<HashMap<String, (ErrorClass, usize)>>,
+    /// The platform's own codes of calls that fail.
+    pub(super) codes: Mutex<HashMap<String, &'static str>>,
     pub(super) uploads: Mutex<Vec<PendingFile>>,
     /// How many bytes are in which connector's queue; without any, queues cannot be looked at.
     pub(super) queues: Mutex<HashMap<String, u64>>,
@@ -54,7 +56,11 @@ impl FakePlatform {
             return Ok(());
         };
         *left -= 1;
-        Err(ApiError::new("call", *class, "made to fail"))
+        let error = ApiError::new("call", *class, "made to fail");
+        match self.codes.lock().unwrap().get(call) {
+            Some(code) => Err(error.with_code(*code)),
+            None => Err(error),
+        }
     }
 }
 
@@ -376,6 +382,7 @@ impl Bench {
             platform: Arc::new(FakePlatform {
                 diary: Arc::clone(&diary),
                 faults: Mutex::default(),
+                codes: Mutex::default(),
                 uploads: Mutex::default(),
                 queues: Mutex::default(),
             }),
@@ -481,6 +488,13 @@ impl Bench {
     pub(super) fn fail(&self, call: &str, class: ErrorClass, times: usize) {
         let mut faults = self.platform.faults.lock().unwrap();
         faults.insert(call.to_owned(), (class, times));
+    }
+
+    /// Lets a call fail with a code of the platform's own.
+    pub(super) fn refuse(&self, call: &str, code: &'static str, times: usize) {
+        self.fail(call, ErrorClass::Contract, times);
+        let mut codes = self.platform.codes.lock().unwrap();
+        codes.insert(call.to_owned(), code);
     }
 
     /// Lets a connector's queue hold so many megabytes.

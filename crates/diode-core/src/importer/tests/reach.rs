@@ -4,7 +4,7 @@ use opencti_client::{DeliveryErrorKind, ErrorClass};
 
 use super::bench::{Bench, QueueFault, envelope, identity};
 use crate::report::Interruption;
-use crate::{Importer, Outcome};
+use crate::{Importer, Outcome, ValidationMode};
 
 /// A file of each of these connectors, the first one's the oldest.
 fn files_of(bench: &Bench, connectors: &[&str]) {
@@ -101,4 +101,40 @@ async fn what_the_platform_refuses_says_nothing_of_whether_it_answers() {
     bench.fail("version", ErrorClass::Transient, usize::MAX);
     passes(&mut bench.importer(), 1).await;
     assert_eq!(bench.published(), ["publish c 1"]);
+}
+
+#[tokio::test]
+async fn an_upload_that_is_refused_holds_up_no_other() {
+    let mut bench = Bench::new();
+    bench.validation.mode = ValidationMode::Workbench;
+    files_of(&bench, &["a", "b", "c"]);
+    let mut importer = bench.importer();
+    for imported in [2, 0] {
+        // Such as 413.
+        bench.fail("upload", ErrorClass::Contract, 1);
+        let report = importer.pass(None).await;
+        assert_eq!(report.count(Outcome::Waiting), 1);
+        assert_eq!(report.count(Outcome::Imported), imported);
+    }
+    passes(&mut importer, 1).await;
+    assert_eq!(bench.platform.uploads.lock().unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn a_workbench_that_we_may_not_use_is_asked_once_in_a_pass() {
+    for (class, code) in [
+        (ErrorClass::Forbidden, None),
+        (ErrorClass::Contract, Some("GRAPHQL_VALIDATION_FAILED")),
+    ] {
+        let mut bench = Bench::new();
+        bench.validation.mode = ValidationMode::Workbench;
+        files_of(&bench, &["a", "b", "c"]);
+        match code {
+            None => bench.fail("upload", class, 1),
+            Some(code) => bench.refuse("upload", code, 1),
+        }
+        let report = bench.pass().await;
+        assert_eq!(report.count(Outcome::Waiting), 3, "{class:?}");
+        assert_eq!(bench.platform.uploads.lock().unwrap().len(), 0, "{class:?}");
+    }
 }
