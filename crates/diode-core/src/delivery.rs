@@ -232,21 +232,9 @@ impl Courier {
         }
     }
 
-    /// A registration that the platform does not accept as it is will not be accepted later.
     async fn route(&self, connector: &Registration) -> Result<Route, Undelivered> {
-        self.connectors
-            .route(connector)
-            .await
-            .map_err(|error| match error.class() {
-                ErrorClass::Contract => Undelivered::Refused(Refusal::new(
-                    Code::InvalidConnector,
-                    format!(
-                        "the platform does not register this connector: {}",
-                        chain(&error)
-                    ),
-                )),
-                _ => error.into(),
-            })
+        let route = self.connectors.route(connector).await;
+        route.map_err(not_registered)
     }
 
     /// The platform may have lost the connector since it was registered, by a user's hand.
@@ -340,6 +328,32 @@ fn stopped() -> Trouble {
         message: "asked to stop".to_owned(),
         source: None,
     })
+}
+
+/// A registration that the platform itself does not accept as it is will not be accepted later. What
+/// stands before the platform knows nothing of connectors.
+fn not_registered(error: ApiError) -> Undelivered {
+    if is_unknown(&error) || !is_refusal(&error) {
+        return error.into();
+    }
+    Undelivered::Refused(Refusal::new(
+        Code::InvalidConnector,
+        format!(
+            "the platform does not register this connector: {}",
+            chain(&error)
+        ),
+    ))
+}
+
+/// Whether it is the platform's own word on what the request says.
+fn is_refusal(error: &ApiError) -> bool {
+    let codes = [
+        "BAD_USER_INPUT",
+        "FUNCTIONAL_ERROR",
+        "GRAPHQL_VALIDATION_FAILED",
+        "VALIDATION_ERROR",
+    ];
+    error.code().is_some_and(|code| codes.contains(&code))
 }
 
 /// Whether the platform does not know what the request names, whatever it is about.

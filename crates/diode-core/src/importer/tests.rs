@@ -187,7 +187,7 @@ async fn a_connector_that_was_deleted_is_registered_again() {
 async fn a_connector_that_cannot_be_registered_is_refused() {
     let bench = Bench::new();
     bench.put("a.json", &envelope("c", &[identity("a")]), 60);
-    bench.fail("register c", ErrorClass::Contract, 1);
+    bench.refuse("register c", "FUNCTIONAL_ERROR", 1);
     assert_eq!(bench.pass().await.count(Outcome::Rejected), 1);
     assert_eq!(
         bench.reason("a.json.reason.json")["code"],

@@ -138,3 +138,30 @@ async fn a_workbench_that_we_may_not_use_is_asked_once_in_a_pass() {
         assert_eq!(bench.platform.uploads.lock().unwrap().len(), 0, "{class:?}");
     }
 }
+
+#[tokio::test]
+async fn only_the_platform_s_own_word_sets_the_files_of_a_connector_aside() {
+    for (code, rejected) in [
+        (Some("BAD_USER_INPUT"), 1),
+        (Some("VALIDATION_ERROR"), 1),
+        (Some("FUNCTIONAL_ERROR"), 1),
+        // It does not know the request, whatever connector it is for.
+        (Some("GRAPHQL_VALIDATION_FAILED"), 0),
+        // A proxy said 400, 413 or 422, or something else answered.
+        (None, 0),
+    ] {
+        let bench = Bench::new();
+        files_of(&bench, &["a", "b"]);
+        match code {
+            Some(code) => bench.refuse("register a", code, 1),
+            None => bench.fail("register a", ErrorClass::Contract, 1),
+        }
+        let mut importer = bench.importer();
+        let report = importer.pass(None).await;
+        assert_eq!(report.count(Outcome::Rejected), rejected, "{code:?}");
+        assert_eq!(report.count(Outcome::Waiting), 1 - rejected, "{code:?}");
+        assert_eq!(bench.published(), ["publish b 1"], "{code:?}");
+        passes(&mut importer, 1).await;
+        assert_eq!(bench.published().len(), 1 - rejected, "{code:?}");
+    }
+}
