@@ -123,6 +123,7 @@ impl Courier {
         };
         if way == Way::Workbench {
             for file in files {
+                self.unless_stopped()?;
                 arrived.push(self.put_into_workbench(file).await?);
             }
             return Ok(());
@@ -133,6 +134,7 @@ impl Courier {
         ready?;
         let route = route?;
         self.find_room(connector).await?;
+        self.unless_stopped()?;
         match self.attempt(way, files, &route, arrived).await {
             Err(Undelivered::Trouble(Trouble::Queue(error)))
                 if error.kind == DeliveryErrorKind::Unroutable =>
@@ -225,10 +227,19 @@ impl Courier {
             })
     }
 
-    async fn prepare(&self) -> Result<(), Trouble> {
+    fn unless_stopped(&self) -> Result<(), Trouble> {
+        if self.stop.is_cancelled() {
+            return Err(stopped());
+        }
+        Ok(())
+    }
+
+    /// Sees to it that the broker is there, unless we are to stop.
+    pub(crate) async fn prepare(&self) -> Result<(), Trouble> {
         tokio::select! {
-            ready = self.queue.prepare() => ready.map_err(Trouble::Broker),
+            biased;
             () = self.stop.cancelled() => Err(stopped()),
+            ready = self.queue.prepare() => ready.map_err(Trouble::Broker),
         }
     }
 

@@ -6,7 +6,7 @@ use super::file::{Case, Decided, Details, errors};
 use super::{Course, Importer};
 use crate::delivery::{Arrived, Consignment, Delivered, Undelivered};
 use crate::examine::Import;
-use crate::report::FileReport;
+use crate::report::{FileReport, Interruption};
 use crate::trouble::{Fatal, chain};
 use crate::works::Shortfall;
 use crate::{Applicant, Code, Refusal, Way};
@@ -115,6 +115,10 @@ impl Importer {
     /// Sends a convoy, and does with each of its files what follows from that.
     pub(super) async fn send(&self, convoy: &Convoy<'_>, course: &mut Course) -> Result<(), Fatal> {
         let Convoy { way, passengers } = convoy;
+        if self.turn.is_cancelled() {
+            let interruption = &mut course.report.interruption;
+            interruption.get_or_insert(Interruption::Stopped);
+        }
         let is_held = |connector: &Registration| course.held.holds(&connector.id);
         if course.report.interruption.is_some() || convoy.connector().is_none_or(is_held) {
             return self.keep_waiting(passengers, course);

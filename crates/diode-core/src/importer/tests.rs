@@ -8,6 +8,7 @@ mod head_start;
 mod kept;
 mod pressure;
 mod reach;
+mod stop;
 mod turn;
 mod validation;
 

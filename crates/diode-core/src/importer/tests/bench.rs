@@ -39,6 +39,8 @@ pub(super) struct FakePlatform {
     /// The platform's own codes of calls that fail.
     pub(super) codes: Mutex<HashMap<String, &'static str>>,
     pub(super) uploads: Mutex<Vec<PendingFile>>,
+    /// A call, as the diary has it, that comes together with a stop.
+    pub(super) stops: Mutex<Option<(String, CancellationToken)>>,
     /// How many bytes are in which connector's queue; without any, queues cannot be looked at.
     pub(super) queues: Mutex<HashMap<String, u64>>,
 }
@@ -46,6 +48,11 @@ pub(super) struct FakePlatform {
 impl FakePlatform {
     pub(super) fn note(&self, call: String) -> Result<(), ApiError> {
         self.fault(&call)?;
+        if let Some((last, stop)) = &*self.stops.lock().unwrap()
+            && *last == call
+        {
+            stop.cancel();
+        }
         self.diary.lock().unwrap().push(call);
         Ok(())
     }
@@ -384,6 +391,7 @@ impl Bench {
                 faults: Mutex::default(),
                 codes: Mutex::default(),
                 uploads: Mutex::default(),
+                stops: Mutex::default(),
                 queues: Mutex::default(),
             }),
             queue: Arc::new(FakeQueue {
@@ -495,6 +503,12 @@ impl Bench {
         self.fail(call, ErrorClass::Contract, times);
         let mut codes = self.platform.codes.lock().unwrap();
         codes.insert(call.to_owned(), code);
+    }
+
+    /// Lets a stop come together with a call.
+    pub(super) fn stop_with(&self, call: &str) {
+        let mut stops = self.platform.stops.lock().unwrap();
+        *stops = Some((call.to_owned(), self.stop.clone()));
     }
 
     /// Lets a connector's queue hold so many megabytes.
