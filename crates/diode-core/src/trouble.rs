@@ -94,6 +94,14 @@ impl Trouble {
         }
     }
 
+    /// Whether it is no trouble at all: we were asked to stop.
+    pub(crate) fn is_stop(&self) -> bool {
+        match self {
+            Self::Broker(error) | Self::Queue(error) => error.kind == DeliveryErrorKind::Stopped,
+            Self::Platform(_) | Self::Full(_) => false,
+        }
+    }
+
     /// Whether it may be that the platform does not answer anybody.
     pub(crate) fn is_transient(&self) -> bool {
         match self {
@@ -201,6 +209,9 @@ mod tests {
         assert!(!full.is_transient() && !api(ErrorClass::Contract).is_transient());
         assert!(api(ErrorClass::Transient).is_transient());
         assert!(queue(DeliveryErrorKind::Unavailable).is_transient());
+        assert!(!queue(DeliveryErrorKind::Unavailable).is_stop());
+        assert!(queue(DeliveryErrorKind::Stopped).is_stop());
+        assert!(broker(DeliveryErrorKind::Stopped).is_stop());
     }
 
     #[test]

@@ -231,6 +231,10 @@ impl Importer {
                 Ok(())
             }
             Undelivered::Unfit(message) => self.wait_for_validation(passengers, &message, course),
+            Undelivered::Trouble(trouble) if trouble.is_stop() => {
+                course.report.interruption = Some(Interruption::Stopped);
+                self.keep_waiting(passengers, course)
+            }
             Undelivered::Trouble(trouble) => {
                 let Some((first, others)) = passengers.split_first() else {
                     return Ok(());

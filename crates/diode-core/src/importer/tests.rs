@@ -377,7 +377,7 @@ async fn asked_to_stop_nothing_more_is_started() {
     bench.queue_fault(QueueFault::Fail(DeliveryErrorKind::Stopped, 0));
     let report = bench.pass().await;
     assert_eq!(report.interruption, Some(Interruption::Stopped));
-    assert_eq!(report.untried, 1);
+    assert_eq!(report.untried, 2);
     bench.stop.cancel();
     let report = bench.pass().await;
     assert_eq!(

@@ -1,8 +1,10 @@
 //! Being asked to stop, or losing the source, in the middle of files.
 
-use super::bench::{Bench, envelope, identity};
+use opencti_client::DeliveryErrorKind;
+
+use super::bench::{Bench, QueueFault, envelope, identity};
 use crate::report::Interruption;
-use crate::{Outcome, ValidationMode};
+use crate::{History, Outcome, ValidationMode};
 
 #[tokio::test]
 async fn nothing_more_is_uploaded_after_a_stop() {
@@ -38,4 +40,17 @@ async fn a_broker_that_is_ready_is_of_no_use_after_a_stop() {
     for _ in 0..50 {
         assert!(importer.courier.prepare().await.is_err());
     }
+}
+
+#[tokio::test]
+async fn a_file_that_a_stop_interrupts_does_not_wait_for_the_broker() {
+    let bench = Bench::new();
+    bench.put("a.json", &envelope("c", &[identity("a")]), 60);
+    bench.queue_fault(QueueFault::Fail(DeliveryErrorKind::Stopped, 0));
+    let report = bench.pass().await;
+    assert_eq!(report.interruption, Some(Interruption::Stopped));
+    let lots = (report.count(Outcome::Waiting), report.untried);
+    assert_eq!(lots, (0, 1));
+    let rows = History::open(bench.state.path()).unwrap();
+    assert_eq!(rows.entries(10).unwrap().len(), 0, "nothing became of it");
 }
