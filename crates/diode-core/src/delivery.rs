@@ -301,7 +301,8 @@ impl Courier {
         }
         let draft = self.platform.add_draft(&format!("{work}.json")).await;
         let draft = draft.map_err(no_validation)?;
-        self.platform.add_draft_context(work, &draft).await?;
+        let tied = self.platform.add_draft_context(work, &draft).await;
+        tied.map_err(no_validation)?;
         Ok(Some(draft))
     }
 

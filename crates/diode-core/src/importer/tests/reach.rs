@@ -140,6 +140,34 @@ async fn a_workbench_that_we_may_not_use_is_asked_once_in_a_pass() {
 }
 
 #[tokio::test]
+async fn a_draft_that_no_work_can_be_tied_to_is_a_validation_that_is_refused() {
+    for class in [ErrorClass::Forbidden, ErrorClass::Contract] {
+        let mut bench = Bench::new();
+        bench.version = Some(opencti_client::PlatformVersion::new(6, 6, 0));
+        bench.fail("draft context", class, usize::MAX);
+        let scope = r#""scope":"x""#;
+        let asking = format!(r#"{scope},"validate_before_import":true"#);
+        let content = envelope("a", &[identity("a")]).replace(scope, &asking);
+        bench.put("1.json", &content, 60);
+        bench.put("2.json", &envelope("a", &[identity("b")]), 50);
+        bench.put("3.json", &envelope("c", &[identity("c")]), 40);
+        let report = bench.pass().await;
+        assert_eq!(
+            (report.interruption, report.untried),
+            (None, 0),
+            "{class:?}"
+        );
+        let lots = (report.count(Outcome::Waiting), report.undelivered);
+        assert_eq!(lots, (1, 0), "{class:?}");
+        assert_eq!(
+            bench.published(),
+            ["publish a 1", "publish c 1"],
+            "{class:?}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn only_the_platform_s_own_word_sets_the_files_of_a_connector_aside() {
     for (code, rejected) in [
         (Some("BAD_USER_INPUT"), 1),
