@@ -362,10 +362,21 @@ impl Importer {
 
     /// How far a connector's trouble reaches.
     async fn reach_of(&self, trouble: &Trouble, course: &Course) -> Reach {
-        match trouble.reach(course.failures) {
-            Judgement::Known(reach) => reach,
-            Judgement::Ask(suspect) => Reach::by(&self.courier.ask(suspect).await),
+        let suspect = match trouble.reach(course.failures) {
+            Judgement::Known(reach) => return reach,
+            Judgement::Ask(suspect) => suspect,
+        };
+        let answer = self.courier.ask(suspect).await;
+        let reach = Reach::by(&answer);
+        if let (Err(trouble), Reach::Everything(_)) = (&answer, reach)
+            && !trouble.is_stop()
+        {
+            tracing::warn!(
+                error = chain(trouble),
+                "no file can be delivered now: the pass ends"
+            );
         }
+        reach
     }
 
     fn note_missing(&self, listing: &Listing, known: &KnownFiles) -> Result<(), Fatal> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use opencti_client::{ApiError, DeliveryError, DeliveryErrorKind, ErrorClass};
 
 use super::{Courier, stopped};
-use crate::trouble::{Suspect, Trouble, chain};
+use crate::trouble::{Suspect, Trouble};
 
 /// Who does not answer within this time is not there.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -16,18 +16,12 @@ impl Courier {
     /// # Errors
     /// [`Trouble`] that says what is not, or that we were asked to stop.
     pub(crate) async fn ask(&self, suspect: Suspect) -> Result<(), Trouble> {
-        let answer = match suspect {
-            Suspect::Platform => self.ask_platform().await,
+        match suspect {
+            Suspect::Platform => {}
             // Over the API the platform stands before the broker.
-            Suspect::Broker => match self.ask_broker().await {
-                Ok(()) => self.ask_platform().await,
-                silent => silent,
-            },
-        };
-        if let Err(trouble) = &answer {
-            tracing::debug!(error = chain(trouble), "asked whether it is there");
+            Suspect::Broker => self.ask_broker().await?,
         }
-        answer
+        self.ask_platform().await
     }
 
     async fn ask_broker(&self) -> Result<(), Trouble> {

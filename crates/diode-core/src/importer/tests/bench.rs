@@ -39,6 +39,8 @@ pub(super) struct FakePlatform {
     /// The platform's own codes of calls that fail.
     pub(super) codes: Mutex<HashMap<String, &'static str>>,
     pub(super) uploads: Mutex<Vec<PendingFile>>,
+    /// Whether it never answers the question for its version.
+    pub(super) is_silent: Mutex<bool>,
     /// A call, as the diary has it, that comes together with a stop.
     pub(super) stops: Mutex<Option<(String, CancellationToken)>>,
     /// How many bytes are in which connector's queue; without any, queues cannot be looked at.
@@ -74,6 +76,9 @@ impl FakePlatform {
 #[async_trait]
 impl Platform for FakePlatform {
     async fn version(&self) -> Result<Option<PlatformVersion>, ApiError> {
+        if *self.is_silent.lock().unwrap() {
+            std::future::pending::<()>().await;
+        }
         self.fault("version")?;
         Ok(None)
     }
@@ -391,6 +396,7 @@ impl Bench {
                 faults: Mutex::default(),
                 codes: Mutex::default(),
                 uploads: Mutex::default(),
+                is_silent: Mutex::default(),
                 stops: Mutex::default(),
                 queues: Mutex::default(),
             }),

@@ -1,9 +1,12 @@
 //! How far a failure reaches: what concerns one connector, or one file, holds up no other.
 
+use std::time::Duration;
+
 use opencti_client::{DeliveryErrorKind, ErrorClass};
 
 use super::bench::{Bench, QueueFault, envelope, identity};
 use crate::report::Interruption;
+use crate::trouble::{Reach, Suspect};
 use crate::{Importer, Outcome, ValidationMode};
 
 /// A file of each of these connectors, the first one's the oldest.
@@ -72,6 +75,22 @@ async fn sending_that_breaks_off_ends_the_pass_where_broker_or_platform_are_away
         let report = bench.pass().await;
         assert_eq!(report.interruption, expect, "{broker:?} {platform:?}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_platform_that_does_not_answer_is_waited_for_half_a_minute() {
+    let bench = Bench::new();
+    *bench.platform.is_silent.lock().unwrap() = true;
+    for suspect in [Suspect::Platform, Suspect::Broker] {
+        let importer = bench.importer();
+        let asked = tokio::time::timeout(Duration::from_secs(31), importer.courier.ask(suspect));
+        let reach = Reach::by(&asked.await.unwrap());
+        assert_eq!(reach, Reach::Everything(Interruption::Platform));
+    }
+    bench.stop.cancel();
+    let answer = bench.importer().courier.ask(Suspect::Platform).await;
+    let stopped = Reach::Everything(Interruption::Stopped);
+    assert_eq!(Reach::by(&answer), stopped);
 }
 
 #[tokio::test]
