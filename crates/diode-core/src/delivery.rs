@@ -1,5 +1,6 @@
 //! Delivering imports: register, open a work, publish. Doing, in the order that loses nothing.
 
+mod asking;
 mod parts;
 mod room;
 mod workbench;
@@ -64,8 +65,10 @@ pub(crate) struct Arrived {
 pub(crate) enum Undelivered {
     /// It can never be: the file is to be set aside.
     Refused(Refusal),
-    /// Not by validation on this platform as it is; that does not concern other ways.
+    /// Not by this way of validation on this platform as it is; that does not concern other ways.
     Unavailable(String),
+    /// Not by this way of validation; that does not concern other files.
+    Unfit(String),
     /// Not now.
     Trouble(Trouble),
     /// Nothing can be.
@@ -120,6 +123,7 @@ impl Courier {
         };
         if way == Way::Workbench {
             for file in files {
+                self.unless_stopped()?;
                 arrived.push(self.put_into_workbench(file).await?);
             }
             return Ok(());
@@ -130,6 +134,7 @@ impl Courier {
         ready?;
         let route = route?;
         self.find_room(connector).await?;
+        self.unless_stopped()?;
         match self.attempt(way, files, &route, arrived).await {
             Err(Undelivered::Trouble(Trouble::Queue(error)))
                 if error.kind == DeliveryErrorKind::Unroutable =>
@@ -224,34 +229,25 @@ impl Courier {
             })
     }
 
-    async fn prepare(&self) -> Result<(), Trouble> {
+    fn unless_stopped(&self) -> Result<(), Trouble> {
+        if self.stop.is_cancelled() {
+            return Err(stopped());
+        }
+        Ok(())
+    }
+
+    /// Sees to it that the broker is there, unless we are to stop.
+    pub(crate) async fn prepare(&self) -> Result<(), Trouble> {
         tokio::select! {
-            ready = self.queue.prepare() => Ok(ready?),
-            () = self.stop.cancelled() => Err(Trouble::Queue(DeliveryError {
-                kind: DeliveryErrorKind::Stopped,
-                confirmed: 0,
-                doubtful: 0,
-                message: "asked to stop".to_owned(),
-                source: None,
-            })),
+            biased;
+            () = self.stop.cancelled() => Err(stopped()),
+            ready = self.queue.prepare() => ready.map_err(Trouble::Broker),
         }
     }
 
-    /// A registration that the platform does not accept as it is will not be accepted later.
     async fn route(&self, connector: &Registration) -> Result<Route, Undelivered> {
-        self.connectors
-            .route(connector)
-            .await
-            .map_err(|error| match error.class() {
-                ErrorClass::Contract => Undelivered::Refused(Refusal::new(
-                    Code::InvalidConnector,
-                    format!(
-                        "the platform does not register this connector: {}",
-                        chain(&error)
-                    ),
-                )),
-                _ => error.into(),
-            })
+        let route = self.connectors.route(connector).await;
+        route.map_err(not_registered)
     }
 
     /// The platform may have lost the connector since it was registered, by a user's hand.
@@ -307,7 +303,8 @@ impl Courier {
         }
         let draft = self.platform.add_draft(&format!("{work}.json")).await;
         let draft = draft.map_err(no_validation)?;
-        self.platform.add_draft_context(work, &draft).await?;
+        let tied = self.platform.add_draft_context(work, &draft).await;
+        tied.map_err(no_validation)?;
         Ok(Some(draft))
     }
 
@@ -340,11 +337,37 @@ impl Undelivered {
     fn why(&self) -> String {
         match self {
             Self::Refused(refusal) => refusal.message.clone(),
-            Self::Unavailable(message) => message.clone(),
+            Self::Unavailable(message) | Self::Unfit(message) => message.clone(),
             Self::Trouble(trouble) => trouble.to_string(),
             Self::Fatal(fatal) => fatal.to_string(),
         }
     }
+}
+
+/// We were asked to stop, before anything was sent.
+fn stopped() -> Trouble {
+    Trouble::Broker(DeliveryError {
+        kind: DeliveryErrorKind::Stopped,
+        confirmed: 0,
+        doubtful: 0,
+        message: "asked to stop".to_owned(),
+        source: None,
+    })
+}
+
+/// A registration that the platform itself does not accept as it is will not be accepted later. What
+/// stands before the platform knows nothing of connectors.
+fn not_registered(error: ApiError) -> Undelivered {
+    if !error.is_refusal() {
+        return error.into();
+    }
+    Undelivered::Refused(Refusal::new(
+        Code::InvalidConnector,
+        format!(
+            "the platform does not register this connector: {}",
+            chain(&error)
+        ),
+    ))
 }
 
 /// An error on the way to validation. Where the platform does not do that for us, imports that

@@ -43,7 +43,7 @@ use crate::read_ahead::ReadAhead;
 use crate::reader::Reader;
 use crate::report::{FileReport, Interruption, PassReport};
 use crate::state::StateKey;
-use crate::trouble::{Fatal, Reach, Trouble, chain};
+use crate::trouble::{Fatal, Judgement, Reach, Trouble, chain};
 use crate::validation::Way;
 use crate::works::Works;
 use crate::{Clock, Code, Company, Ledger, LedgerError, Outcome, Rules, StandIn};
@@ -116,7 +116,7 @@ struct Course {
     held: Arc<Held>,
     /// Ways of validation that this platform does not let us take, and why.
     closed: HashMap<Way, String>,
-    /// Connectors that failed in a row.
+    /// Connectors that failed for now in a row.
     failures: usize,
     /// Imported files that are to be deleted once the ledger is flushed.
     leaving: Leaving,
@@ -360,6 +360,25 @@ impl Importer {
         Some(AbortOnDropHandle::new(approaching))
     }
 
+    /// How far a connector's trouble reaches.
+    async fn reach_of(&self, trouble: &Trouble, course: &Course) -> Reach {
+        let suspect = match trouble.reach(course.failures) {
+            Judgement::Known(reach) => return reach,
+            Judgement::Ask(suspect) => suspect,
+        };
+        let answer = self.courier.ask(suspect).await;
+        let reach = Reach::by(&answer);
+        if let (Err(trouble), Reach::Everything(_)) = (&answer, reach)
+            && !trouble.is_stop()
+        {
+            tracing::warn!(
+                error = chain(trouble),
+                "no file can be delivered now: the pass ends"
+            );
+        }
+        reach
+    }
+
     fn note_missing(&self, listing: &Listing, known: &KnownFiles) -> Result<(), Fatal> {
         let changed = changed_presence(listing, known);
         if changed.is_empty() {
@@ -372,11 +391,11 @@ impl Importer {
 impl Course {
     /// Takes note of a connector's trouble: its files are held, and the pass ends if it is not
     /// about that connector alone.
-    fn hold(&mut self, connector_id: &str, trouble: &Trouble) {
-        if let Reach::Everything(interruption) = trouble.reach(self.failures) {
+    fn hold(&mut self, connector_id: &str, trouble: &Trouble, reach: Reach) {
+        if let Reach::Everything(interruption) = reach {
             self.report.interruption = Some(interruption);
         }
-        self.failures += usize::from(trouble.is_failure());
+        self.failures += usize::from(trouble.is_transient());
         let (code, why) = (trouble.code(), file::behind(trouble));
         self.held.hold(connector_id, code, why);
     }

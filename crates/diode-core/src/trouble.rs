@@ -8,7 +8,7 @@ use crate::pressure::QueueFull;
 use crate::report::Interruption;
 use crate::{Code, LedgerError};
 
-/// Transient failures of that many source connectors in a row end a pass: it is not about them.
+/// After transient failures of that many source connectors in a row we ask whether it is about them.
 const ENOUGH: usize = 2;
 
 /// Why a file could not be delivered for now.
@@ -17,7 +17,10 @@ pub(crate) enum Trouble {
     /// The platform's API.
     #[error(transparent)]
     Platform(#[from] ApiError),
-    /// The queue.
+    /// The way to the queues, before anything was sent into one.
+    #[error(transparent)]
+    Broker(DeliveryError),
+    /// The queue, while messages were sent into it.
     #[error(transparent)]
     Queue(#[from] DeliveryError),
     /// The source connector's queue is full.
@@ -34,49 +37,105 @@ pub(crate) enum Reach {
     Everything(Interruption),
 }
 
+/// What there is to say of how far a failure reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Judgement {
+    /// So far.
+    Known(Reach),
+    /// That depends on [whether this is there](Reach::by).
+    Ask(Suspect),
+}
+
+/// What may be away where sending fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Suspect {
+    /// The platform.
+    Platform,
+    /// The broker, or the platform that stands for it.
+    Broker,
+}
+
+impl Reach {
+    /// How far a failure reaches that made us ask whether the suspect is there, by the answer.
+    pub(crate) fn by(answer: &Result<(), Trouble>) -> Self {
+        match answer {
+            Err(Trouble::Platform(error)) => match error.class() {
+                ErrorClass::Credentials => Self::Everything(Interruption::Credentials),
+                ErrorClass::Transient => Self::Everything(Interruption::Platform),
+                // It is there.
+                ErrorClass::Forbidden | ErrorClass::Contract | ErrorClass::WorkGone => {
+                    Self::Connector
+                }
+            },
+            Err(Trouble::Broker(error) | Trouble::Queue(error)) => Self::of_way(error.kind),
+            Ok(()) | Err(Trouble::Full(_)) => Self::Connector,
+        }
+    }
+
+    /// How far it reaches that the queues cannot be got to.
+    fn of_way(kind: DeliveryErrorKind) -> Self {
+        match kind {
+            DeliveryErrorKind::Stopped => Self::Everything(Interruption::Stopped),
+            DeliveryErrorKind::Denied | DeliveryErrorKind::Unavailable => {
+                Self::Everything(Interruption::Broker)
+            }
+            DeliveryErrorKind::Unroutable
+            | DeliveryErrorKind::Full
+            | DeliveryErrorKind::Contract => Self::Connector,
+        }
+    }
+}
+
 impl Trouble {
     /// The code with which the file waits.
     pub(crate) fn code(&self) -> Code {
         match self {
             Self::Platform(_) => Code::Platform,
             Self::Queue(error) if error.kind == DeliveryErrorKind::Full => Code::QueueFull,
-            Self::Queue(_) => Code::Queue,
+            Self::Broker(_) | Self::Queue(_) => Code::Queue,
             Self::Full(_) => Code::QueueFull,
         }
     }
 
-    /// Whether something failed, rather than having to wait its turn.
-    pub(crate) fn is_failure(&self) -> bool {
-        self.code() != Code::QueueFull
+    /// Whether it is no trouble at all: we were asked to stop.
+    pub(crate) fn is_stop(&self) -> bool {
+        match self {
+            Self::Broker(error) | Self::Queue(error) => error.kind == DeliveryErrorKind::Stopped,
+            Self::Platform(_) | Self::Full(_) => false,
+        }
     }
 
-    /// How far it reaches, when `before` other source connectors have failed just before.
-    pub(crate) fn reach(&self, before: usize) -> Reach {
-        let connector_or = |interruption| {
-            if before + 1 >= ENOUGH {
-                Reach::Everything(interruption)
-            } else {
-                Reach::Connector
-            }
-        };
+    /// Whether it may be that the platform does not answer anybody.
+    pub(crate) fn is_transient(&self) -> bool {
         match self {
+            Self::Platform(error) => error.is_transient(),
+            Self::Broker(error) | Self::Queue(error) => {
+                error.kind == DeliveryErrorKind::Unavailable
+            }
+            Self::Full(_) => false,
+        }
+    }
+
+    /// How far it reaches, when `before` other source connectors have failed for now just before.
+    pub(crate) fn reach(&self, before: usize) -> Judgement {
+        Judgement::Known(match self {
             Self::Platform(error) => match error.class() {
                 ErrorClass::Credentials => Reach::Everything(Interruption::Credentials),
                 ErrorClass::Forbidden => forbidden(error.capability()),
-                ErrorClass::Transient => connector_or(Interruption::Platform),
-                ErrorClass::Contract | ErrorClass::WorkGone => Reach::Connector,
-            },
-            Self::Queue(error) => match error.kind {
-                DeliveryErrorKind::Stopped => Reach::Everything(Interruption::Stopped),
-                DeliveryErrorKind::Denied | DeliveryErrorKind::Unavailable => {
-                    Reach::Everything(Interruption::Broker)
+                ErrorClass::Transient if before + 1 >= ENOUGH => {
+                    return Judgement::Ask(Suspect::Platform);
                 }
-                DeliveryErrorKind::Unroutable
-                | DeliveryErrorKind::Contract
-                | DeliveryErrorKind::Full => Reach::Connector,
+                ErrorClass::Transient | ErrorClass::Contract | ErrorClass::WorkGone => {
+                    Reach::Connector
+                }
             },
+            // This one queue may be what does not take messages.
+            Self::Queue(error) if error.kind == DeliveryErrorKind::Unavailable => {
+                return Judgement::Ask(Suspect::Broker);
+            }
+            Self::Broker(error) | Self::Queue(error) => Reach::of_way(error.kind),
             Self::Full(_) => Reach::Connector,
-        }
+        })
     }
 }
 
@@ -128,36 +187,48 @@ mod tests {
         Trouble::Platform(error.for_lack_of(capability))
     }
 
-    fn queue(kind: DeliveryErrorKind) -> Trouble {
-        Trouble::Queue(DeliveryError {
+    fn delivery(kind: DeliveryErrorKind) -> DeliveryError {
+        DeliveryError {
             kind,
             confirmed: 0,
             doubtful: 0,
             message: "no".into(),
             source: None,
-        })
+        }
+    }
+
+    fn queue(kind: DeliveryErrorKind) -> Trouble {
+        Trouble::Queue(delivery(kind))
+    }
+
+    fn broker(kind: DeliveryErrorKind) -> Trouble {
+        Trouble::Broker(delivery(kind))
     }
 
     #[test]
-    fn a_full_queue_is_its_connector_s_matter_and_no_failure() {
+    fn a_full_queue_is_its_connector_s_matter_and_no_failure_for_now() {
         for full in [
             Trouble::Full(QueueFull::default()),
             queue(DeliveryErrorKind::Full),
         ] {
-            assert_eq!(full.reach(5), Reach::Connector);
+            assert_eq!(full.reach(5), Judgement::Known(Reach::Connector));
             assert_eq!(full.code(), Code::QueueFull);
-            assert!(!full.is_failure());
+            assert!(!full.is_transient());
         }
-        assert!(api(ErrorClass::Transient).is_failure());
+        assert!(!api(ErrorClass::Contract).is_transient());
+        assert!(api(ErrorClass::Transient).is_transient());
+        assert!(queue(DeliveryErrorKind::Unavailable).is_transient());
+        assert!(!queue(DeliveryErrorKind::Unavailable).is_stop());
+        assert!(queue(DeliveryErrorKind::Stopped).is_stop());
+        assert!(broker(DeliveryErrorKind::Stopped).is_stop());
     }
 
     #[test]
     fn a_failure_reaches_as_far_as_its_cause() {
-        use Interruption::{Broker, Credentials, Platform, Stopped};
+        use Interruption::{Broker, Credentials, Stopped};
         use Reach::{Connector, Everything};
         for (trouble, before, expect) in [
             (api(ErrorClass::Transient), 0, Connector),
-            (api(ErrorClass::Transient), 1, Everything(Platform)),
             (api(ErrorClass::Contract), 5, Connector),
             (api(ErrorClass::WorkGone), 5, Connector),
             (api(ErrorClass::Credentials), 0, Everything(Credentials)),
@@ -168,11 +239,51 @@ mod tests {
             (lack(Capability::Modules), 5, Connector),
             (queue(DeliveryErrorKind::Unroutable), 5, Connector),
             (queue(DeliveryErrorKind::Contract), 5, Connector),
-            (queue(DeliveryErrorKind::Unavailable), 0, Everything(Broker)),
             (queue(DeliveryErrorKind::Denied), 0, Everything(Broker)),
             (queue(DeliveryErrorKind::Stopped), 0, Everything(Stopped)),
+            (broker(DeliveryErrorKind::Unroutable), 5, Connector),
+            (broker(DeliveryErrorKind::Contract), 5, Connector),
+            (
+                broker(DeliveryErrorKind::Unavailable),
+                0,
+                Everything(Broker),
+            ),
+            (broker(DeliveryErrorKind::Denied), 0, Everything(Broker)),
+            (broker(DeliveryErrorKind::Stopped), 0, Everything(Stopped)),
         ] {
-            assert_eq!(trouble.reach(before), expect, "{trouble:?} {before}");
+            let judged = trouble.reach(before);
+            assert_eq!(judged, Judgement::Known(expect), "{trouble:?} {before}");
+        }
+    }
+
+    #[test]
+    fn who_may_be_away_is_asked() {
+        let trouble = queue(DeliveryErrorKind::Unavailable);
+        assert_eq!(trouble.reach(0), Judgement::Ask(Suspect::Broker));
+        let trouble = api(ErrorClass::Transient);
+        assert_eq!(trouble.reach(1), Judgement::Ask(Suspect::Platform));
+    }
+
+    #[test]
+    fn a_failure_is_its_connector_s_matter_where_the_others_are_there() {
+        use Interruption::{Broker, Credentials, Platform, Stopped};
+        use Reach::{Connector, Everything};
+        for (answer, expect) in [
+            (Ok(()), Connector),
+            (Err(api(ErrorClass::Contract)), Connector),
+            (Err(api(ErrorClass::Forbidden)), Connector),
+            (Err(api(ErrorClass::WorkGone)), Connector),
+            (Err(api(ErrorClass::Transient)), Everything(Platform)),
+            (Err(api(ErrorClass::Credentials)), Everything(Credentials)),
+            (
+                Err(broker(DeliveryErrorKind::Unavailable)),
+                Everything(Broker),
+            ),
+            (Err(broker(DeliveryErrorKind::Denied)), Everything(Broker)),
+            (Err(broker(DeliveryErrorKind::Stopped)), Everything(Stopped)),
+            (Err(broker(DeliveryErrorKind::Contract)), Connector),
+        ] {
+            assert_eq!(Reach::by(&answer), expect, "{answer:?}");
         }
     }
 

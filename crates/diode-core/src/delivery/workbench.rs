@@ -1,12 +1,13 @@
 //! Putting an import into the platform's workbench, as one file that a person validates there.
 
 use bytes::Bytes;
-use opencti_client::{Delivery, PendingFile, WorkId};
+use opencti_client::{ApiError, Delivery, ErrorClass, PendingFile, WorkId};
 
 use super::parts::SplitParts;
-use super::{Arrived, Consignment, Courier, Undelivered, no_validation};
+use super::{Arrived, Consignment, Courier, Undelivered};
 use crate::examine::Import;
 use crate::fingerprint::Fingerprint;
+use crate::trouble::chain;
 use crate::works::{Room, Upcoming};
 
 /// How much of a content's fingerprint tells it from others in the same work.
@@ -39,11 +40,22 @@ impl Courier {
                 delivery: Delivery::default(),
             }),
             Err(error) => {
-                let undelivered = no_validation(error);
+                let undelivered = not_uploaded(error);
                 self.give_back(&share, 0, &undelivered).await;
                 Err(undelivered)
             }
         }
+    }
+}
+
+/// An upload that failed. The platform takes none where it does not let us upload, or does not know
+/// how; else it refuses this one, which may be too large for it, or for a proxy before it.
+fn not_uploaded(error: ApiError) -> Undelivered {
+    match error.class() {
+        ErrorClass::Forbidden => Undelivered::Unavailable(chain(&error)),
+        ErrorClass::Contract if error.is_not_known() => Undelivered::Unavailable(chain(&error)),
+        ErrorClass::Contract => Undelivered::Unfit(chain(&error)),
+        _ => error.into(),
     }
 }
 

@@ -6,7 +6,7 @@ use super::file::{Case, Decided, Details, errors};
 use super::{Course, Importer};
 use crate::delivery::{Arrived, Consignment, Delivered, Undelivered};
 use crate::examine::Import;
-use crate::report::FileReport;
+use crate::report::{FileReport, Interruption};
 use crate::trouble::{Fatal, chain};
 use crate::works::Shortfall;
 use crate::{Applicant, Code, Refusal, Way};
@@ -115,6 +115,10 @@ impl Importer {
     /// Sends a convoy, and does with each of its files what follows from that.
     pub(super) async fn send(&self, convoy: &Convoy<'_>, course: &mut Course) -> Result<(), Fatal> {
         let Convoy { way, passengers } = convoy;
+        if self.turn.is_cancelled() {
+            let interruption = &mut course.report.interruption;
+            interruption.get_or_insert(Interruption::Stopped);
+        }
         let is_held = |connector: &Registration| course.held.holds(&connector.id);
         if course.report.interruption.is_some() || convoy.connector().is_none_or(is_held) {
             return self.keep_waiting(passengers, course);
@@ -226,12 +230,18 @@ impl Importer {
                 course.closed.insert(way, message);
                 Ok(())
             }
+            Undelivered::Unfit(message) => self.wait_for_validation(passengers, &message, course),
+            Undelivered::Trouble(trouble) if trouble.is_stop() => {
+                course.report.interruption = Some(Interruption::Stopped);
+                self.keep_waiting(passengers, course)
+            }
             Undelivered::Trouble(trouble) => {
                 let Some((first, others)) = passengers.split_first() else {
                     return Ok(());
                 };
                 let (code, message) = (trouble.code(), chain(&trouble));
-                course.hold(first.connector_id(), &trouble);
+                let reach = self.reach_of(&trouble, course).await;
+                course.hold(first.connector_id(), &trouble, reach);
                 self.wait(&first.case, code, message, &first.details(), course)?;
                 self.keep_waiting(others, course)
             }

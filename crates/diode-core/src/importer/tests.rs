@@ -9,6 +9,8 @@ mod head_start;
 mod kept;
 mod lines;
 mod pressure;
+mod reach;
+mod stop;
 mod turn;
 mod twice;
 mod validation;
@@ -108,6 +110,7 @@ async fn trouble_that_is_about_everything_ends_the_pass() {
         ),
     ] {
         let bench = Bench::new();
+        bench.fail("version", ErrorClass::Transient, 1);
         for (name, connector) in [("1.json", "a"), ("2.json", "b"), ("3.json", "c")] {
             bench.put(name, &envelope(connector, &[identity("x")]), 60);
             bench.fail(&format!("{fault} {connector}"), class, 1);
@@ -188,7 +191,7 @@ async fn a_connector_that_was_deleted_is_registered_again() {
 async fn a_connector_that_cannot_be_registered_is_refused() {
     let bench = Bench::new();
     bench.put("a.json", &envelope("c", &[identity("a")]), 60);
-    bench.fail("register c", ErrorClass::Contract, 1);
+    bench.refuse("register c", "FUNCTIONAL_ERROR", 1);
     assert_eq!(bench.pass().await.count(Outcome::Rejected), 1);
     assert_eq!(
         bench.reason("a.json.reason.json")["code"],
@@ -377,7 +380,7 @@ async fn asked_to_stop_nothing_more_is_started() {
     bench.queue_fault(QueueFault::Fail(DeliveryErrorKind::Stopped, 0));
     let report = bench.pass().await;
     assert_eq!(report.interruption, Some(Interruption::Stopped));
-    assert_eq!(report.untried, 1);
+    assert_eq!(report.untried, 2);
     bench.stop.cancel();
     let report = bench.pass().await;
     assert_eq!(

@@ -36,28 +36,50 @@ pub(super) struct FakePlatform {
     pub(super) diary: Diary,
     /// Calls, as the diary has them, that fail, with the class and how often.
     pub(super) faults: Mutex<HashMap<String, (ErrorClass, usize)>>,
+    /// The platform's own codes of calls that fail.
+    pub(super) codes: Mutex<HashMap<String, &'static str>>,
     pub(super) uploads: Mutex<Vec<PendingFile>>,
+    /// Whether it never answers the question for its version.
+    pub(super) is_silent: Mutex<bool>,
+    /// A call, as the diary has it, that comes together with a stop.
+    pub(super) stops: Mutex<Option<(String, CancellationToken)>>,
     /// How many bytes are in which connector's queue; without any, queues cannot be looked at.
     pub(super) queues: Mutex<HashMap<String, u64>>,
 }
 
 impl FakePlatform {
     pub(super) fn note(&self, call: String) -> Result<(), ApiError> {
-        let mut faults = self.faults.lock().unwrap();
-        if let Some((class, left)) = faults.get_mut(&call)
-            && *left > 0
+        self.fault(&call)?;
+        if let Some((last, stop)) = &*self.stops.lock().unwrap()
+            && *last == call
         {
-            *left -= 1;
-            return Err(ApiError::new("call", *class, "made to fail"));
+            stop.cancel();
         }
         self.diary.lock().unwrap().push(call);
         Ok(())
+    }
+
+    fn fault(&self, call: &str) -> Result<(), ApiError> {
+        let mut faults = self.faults.lock().unwrap();
+        let Some((class, left)) = faults.get_mut(call).filter(|(_, left)| *left > 0) else {
+            return Ok(());
+        };
+        *left -= 1;
+        let error = ApiError::new("call", *class, "made to fail");
+        match self.codes.lock().unwrap().get(call) {
+            Some(code) => Err(error.with_code(*code)),
+            None => Err(error),
+        }
     }
 }
 
 #[async_trait]
 impl Platform for FakePlatform {
     async fn version(&self) -> Result<Option<PlatformVersion>, ApiError> {
+        if *self.is_silent.lock().unwrap() {
+            std::future::pending::<()>().await;
+        }
+        self.fault("version")?;
         Ok(None)
     }
 
@@ -146,6 +168,8 @@ pub(super) struct FakeQueue {
     pub(super) diary: Diary,
     pub(super) faults: Mutex<Vec<QueueFault>>,
     pub(super) ready: Mutex<Option<DeliveryErrorKind>>,
+    /// What the queue is ready for once it failed.
+    pub(super) ready_after_fault: Mutex<Option<DeliveryErrorKind>>,
     pub(super) messages: Mutex<Vec<Value>>,
     pub(super) approaches: AtomicUsize,
 }
@@ -213,7 +237,11 @@ impl FakeQueue {
             refused: Vec::new(),
         };
         match self.faults.lock().unwrap().pop() {
-            Some(QueueFault::Fail(kind, confirmed)) => return Err(failure(kind, confirmed)),
+            Some(QueueFault::Fail(kind, confirmed)) => {
+                let ready = self.ready_after_fault.lock().unwrap().take();
+                *self.ready.lock().unwrap() = ready;
+                return Err(failure(kind, confirmed));
+            }
             Some(QueueFault::Refuse(index)) => {
                 delivery.confirmed -= 1;
                 delivery.refused.push(Refused {
@@ -380,13 +408,17 @@ impl Bench {
             platform: Arc::new(FakePlatform {
                 diary: Arc::clone(&diary),
                 faults: Mutex::default(),
+                codes: Mutex::default(),
                 uploads: Mutex::default(),
+                is_silent: Mutex::default(),
+                stops: Mutex::default(),
                 queues: Mutex::default(),
             }),
             queue: Arc::new(FakeQueue {
                 diary: Arc::clone(&diary),
                 faults: Mutex::default(),
                 ready: Mutex::default(),
+                ready_after_fault: Mutex::default(),
                 messages: Mutex::default(),
                 approaches: AtomicUsize::new(0),
             }),
@@ -484,6 +516,19 @@ impl Bench {
     pub(super) fn fail(&self, call: &str, class: ErrorClass, times: usize) {
         let mut faults = self.platform.faults.lock().unwrap();
         faults.insert(call.to_owned(), (class, times));
+    }
+
+    /// Lets a call fail with a code of the platform's own.
+    pub(super) fn refuse(&self, call: &str, code: &'static str, times: usize) {
+        self.fail(call, ErrorClass::Contract, times);
+        let mut codes = self.platform.codes.lock().unwrap();
+        codes.insert(call.to_owned(), code);
+    }
+
+    /// Lets a stop come together with a call.
+    pub(super) fn stop_with(&self, call: &str) {
+        let mut stops = self.platform.stops.lock().unwrap();
+        *stops = Some((call.to_owned(), self.stop.clone()));
     }
 
     /// Lets a connector's queue hold so many megabytes.

@@ -67,8 +67,10 @@ async fn what_is_behind_a_file_that_failed_is_sent_again_behind_it() {
     let paths = put(&bench, "c", 3);
     bench.queue_fault(QueueFault::Fail(Unavailable, 1));
     bench.queue_fault(QueueFault::Deliver);
+    *bench.queue.ready_after_fault.lock().unwrap() = Some(Unavailable);
     let report = bench.pass().await;
     assert_eq!(report.interruption, Some(Interruption::Broker));
+    *bench.queue.ready.lock().unwrap() = None;
     assert_eq!((report.count(Outcome::Imported), report.messages), (1, 1));
     assert_eq!((report.count(Outcome::Waiting), report.untried), (1, 1));
     let there: Vec<bool> = paths.iter().map(|path| exists(path)).collect();
