@@ -16,6 +16,9 @@ use crate::{Code, Validation};
 
 /// Longest id or name of a connector, or id of an applicant, that is taken for one, in bytes.
 const MAX_NAME_BYTES: usize = 1024;
+
+/// The longest scope, in bytes as it stands in the file: it goes into a request to the platform.
+const MAX_SCOPE_BYTES: usize = 64 << 10;
 /// The platform refuses shorter names from 6.1.0 on.
 const MIN_NAME_CHARS: usize = 2;
 
@@ -138,6 +141,10 @@ fn scope(connector: &Object<'_>) -> Result<Vec<String>, Refusal> {
     let Some(value) = connector.get("scope") else {
         return Ok(Vec::new());
     };
+    if value.text().len() > MAX_SCOPE_BYTES {
+        let message = format!("connector.scope is longer than {MAX_SCOPE_BYTES} bytes");
+        return Err(Refusal::new(Code::InvalidConnector, message));
+    }
     let entries: Vec<String> = match value.kind() {
         Kind::Null => Vec::new(),
         Kind::String => value
@@ -260,6 +267,14 @@ mod tests {
             &with(&GOOD.replace("\"id\"", "\"other\"")),
             "connector.id is missing",
         );
+        // With its quotation marks.
+        for (length, expect) in [
+            (MAX_SCOPE_BYTES - 2, "scope: [\"xxx"),
+            (MAX_SCOPE_BYTES - 1, "connector.scope is longer than 65536"),
+        ] {
+            let scope = "x".repeat(length);
+            check(&with(&GOOD.replace("a, b,", &scope)), expect);
+        }
         check(&with("[]"), "connector is not an object");
     }
 
