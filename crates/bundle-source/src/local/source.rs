@@ -5,12 +5,12 @@ use std::ffi::OsString;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::error::failed;
+use super::error::{Trouble, failed};
 use super::folder::Folder;
 use super::listing::{Found, list, news};
 use super::names::{Name, name_of};
@@ -20,6 +20,7 @@ use super::removal::{remove, restore};
 use super::set_aside::{discard, set_aside};
 use super::watch::LocalWatch;
 use crate::listing::Room;
+use crate::refusals::Refusals;
 use crate::{Entry, Listing, ReadError, Removal, Source, SourceError};
 
 /// The folder for rejected files where none is given, within the folder itself.
@@ -65,6 +66,8 @@ struct Inner {
     said: Mutex<HashSet<OsString>>,
     /// How much the last listing had in it.
     room: Mutex<Room>,
+    /// The files that may not be removed, though others may.
+    refusals: Mutex<Refusals>,
     /// Whether what an earlier process left half removed was given back.
     restored: AtomicBool,
 }
@@ -100,6 +103,7 @@ impl LocalSource {
             opener: Arc::new(Opener::new()),
             said: Mutex::default(),
             room: Mutex::default(),
+            refusals: Mutex::default(),
             restored: AtomicBool::new(false),
         };
         Ok(Self {
@@ -113,12 +117,16 @@ impl LocalSource {
     }
 
     /// Runs `work` where blocking is allowed; `action` and `place` are for its errors.
-    async fn blocking<T: Send + 'static>(
+    async fn blocking<T, E>(
         &self,
         action: &'static str,
         place: String,
-        work: impl FnOnce(&Inner) -> io::Result<T> + Send + 'static,
-    ) -> Result<T, SourceError> {
+        work: impl FnOnce(&Inner) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, SourceError>
+    where
+        T: Send + 'static,
+        E: From<io::Error> + Into<Trouble> + Send + 'static,
+    {
         let inner = Arc::clone(&self.inner);
         blocking(move || work(&inner))
             .await
@@ -179,7 +187,7 @@ impl Source for LocalSource {
                     break;
                 }
             }
-            Ok(removals)
+            Ok::<_, Trouble>(removals)
         };
         let place = self.inner.folder.display().to_string();
         match self.blocking("remove files from", place, work).await {
@@ -214,18 +222,33 @@ impl Inner {
         let before = *room();
         let found = list(&folder, before)?;
         *room() = found.listing.room();
+        self.refusals().keep(&found.listing);
         self.say_oddities(&found);
         Ok(found.listing)
     }
 
-    fn remove(&self, entry: &Entry) -> io::Result<Removal> {
-        remove(&Folder::open(&self.folder)?, entry)
+    fn remove(&self, entry: &Entry) -> Result<Removal, Trouble> {
+        let folder = Folder::open(&self.folder).map_err(Trouble::of_folder)?;
+        let removal = remove(&folder, entry)
+            .map_err(|error| Trouble::of_change(error, || folder.is_writable()));
+        match removal {
+            Err(trouble) if trouble.is_refusal_of_one() && !self.refusals().is_news(entry) => {
+                Ok(Removal::StillRefused)
+            }
+            removal => removal,
+        }
     }
 
-    fn set_aside(&self, entry: &Entry, reason: &[u8]) -> io::Result<Option<String>> {
-        let folder = Folder::open(&self.folder)?;
-        let rejected = self.open_rejected(&folder)?;
-        let place = set_aside(&folder, &rejected, entry, reason)?;
+    fn refusals(&self) -> MutexGuard<'_, Refusals> {
+        self.refusals.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set_aside(&self, entry: &Entry, reason: &[u8]) -> Result<Option<String>, Trouble> {
+        let folder = Folder::open(&self.folder).map_err(Trouble::of_folder)?;
+        let rejected = self.open_rejected(&folder).map_err(Trouble::of_folder)?;
+        let may_write = || folder.is_writable() && rejected.is_writable();
+        let place = set_aside(&folder, &rejected, entry, reason)
+            .map_err(|error| Trouble::of_change(error, may_write))?;
         Ok(place.map(|place| place.display().to_string()))
     }
 
@@ -250,10 +273,10 @@ impl Inner {
 
     fn open_rejected(&self, folder: &Folder) -> io::Result<Folder> {
         let rejected = match &self.rejected {
-            Rejected::Inside => folder.open_or_create_inside(REJECTED.as_ref())?,
-            Rejected::At(path) => Folder::open_or_create(path)?,
+            Rejected::Inside => folder.open_or_create_inside(REJECTED.as_ref()),
+            Rejected::At(path) => Folder::open_or_create(path),
         };
-        apart(rejected, folder)
+        apart(rejected?, folder)
     }
 
     fn say_oddities(&self, found: &Found) {

@@ -83,6 +83,8 @@ impl Importer {
                 self.removing.granted();
                 return true;
             }
+            // It was said before.
+            Ok(Removal::StillRefused) => {}
             Ok(Removal::Replaced) => tracing::info!(
                 file = entry.location.as_str(),
                 "another file has taken an imported one's name; it is imported next"
