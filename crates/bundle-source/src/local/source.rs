@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::ffi::OsString;
+use std::fmt;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use rustix::fs::FileType;
 
 use super::error::{Trouble, failed};
 use super::folder::Folder;
@@ -28,6 +30,11 @@ const REJECTED: &str = "rejected";
 
 /// Why a folder cannot be the one for rejected files: it would list them again.
 const SAME_FOLDER: &str = "it is the folder that the files come from";
+
+/// Why a link is not the folder for rejected files: whoever writes to the folder around it could have
+/// put it there.
+const LINK: &str = "it is a link, and none is followed here; DIODE_IMPORT_REJECTED_PATH can name \
+                    another folder";
 
 /// Why a file is not discarded.
 const NOT_REJECTED: &str = "it is not in the folder for rejected files";
@@ -262,7 +269,9 @@ impl Inner {
         };
         let folder = Folder::open(&self.folder)?;
         let rejected = match &self.rejected {
-            Rejected::Inside => folder.open_inside(REJECTED.as_ref()),
+            Rejected::Inside => folder
+                .open_inside(REJECTED.as_ref())
+                .map_err(|error| not_opened(&folder, error)),
             Rejected::At(rejected) => Folder::open(rejected),
         };
         match rejected {
@@ -273,7 +282,9 @@ impl Inner {
 
     fn open_rejected(&self, folder: &Folder) -> io::Result<Folder> {
         let rejected = match &self.rejected {
-            Rejected::Inside => folder.open_or_create_inside(REJECTED.as_ref()),
+            Rejected::Inside => folder
+                .open_or_create_inside(REJECTED.as_ref())
+                .map_err(|error| not_opened(folder, error)),
             Rejected::At(path) => Folder::open_or_create(path),
         };
         apart(rejected?, folder)
@@ -306,6 +317,22 @@ impl Rejected {
             Self::At(path)
         })
     }
+}
+
+/// Why the folder for rejected files in `folder` was not opened, so that it can be mended.
+fn not_opened(folder: &Folder, error: io::Error) -> io::Error {
+    let path = folder.path().join(REJECTED);
+    match folder.stat(REJECTED.as_ref()) {
+        Ok(Some(stat)) if FileType::from_raw_mode(stat.st_mode) == FileType::Symlink => {
+            about(&path, ErrorKind::NotADirectory, LINK)
+        }
+        _ => about(&path, error.kind(), error),
+    }
+}
+
+/// An error that says what it is about.
+fn about(path: &Path, kind: ErrorKind, why: impl fmt::Display) -> io::Error {
+    io::Error::new(kind, format!("{}: {why}", path.display()))
 }
 
 /// The folder for rejected files, if no link makes it the one that the files come from.

@@ -2,7 +2,7 @@
 //! becomes somebody else for a moment.
 
 use std::fs::{self, Permissions};
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::Path;
 use std::thread;
 
@@ -135,4 +135,23 @@ fn where_rejected_files_may_not_be_kept_none_is_set_aside() {
             assert_eq!(removal, Removal::Removed);
         });
     }
+}
+
+#[tokio::test]
+async fn a_folder_for_rejected_files_that_is_none_is_named() {
+    let check = async |prepare: &dyn Fn(&Place), why: &str| {
+        let place = Place::new();
+        let entry = place.entry("01.json", b"[1]").await;
+        prepare(&place);
+        let error = refused(place.source.set_aside(&entry, b"{}").await);
+        let said = error.source.to_string();
+        let expect = format!("{}: {why}", place.path("rejected").display());
+        assert!(said.starts_with(&expect), "{said}");
+    };
+    check(
+        &|place| symlink(place.elsewhere(""), place.path("rejected")).unwrap(),
+        "it is a link, and none is followed here; DIODE_IMPORT_REJECTED_PATH can name another folder",
+    )
+    .await;
+    check(&|place| drop(place.put("rejected", b"")), "Not a directory").await;
 }
