@@ -293,8 +293,8 @@ impl Inner {
     fn say_oddities(&self, found: &Found) {
         let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
         for oddity in news(&found.oddities, &said) {
-            let (file, reason) = (&oddity.name, oddity.reason);
-            tracing::warn!(source = self.name, ?file, %reason, "a file is left alone");
+            let (file, reason) = (oddity.shown(), oddity.reason);
+            tracing::warn!(source = self.name, file, %reason, "a file is left alone");
         }
         *said = found
             .oddities
@@ -373,20 +373,33 @@ fn resolve(path: &Path) -> Result<PathBuf, SourceError> {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsStr;
     use std::fs;
+    use std::os::unix::ffi::OsStrExt;
     use std::os::unix::fs::symlink;
-    use std::sync::atomic::{AtomicUsize, Ordering};
 
+    use tracing::field::{Field, Visit};
     use tracing::span::{Attributes, Id, Record};
     use tracing::{Event, Metadata, Subscriber, subscriber};
 
     use super::*;
 
-    /// Counts events.
+    /// Gathers the texts of the field `file`.
     #[derive(Clone, Default)]
-    struct Counter(Arc<AtomicUsize>);
+    struct Gatherer(Arc<Mutex<Vec<String>>>);
 
-    impl Subscriber for Counter {
+    impl Visit for Gatherer {
+        fn record_str(&mut self, field: &Field, value: &str) {
+            if field.name() == "file" {
+                self.0.lock().unwrap().push(value.to_owned());
+            }
+        }
+        fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+            self.record_str(field, &format!("{value:?}"));
+        }
+    }
+
+    impl Subscriber for Gatherer {
         fn enabled(&self, _: &Metadata<'_>) -> bool {
             true
         }
@@ -395,8 +408,8 @@ mod tests {
         }
         fn record(&self, _: &Id, _: &Record<'_>) {}
         fn record_follows_from(&self, _: &Id, _: &Id) {}
-        fn event(&self, _: &Event<'_>) {
-            self.0.fetch_add(1, Ordering::Relaxed);
+        fn event(&self, event: &Event<'_>) {
+            event.record(&mut self.clone());
         }
         fn enter(&self, _: &Id) {}
         fn exit(&self, _: &Id) {}
@@ -406,20 +419,24 @@ mod tests {
     fn an_oddity_is_said_once_and_again_when_it_comes_back() {
         let folder = tempfile::tempdir().unwrap();
         let source = LocalSource::new(folder.path(), None).unwrap();
-        let counter = Counter::default();
-        let check = |expect| {
-            subscriber::with_default(counter.clone(), || source.inner.list()).unwrap();
-            assert_eq!(counter.0.swap(0, Ordering::Relaxed), expect);
+        let gatherer = Gatherer::default();
+        let check = |expect: &[&str]| {
+            subscriber::with_default(gatherer.clone(), || source.inner.list()).unwrap();
+            assert_eq!(std::mem::take(&mut *gatherer.0.lock().unwrap()), expect);
         };
-        check(0);
-        symlink("nothing", folder.path().join("x.json")).unwrap();
-        check(1);
-        check(0);
-        fs::create_dir(folder.path().join("y.json")).unwrap();
-        check(1);
-        fs::remove_file(folder.path().join("x.json")).unwrap();
-        check(0);
-        symlink("nothing", folder.path().join("x.json")).unwrap();
-        check(1);
+        let path = |name: &[u8]| folder.path().join(OsStr::from_bytes(name));
+        check(&[]);
+        symlink("nothing", path(b"x.json")).unwrap();
+        check(&["x.json"]);
+        check(&[]);
+        fs::create_dir(path(b"y z.json")).unwrap();
+        check(&["y z.json"]);
+        fs::remove_file(path(b"x.json")).unwrap();
+        check(&[]);
+        symlink("nothing", path(b"x.json")).unwrap();
+        check(&["x.json"]);
+        // What is no text shows its bytes; the log escapes what is left.
+        fs::write(path(b"caf\xe9\n.json"), b"{}").unwrap();
+        check(&["caf\\xE9\n.json"]);
     }
 }

@@ -237,7 +237,7 @@ impl Inner {
         let mut said = locked(&self.said);
         for (key, reason) in oddities {
             if !said.contains(key) {
-                tracing::warn!(source = self.name, ?key, %reason, "an object is left alone");
+                tracing::warn!(source = self.name, key, %reason, "an object is left alone");
             }
         }
         *said = oddities.iter().map(|(key, _)| key.clone()).collect();
