@@ -78,7 +78,8 @@ pub struct SourceError {
     pub place: String,
     /// Whether the same call may succeed later without anybody changing anything.
     pub transient: bool,
-    /// Whether the place permits reading only: what was to be changed was not permitted to us.
+    /// Whether the place permits reading only: the change was not permitted to us, nor would be any
+    /// other of its kind. What is the matter with one file alone is none of this.
     pub read_only: bool,
     /// The cause.
     #[source]
@@ -147,8 +148,8 @@ pub trait Source: Send + Sync + fmt::Debug {
     async fn remove(&self, entry: &Entry) -> Result<Removal, SourceError>;
 
     /// Removes several files, each as [`remove`](Self::remove) does: what became of them, in their
-    /// order. After a file that may not be removed ([`SourceError::read_only`]) no other is tried,
-    /// and nothing is said of those.
+    /// order. Once none may be removed ([`SourceError::read_only`]) no other is tried, and nothing is
+    /// said of those.
     async fn remove_all(&self, entries: &[Entry]) -> Vec<Result<Removal, SourceError>> {
         let mut removals = Vec::with_capacity(entries.len());
         for entry in entries {

@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, Dir, Mode, OFlags, RenameFlags, Stat};
+use rustix::fs::{Access, AtFlags, Dir, Mode, OFlags, RenameFlags, Stat};
 use rustix::io::Errno;
 
 use super::names::held_name;
@@ -75,6 +75,17 @@ impl Folder {
             rustix::fs::fstat(&other.handle)?,
         ];
         Ok((ours.st_dev, ours.st_ino) == (theirs.st_dev, theirs.st_ino))
+    }
+
+    /// Whether names in it may be changed, as far as the folder itself goes.
+    pub(super) fn is_writable(&self) -> bool {
+        let ask = |flags| rustix::fs::accessat(&self.handle, ".", Access::WRITE_OK, flags);
+        // Older container runtimes forbid the call that has flags, for they do not know it.
+        let answer = match ask(AtFlags::EACCESS) {
+            Err(Errno::PERM) => ask(AtFlags::empty()),
+            answer => answer,
+        };
+        !matches!(answer, Err(Errno::ACCESS | Errno::PERM | Errno::ROFS))
     }
 
     /// The names in it, in no order.

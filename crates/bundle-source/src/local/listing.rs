@@ -2,8 +2,9 @@
 
 use std::collections::HashSet;
 use std::ffi::OsString;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::io::{self, ErrorKind};
+use std::os::unix::ffi::OsStrExt;
 
 use rustix::fs::{FileType, Stat};
 
@@ -29,6 +30,21 @@ pub(super) struct Oddity {
     pub(super) name: OsString,
     /// Why it is left alone.
     pub(super) reason: Odd,
+}
+
+impl Oddity {
+    /// Its name for a log line: bytes that are not UTF-8 show as such, as in `caf\xE9.json`.
+    pub(super) fn shown(&self) -> String {
+        let mut shown = String::new();
+        for chunk in self.name.as_bytes().utf8_chunks() {
+            shown.push_str(chunk.valid());
+            for byte in chunk.invalid() {
+                // Writing to a string cannot fail.
+                let _ = write!(shown, "\\x{byte:02X}");
+            }
+        }
+        shown
+    }
 }
 
 /// Why something that is named like a bundle is left alone.

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::ffi::OsString;
+use std::fmt;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,8 +10,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use rustix::fs::FileType;
 
-use super::error::failed;
+use super::error::{Trouble, failed};
 use super::folder::Folder;
 use super::listing::{Found, list, news};
 use super::names::{Name, name_of};
@@ -27,6 +29,11 @@ const REJECTED: &str = "rejected";
 
 /// Why a folder cannot be the one for rejected files: it would list them again.
 const SAME_FOLDER: &str = "it is the folder that the files come from";
+
+/// Why a link is not the folder for rejected files: whoever writes to the folder around it could have
+/// put it there.
+const LINK: &str = "it is a link, and none is followed here; DIODE_IMPORT_REJECTED_PATH can name \
+                    another folder";
 
 /// Why a file is not discarded.
 const NOT_REJECTED: &str = "it is not in the folder for rejected files";
@@ -113,12 +120,16 @@ impl LocalSource {
     }
 
     /// Runs `work` where blocking is allowed; `action` and `place` are for its errors.
-    async fn blocking<T: Send + 'static>(
+    async fn blocking<T, E>(
         &self,
         action: &'static str,
         place: String,
-        work: impl FnOnce(&Inner) -> io::Result<T> + Send + 'static,
-    ) -> Result<T, SourceError> {
+        work: impl FnOnce(&Inner) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, SourceError>
+    where
+        T: Send + 'static,
+        E: From<io::Error> + Into<Trouble> + Send + 'static,
+    {
         let inner = Arc::clone(&self.inner);
         blocking(move || work(&inner))
             .await
@@ -179,7 +190,7 @@ impl Source for LocalSource {
                     break;
                 }
             }
-            Ok(removals)
+            Ok::<_, Trouble>(removals)
         };
         let place = self.inner.folder.display().to_string();
         match self.blocking("remove files from", place, work).await {
@@ -218,14 +229,17 @@ impl Inner {
         Ok(found.listing)
     }
 
-    fn remove(&self, entry: &Entry) -> io::Result<Removal> {
-        remove(&Folder::open(&self.folder)?, entry)
+    fn remove(&self, entry: &Entry) -> Result<Removal, Trouble> {
+        let folder = Folder::open(&self.folder).map_err(Trouble::of_folder)?;
+        remove(&folder, entry).map_err(|error| Trouble::of_change(error, || folder.is_writable()))
     }
 
-    fn set_aside(&self, entry: &Entry, reason: &[u8]) -> io::Result<Option<String>> {
-        let folder = Folder::open(&self.folder)?;
-        let rejected = self.open_rejected(&folder)?;
-        let place = set_aside(&folder, &rejected, entry, reason)?;
+    fn set_aside(&self, entry: &Entry, reason: &[u8]) -> Result<Option<String>, Trouble> {
+        let folder = Folder::open(&self.folder).map_err(Trouble::of_folder)?;
+        let rejected = self.open_rejected(&folder).map_err(Trouble::of_folder)?;
+        let may_write = || folder.is_writable() && rejected.is_writable();
+        let place = set_aside(&folder, &rejected, entry, reason)
+            .map_err(|error| Trouble::of_change(error, may_write))?;
         Ok(place.map(|place| place.display().to_string()))
     }
 
@@ -239,7 +253,9 @@ impl Inner {
         };
         let folder = Folder::open(&self.folder)?;
         let rejected = match &self.rejected {
-            Rejected::Inside => folder.open_inside(REJECTED.as_ref()),
+            Rejected::Inside => folder
+                .open_inside(REJECTED.as_ref())
+                .map_err(|error| not_opened(&folder, error)),
             Rejected::At(rejected) => Folder::open(rejected),
         };
         match rejected {
@@ -250,17 +266,19 @@ impl Inner {
 
     fn open_rejected(&self, folder: &Folder) -> io::Result<Folder> {
         let rejected = match &self.rejected {
-            Rejected::Inside => folder.open_or_create_inside(REJECTED.as_ref())?,
-            Rejected::At(path) => Folder::open_or_create(path)?,
+            Rejected::Inside => folder
+                .open_or_create_inside(REJECTED.as_ref())
+                .map_err(|error| not_opened(folder, error)),
+            Rejected::At(path) => Folder::open_or_create(path),
         };
-        apart(rejected, folder)
+        apart(rejected?, folder)
     }
 
     fn say_oddities(&self, found: &Found) {
         let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
         for oddity in news(&found.oddities, &said) {
-            let (file, reason) = (&oddity.name, oddity.reason);
-            tracing::warn!(source = self.name, ?file, %reason, "a file is left alone");
+            let (file, reason) = (oddity.shown(), oddity.reason);
+            tracing::warn!(source = self.name, file, %reason, "a file is left alone");
         }
         *said = found
             .oddities
@@ -283,6 +301,22 @@ impl Rejected {
             Self::At(path)
         })
     }
+}
+
+/// Why the folder for rejected files in `folder` was not opened, so that it can be mended.
+fn not_opened(folder: &Folder, error: io::Error) -> io::Error {
+    let path = folder.path().join(REJECTED);
+    match folder.stat(REJECTED.as_ref()) {
+        Ok(Some(stat)) if FileType::from_raw_mode(stat.st_mode) == FileType::Symlink => {
+            about(&path, ErrorKind::NotADirectory, LINK)
+        }
+        _ => about(&path, error.kind(), error),
+    }
+}
+
+/// An error that says what it is about.
+fn about(path: &Path, kind: ErrorKind, why: impl fmt::Display) -> io::Error {
+    io::Error::new(kind, format!("{}: {why}", path.display()))
 }
 
 /// The folder for rejected files, if no link makes it the one that the files come from.
@@ -323,20 +357,33 @@ fn resolve(path: &Path) -> Result<PathBuf, SourceError> {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsStr;
     use std::fs;
+    use std::os::unix::ffi::OsStrExt;
     use std::os::unix::fs::symlink;
-    use std::sync::atomic::{AtomicUsize, Ordering};
 
+    use tracing::field::{Field, Visit};
     use tracing::span::{Attributes, Id, Record};
     use tracing::{Event, Metadata, Subscriber, subscriber};
 
     use super::*;
 
-    /// Counts events.
+    /// Gathers the texts of the field `file`.
     #[derive(Clone, Default)]
-    struct Counter(Arc<AtomicUsize>);
+    struct Gatherer(Arc<Mutex<Vec<String>>>);
 
-    impl Subscriber for Counter {
+    impl Visit for Gatherer {
+        fn record_str(&mut self, field: &Field, value: &str) {
+            if field.name() == "file" {
+                self.0.lock().unwrap().push(value.to_owned());
+            }
+        }
+        fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+            self.record_str(field, &format!("{value:?}"));
+        }
+    }
+
+    impl Subscriber for Gatherer {
         fn enabled(&self, _: &Metadata<'_>) -> bool {
             true
         }
@@ -345,8 +392,8 @@ mod tests {
         }
         fn record(&self, _: &Id, _: &Record<'_>) {}
         fn record_follows_from(&self, _: &Id, _: &Id) {}
-        fn event(&self, _: &Event<'_>) {
-            self.0.fetch_add(1, Ordering::Relaxed);
+        fn event(&self, event: &Event<'_>) {
+            event.record(&mut self.clone());
         }
         fn enter(&self, _: &Id) {}
         fn exit(&self, _: &Id) {}
@@ -356,20 +403,24 @@ mod tests {
     fn an_oddity_is_said_once_and_again_when_it_comes_back() {
         let folder = tempfile::tempdir().unwrap();
         let source = LocalSource::new(folder.path(), None).unwrap();
-        let counter = Counter::default();
-        let check = |expect| {
-            subscriber::with_default(counter.clone(), || source.inner.list()).unwrap();
-            assert_eq!(counter.0.swap(0, Ordering::Relaxed), expect);
+        let gatherer = Gatherer::default();
+        let check = |expect: &[&str]| {
+            subscriber::with_default(gatherer.clone(), || source.inner.list()).unwrap();
+            assert_eq!(std::mem::take(&mut *gatherer.0.lock().unwrap()), expect);
         };
-        check(0);
-        symlink("nothing", folder.path().join("x.json")).unwrap();
-        check(1);
-        check(0);
-        fs::create_dir(folder.path().join("y.json")).unwrap();
-        check(1);
-        fs::remove_file(folder.path().join("x.json")).unwrap();
-        check(0);
-        symlink("nothing", folder.path().join("x.json")).unwrap();
-        check(1);
+        let path = |name: &[u8]| folder.path().join(OsStr::from_bytes(name));
+        check(&[]);
+        symlink("nothing", path(b"x.json")).unwrap();
+        check(&["x.json"]);
+        check(&[]);
+        fs::create_dir(path(b"y z.json")).unwrap();
+        check(&["y z.json"]);
+        fs::remove_file(path(b"x.json")).unwrap();
+        check(&[]);
+        symlink("nothing", path(b"x.json")).unwrap();
+        check(&["x.json"]);
+        // What is no text shows its bytes; the log escapes what is left.
+        fs::write(path(b"caf\xe9\n.json"), b"{}").unwrap();
+        check(&["caf\\xE9\n.json"]);
     }
 }

@@ -37,8 +37,8 @@ pub struct S3Config {
     /// environment (`AWS_ACCESS_KEY_ID` and so on), a web identity, a container's role, and the
     /// machine's.
     pub keys: Option<S3Keys>,
-    /// The folder that bundles wait in, at any depth; `/`, `.` or nothing for the whole bucket. With a
-    /// slash at its beginning, it is the folder of the keys that begin with a slash, and of no others.
+    /// The folder that bundles wait in, at any depth; `/`, `.` or nothing for the whole bucket. Where it
+    /// is given with a slash at its beginning, keys are of it that begin with one, and those that do not.
     pub folder: String,
     /// The folder for rejected files; `rejected` within `folder` if there is none.
     pub rejected_folder: Option<String>,

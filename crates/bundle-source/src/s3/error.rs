@@ -82,9 +82,9 @@ pub enum S3Error {
     /// The key may not list or read.
     #[error("the access key may not {0} this bucket's objects")]
     Denied(S3Permission),
-    /// The key may only read.
-    #[error("the bucket is read-only for this access key: it may not {0} objects")]
-    ReadOnly(S3Permission),
+    /// The key may not change something, which may be about one object or about all.
+    #[error("the access key is not permitted to {0} here")]
+    NotPermitted(S3Permission),
     /// Any other refusal.
     #[error("the store refused: {0}")]
     Refused(String),
@@ -235,7 +235,7 @@ impl S3Error {
     fn denied(needed: S3Permission) -> Self {
         match needed {
             S3Permission::List | S3Permission::Read => Self::Denied(needed),
-            S3Permission::Write | S3Permission::Delete => Self::ReadOnly(needed),
+            S3Permission::Write | S3Permission::Delete => Self::NotPermitted(needed),
         }
     }
 }
@@ -276,7 +276,7 @@ pub(super) fn failed(
         action,
         place: place.into(),
         transient: cause.is_transient(),
-        read_only: matches!(cause, S3Error::ReadOnly(_)),
+        read_only: false,
         source: Box::new(cause),
     }
 }
@@ -400,9 +400,9 @@ mod tests {
         check(403, "AccessDenied", List, said);
         let said = "the access key may not read this bucket's objects";
         check(403, "", Read, said);
-        let said = "the bucket is read-only for this access key: it may not write objects";
+        let said = "the access key is not permitted to write here";
         check(403, "AccessDenied", Write, said);
-        let said = "the bucket is read-only for this access key: it may not delete objects";
+        let said = "the access key is not permitted to delete here";
         check(401, "", Delete, said);
         check(404, "NoSuchBucket", List, "the bucket does not exist");
         check(301, "", List, "the region is wrong");

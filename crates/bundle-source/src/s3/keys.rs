@@ -1,6 +1,7 @@
 //! Keys: which may be bundles, where rejected ones go, and how a key becomes part of an address.
 
 use std::fmt;
+use std::iter;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -33,8 +34,11 @@ const IN_PATH: &AsciiSet = &IN_QUERY.remove(b'/');
 /// What of a bucket is ours.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Area {
-    /// How the keys of the folder begin: empty, or with a slash at the end.
+    /// How the keys of the folder begin: empty, or with a slash at the end and none at the beginning.
     folder: String,
+    /// How they begin as well where the folder was given with a slash at the beginning: OpenCTI's
+    /// exporter leaves it there, and its importer takes it away.
+    slashed: Option<String>,
     /// How the keys of rejected files begin, with a slash at the end.
     rejected: String,
 }
@@ -57,6 +61,8 @@ pub(super) enum Odd {
     NotText,
     /// Its key has a segment `.` or `..`, which would lead an address elsewhere.
     Relative,
+    /// Its location is that of an object whose key begins with the folder's slash.
+    Ambiguous,
 }
 
 impl fmt::Display for Odd {
@@ -64,6 +70,7 @@ impl fmt::Display for Odd {
         f.write_str(match self {
             Self::NotText => "its key is not UTF-8 or has control characters",
             Self::Relative => "its key has a part that is . or .., which no address can have",
+            Self::Ambiguous => "its key has the folder in it twice, the second time with its slash",
         })
     }
 }
@@ -72,16 +79,27 @@ impl Area {
     /// The area that a configuration describes.
     pub(super) fn of(config: &S3Config) -> Result<Self, Unusable> {
         let folder = prefix(&config.folder, S3Setting::Folder)?;
-        let Some(given) = &config.rejected_folder else {
-            let rejected = format!("{folder}{REJECTED}/");
-            return Ok(Self { folder, rejected });
+        let rejected = match &config.rejected_folder {
+            None => format!("{folder}{REJECTED}/"),
+            Some(given) => prefix(given, S3Setting::RejectedFolder)?,
         };
-        let rejected = prefix(given, S3Setting::RejectedFolder)?;
         if folder.starts_with(&rejected) {
+            let given = config.rejected_folder.as_deref().unwrap_or_default();
             let why = "it is the folder that the files come from, or around it";
             return Err(Unusable::new(S3Setting::RejectedFolder, given, why));
         }
-        Ok(Self { folder, rejected })
+        let slashed = config.folder.trim_end_matches('/');
+        let is_slashed = slashed.starts_with('/') && !folder.is_empty();
+        Ok(Self {
+            slashed: is_slashed.then(|| format!("{slashed}/")),
+            folder,
+            rejected,
+        })
+    }
+
+    /// How the keys begin that are to be listed.
+    pub(super) fn prefixes(&self) -> impl Iterator<Item = &str> {
+        iter::once(self.folder.as_str()).chain(self.slashed.as_deref())
     }
 
     /// How the keys of the folder begin.
@@ -100,16 +118,25 @@ impl Area {
     }
 
     /// Tells what a key says about its object.
+    ///
+    /// The location of one that begins with the folder's slash is the whole key.
     pub(super) fn judge(&self, key: &[u8]) -> Verdict {
-        let Some(location) = key.strip_prefix(self.folder.as_bytes()) else {
+        let is_slashed = self.is_slashed(key);
+        let location = if is_slashed {
+            Some(key)
+        } else {
+            key.strip_prefix(self.folder.as_bytes())
+        };
+        let Some(location) = location else {
             return Verdict::Other;
         };
-        if key.starts_with(self.rejected.as_bytes()) || !key.ends_with(BUNDLE_SUFFIX.as_bytes()) {
+        if self.is_rejected(key) || !key.ends_with(BUNDLE_SUFFIX.as_bytes()) {
             return Verdict::Other;
         }
         match str::from_utf8(location) {
             Ok(text) if text.contains(char::is_control) => Verdict::Odd(Odd::NotText),
             Ok(text) if is_relative(text) => Verdict::Odd(Odd::Relative),
+            Ok(_) if !is_slashed && self.is_slashed(location) => Verdict::Odd(Odd::Ambiguous),
             Ok(text) => Verdict::Bundle(text.to_owned()),
             Err(_) => Verdict::Odd(Odd::NotText),
         }
@@ -117,14 +144,35 @@ impl Area {
 
     /// The key of a location, if a listing may show it.
     pub(super) fn key(&self, location: &str) -> Option<String> {
-        let key = format!("{}{location}", self.folder);
+        let key = if self.is_slashed(location.as_bytes()) {
+            location.to_owned()
+        } else {
+            format!("{}{location}", self.folder)
+        };
         matches!(self.judge(key.as_bytes()), Verdict::Bundle(_)).then_some(key)
     }
 
     /// The `number`th key to try for a rejected object.
     pub(super) fn place(&self, location: &str, number: u32) -> String {
+        let slashed = self.slashed.as_deref().unwrap_or_default();
+        let name = location.strip_prefix(slashed).unwrap_or(location);
         let room = MAX_KEY_BYTES - self.rejected.len();
-        format!("{}{}", self.rejected, numbered(location, number, room))
+        format!("{}{}", self.rejected, numbered(name, number, room))
+    }
+
+    /// Whether a key begins with the folder and its slash.
+    fn is_slashed(&self, key: &[u8]) -> bool {
+        let slashed = self.slashed.as_deref();
+        slashed.is_some_and(|slashed| key.starts_with(slashed.as_bytes()))
+    }
+
+    /// Whether a key is in the folder for rejected files, be it with the folder's slash.
+    fn is_rejected(&self, key: &[u8]) -> bool {
+        let slashes = match &self.slashed {
+            Some(slashed) if self.is_slashed(key) => slashed.len() - self.folder.len(),
+            _ => 0,
+        };
+        key[slashes..].starts_with(self.rejected.as_bytes())
     }
 
     /// Whether `key` is one that a rejected object may have got.
@@ -150,21 +198,21 @@ fn is_relative(text: &str) -> bool {
     text.split('/').any(|segment| matches!(segment, "." | ".."))
 }
 
-/// How the keys of a folder begin: empty for the whole bucket, or with a slash at the end. A slash at
-/// its beginning is part of it: a key may begin with one, and OpenCTI's exporter puts it there.
+/// How the keys of a folder begin: empty for the whole bucket, or with a slash at the end. Slashes
+/// around it do not count, as they do not for OpenCTI's importer.
 fn prefix(folder: &str, setting: S3Setting) -> Result<String, Unusable> {
     let unusable = |why| Err(Unusable::new(setting, folder, why));
-    let name = folder.trim_end_matches('/');
-    if setting == S3Setting::Folder && matches!(name, "" | "." | "/.") {
-        return Ok(String::new());
-    }
-    if matches!(name, "" | "." | "/.") {
-        return unusable("it is the whole bucket");
+    let name = folder.trim_matches('/');
+    if matches!(name, "" | ".") {
+        return match setting {
+            S3Setting::Folder => Ok(String::new()),
+            _ => unusable("it is the whole bucket"),
+        };
     }
     if name.contains(char::is_control) || is_relative(name) || name.contains("//") {
         return unusable("it has control characters, or parts that are empty, . or ..");
     }
-    if name.len() > MAX_FOLDER_BYTES {
+    if folder.trim_end_matches('/').len() > MAX_FOLDER_BYTES {
         return unusable("it has more than 512 bytes");
     }
     Ok(format!("{name}/"))
@@ -189,7 +237,9 @@ mod tests {
         };
         check("connectors", None, ("connectors/", "connectors/rejected/"));
         check("a/b/", None, ("a/b/", "a/b/rejected/"));
-        check("/a/b//", None, ("/a/b/", "/a/b/rejected/"));
+        check("/a/b//", None, ("a/b/", "a/b/rejected/"));
+        check("//a", None, ("a/", "a/rejected/"));
+        check("a", Some("/b/c"), ("a/", "b/c/"));
         check("a", Some("b/c/"), ("a/", "b/c/"));
         check("a", Some("ab"), ("a/", "ab/"));
         check("ab", Some("a"), ("ab/", "a/"));
@@ -212,8 +262,10 @@ mod tests {
         check("a\n", None, S3Setting::Folder);
         check(&"a".repeat(513), None, S3Setting::Folder);
         check("a", Some("a"), S3Setting::RejectedFolder);
-        check("//a", None, S3Setting::Folder);
+        check("/..", None, S3Setting::Folder);
         check("a/b", Some("a/"), S3Setting::RejectedFolder);
+        check("a/b", Some("/a/"), S3Setting::RejectedFolder);
+        check("/a", Some("a"), S3Setting::RejectedFolder);
         check("a", Some("/"), S3Setting::RejectedFolder);
         check("a", Some("."), S3Setting::RejectedFolder);
         check("", Some(""), S3Setting::RejectedFolder);
@@ -254,6 +306,36 @@ mod tests {
         for area in [&in_folder, &in_root] {
             check(area, area.lease_key().as_bytes(), Verdict::Other);
         }
+    }
+
+    /// As the peer's exporter writes it, and as its importer reads it.
+    #[test]
+    fn a_folder_given_with_a_slash_has_keys_with_and_without() {
+        let given = area("/in/", None).unwrap();
+        assert!(given.prefixes().eq(["in/", "/in/"]));
+        assert!(area("in/", None).unwrap().prefixes().eq(["in/"]));
+        assert!(area("/", None).unwrap().prefixes().eq([""]));
+        let check = |key: &str, expect: Verdict| {
+            assert_eq!(given.judge(key.as_bytes()), expect, "{key}");
+            if let Verdict::Bundle(location) = expect {
+                assert_eq!(given.key(&location).as_deref(), Some(key));
+            }
+        };
+        let bundle = |location: &str| Verdict::Bundle(location.to_owned());
+        check("in/a/01.json", bundle("a/01.json"));
+        check("/in/a/01.json", bundle("/in/a/01.json"));
+        check("in//z.json", bundle("/z.json"));
+        check("in//in/z.json", Verdict::Odd(Odd::Ambiguous));
+        check("/in//in/z.json", bundle("/in//in/z.json"));
+        check("//in/z.json", Verdict::Other);
+        check("/out/z.json", Verdict::Other);
+        check("in/rejected/z.json", Verdict::Other);
+        check("/in/rejected/z.json", Verdict::Other);
+        check("/in/../z.json", Verdict::Odd(Odd::Relative));
+        for location in ["a/01.json", "/in/a/01.json"] {
+            assert_eq!(given.place(location, 1), "in/rejected/a/01.1.json");
+        }
+        assert_eq!(given.lease_key(), "in/.diode-import-lease");
     }
 
     #[test]

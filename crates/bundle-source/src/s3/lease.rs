@@ -174,7 +174,7 @@ impl Inner {
     /// Takes the lease, if it can be taken now.
     async fn look(&self) -> Result<S3Standing, S3Error> {
         match self.try_to_take().await {
-            Err(error @ (S3Error::ReadOnly(_) | S3Error::Refused(_))) => {
+            Err(error @ (S3Error::NotPermitted(_) | S3Error::Refused(_))) => {
                 tracing::warn!(
                     source = self.source,
                     key = self.object.key,

@@ -22,22 +22,36 @@ pub(super) struct Found {
 /// Lists an area, all pages of it.
 pub(super) async fn list(client: &Client, area: &Area) -> Result<Found, S3Error> {
     let mut found = Found::default();
+    for prefix in area.prefixes() {
+        list_prefix(client, area, prefix, &mut found).await?;
+    }
+    found.listing.sort();
+    Ok(found)
+}
+
+async fn list_prefix(
+    client: &Client,
+    area: &Area,
+    prefix: &str,
+    found: &mut Found,
+) -> Result<(), S3Error> {
     let mut token = None;
     loop {
-        let page = retried(client.patience, || page(client, area, token.as_deref())).await?;
+        let page = retried(client.patience, || page(client, prefix, token.as_deref())).await?;
         for object in page.objects {
-            found.add(area, object);
+            // MinIO takes away a slash at the beginning: what it lists then was listed without it.
+            if object.key.starts_with(prefix.as_bytes()) {
+                found.add(area, object);
+            }
         }
         if page.next.is_some() && page.next == token {
             return Err(S3Error::Answer("listing: a page follows itself".into()));
         }
         token = page.next;
         if token.is_none() {
-            break;
+            return Ok(());
         }
     }
-    found.listing.sort();
-    Ok(found)
 }
 
 impl Found {
@@ -58,10 +72,10 @@ impl Found {
     }
 }
 
-async fn page(client: &Client, area: &Area, token: Option<&str>) -> Result<Page, S3Error> {
+async fn page(client: &Client, prefix: &str, token: Option<&str>) -> Result<Page, S3Error> {
     let mut query = format!(
         "list-type=2&encoding-type=url&prefix={}",
-        encode_query(area.folder())
+        encode_query(prefix)
     );
     if let Some(token) = token {
         query += "&continuation-token=";

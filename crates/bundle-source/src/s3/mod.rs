@@ -17,6 +17,7 @@
 mod client;
 mod config;
 mod credentials;
+mod denials;
 mod error;
 mod keys;
 mod lease;

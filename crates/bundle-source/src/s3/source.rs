@@ -1,14 +1,15 @@
 //! The bucket as a [`Source`].
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 
 use super::client::Client;
 use super::config::S3Config;
-use super::error::{S3Error, failed};
+use super::denials::{Denials, Denied, LastDenied};
+use super::error::{S3Error, S3Permission, failed};
 use super::keys::{Area, Odd};
 use super::listing::list;
 use super::reading::{Reading, read};
@@ -53,6 +54,10 @@ struct Inner {
     area: Area,
     /// The oddities of the last listing, which have been said.
     said: Mutex<HashSet<String>>,
+    /// What was denied of removals.
+    removals: Mutex<Denials>,
+    /// What was denied of settings aside.
+    last_denied: Mutex<LastDenied>,
 }
 
 impl S3Source {
@@ -74,6 +79,8 @@ impl S3Source {
             client,
             area,
             said: Mutex::default(),
+            removals: Mutex::default(),
+            last_denied: Mutex::default(),
         };
         Ok(Self {
             inner: Arc::new(inner),
@@ -102,6 +109,7 @@ impl Source for S3Source {
             .await
             .map_err(|error| failed("list", &self.inner.name, error))?;
         self.inner.say_oddities(&found.oddities);
+        locked(&self.inner.removals).begin(&found.listing);
         Ok(found.listing)
     }
 
@@ -129,9 +137,12 @@ impl Source for S3Source {
         let Some(key) = self.inner.area.key(entry.location.as_str()) else {
             return Ok(Removal::AlreadyGone);
         };
-        remove(&self.inner.client, &key, entry)
-            .await
-            .map_err(|error| self.inner.failed("remove", &key, error))
+        if !locked(&self.inner.removals).may_ask(entry) {
+            let error = S3Error::NotPermitted(S3Permission::Delete);
+            return Err(self.inner.failed("remove", &key, error));
+        }
+        let removal = remove(&self.inner.client, &key, entry).await;
+        self.inner.removed(entry, &key, removal)
     }
 
     async fn set_aside(&self, entry: &Entry, reason: &[u8]) -> Result<Option<String>, SourceError> {
@@ -145,10 +156,8 @@ impl Source for S3Source {
             entry,
             reason: Bytes::copy_from_slice(reason),
         };
-        rejection
-            .set_aside()
-            .await
-            .map_err(|error| self.inner.failed("set aside", &key, error))
+        let place = rejection.set_aside().await;
+        self.inner.set_aside(entry, &key, place)
     }
 
     async fn discard(&self, set_aside: &str) -> Result<(), SourceError> {
@@ -168,17 +177,72 @@ impl Source for S3Source {
 }
 
 impl Inner {
+    /// What a removal came to, as far as others have come to the same.
+    fn removed(
+        &self,
+        entry: &Entry,
+        key: &str,
+        removal: Result<Removal, S3Error>,
+    ) -> Result<Removal, SourceError> {
+        let mut removals = locked(&self.removals);
+        match removal {
+            Ok(Removal::Removed) => removals.granted(entry),
+            Err(error @ S3Error::NotPermitted(_)) => {
+                let denied = removals.denied(entry);
+                return Err(self.denied("remove", key, error, denied));
+            }
+            _ => {}
+        }
+        removal.map_err(|error| self.failed("remove", key, error))
+    }
+
+    /// The same of a setting aside.
+    fn set_aside(
+        &self,
+        entry: &Entry,
+        key: &str,
+        place: Result<Option<String>, S3Error>,
+    ) -> Result<Option<String>, SourceError> {
+        let mut last_denied = locked(&self.last_denied);
+        match place {
+            Ok(Some(_)) => last_denied.granted(),
+            Err(error @ S3Error::NotPermitted(_)) => {
+                let denied = last_denied.denied(&entry.location);
+                return Err(self.denied("set aside", key, error, denied));
+            }
+            _ => {}
+        }
+        place.map_err(|error| self.failed("set aside", key, error))
+    }
+
+    fn denied(
+        &self,
+        action: &'static str,
+        key: &str,
+        error: S3Error,
+        denied: Denied,
+    ) -> SourceError {
+        SourceError {
+            read_only: denied == Denied::All,
+            ..self.failed(action, key, error)
+        }
+    }
+
     fn failed(&self, action: &'static str, key: &str, error: S3Error) -> SourceError {
         failed(action, format!("{}/{key}", self.bucket), error)
     }
 
     fn say_oddities(&self, oddities: &[(String, Odd)]) {
-        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut said = locked(&self.said);
         for (key, reason) in oddities {
             if !said.contains(key) {
-                tracing::warn!(source = self.name, ?key, %reason, "an object is left alone");
+                tracing::warn!(source = self.name, key, %reason, "an object is left alone");
             }
         }
         *said = oddities.iter().map(|(key, _)| key.clone()).collect();
     }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

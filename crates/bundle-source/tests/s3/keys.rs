@@ -99,6 +99,44 @@ async fn foreign_objects_beside_a_whole_bucket_s_are_left_alone() {
     }
 }
 
+/// With `/in`, OpenCTI's exporter puts `/in/…`, and the Python connector reads `in/…`.
+#[tokio::test]
+async fn what_either_writes_into_a_folder_with_a_slash_is_found() {
+    let bucket = Bucket::new().await;
+    let source = bucket.source("/in");
+    assert_eq!(source.name(), format!("s3://{}/in", bucket.name));
+    let put = async || {
+        for key in ["in/01.json", "/in/01.json"] {
+            bucket.put(key, key.as_bytes()).await;
+        }
+    };
+    put().await;
+    for key in ["/in/rejected/01.json", "/out/01.json", "in//in/01.json"] {
+        bucket.put(key, b"{}").await;
+    }
+    let mut found = listed(&source).await;
+    found.sort();
+    assert_eq!(found, ["/in/01.json", "01.json"]);
+    for (location, key, place) in [
+        ("01.json", "in/01.json", "in/rejected/01.json"),
+        ("/in/01.json", "/in/01.json", "in/rejected/01.1.json"),
+    ] {
+        let found = entry(&source, location).await;
+        assert_eq!(source.read(&found, 100).await.unwrap(), key);
+        let set_aside = source.set_aside(&found, b"{}").await.unwrap();
+        assert_eq!(set_aside.as_deref(), Some(place));
+        assert_eq!(bucket.get(place).await.unwrap(), key.as_bytes());
+        assert_eq!(bucket.get(key).await, None);
+    }
+    put().await;
+    let found = entry(&source, "/in/01.json").await;
+    assert_eq!(source.remove(&found).await.unwrap(), Removal::Removed);
+    assert_eq!(listed(&source).await, ["01.json"]);
+    for kept in ["/in/rejected/01.json", "/out/01.json", "in//in/01.json"] {
+        assert!(bucket.get(kept).await.is_some(), "{kept}");
+    }
+}
+
 /// A folder's name is no prefix of another's.
 #[tokio::test]
 async fn only_the_folder_is_listed() {

@@ -3,7 +3,8 @@
 use std::error::Error;
 
 use bundle_source::{
-    S3Config, S3Keys, S3Patience, S3Permission, S3Setting, S3Source, Source, SourceError,
+    Entry, Removal, S3Config, S3Keys, S3Patience, S3Permission, S3Setting, S3Source, Source,
+    SourceError,
 };
 use http::Method;
 
@@ -72,15 +73,18 @@ async fn a_key_that_may_only_read() {
     let source = bucket.source("in");
     bucket.put("in/01.json", b"[1]").await;
     let found = entry(&source, "01.json").await;
-    deny(&bucket, &["s3:PutObject", "s3:DeleteObject"]).await;
+    deny(&bucket, &["s3:PutObject", "s3:DeleteObject"], "").await;
     assert_eq!(source.read(&found, 100).await.unwrap(), "[1]");
     let check = |error: SourceError, what: &str, permission: S3Permission| {
         let place = format!("s3://{}/in/01.json", bucket.name);
         assert_eq!(error.to_string(), format!("cannot {what} {place}"));
         let cause = cause(&error).to_string();
-        let expect = "the bucket is read-only for this access key: it may not";
-        assert_eq!(cause, format!("{expect} {permission} objects"));
-        assert!(!error.transient);
+        let expect = format!("the access key is not permitted to {permission} here");
+        assert_eq!(cause, expect);
+        assert!(
+            !error.transient && !error.read_only,
+            "it may be about this one"
+        );
     };
     let error = source.remove(&found).await.unwrap_err();
     check(error, "remove", S3Permission::Delete);
@@ -97,7 +101,7 @@ async fn a_key_that_may_not_delete() {
     let source = bucket.source("in");
     bucket.put("in/01.json", b"[1]").await;
     let found = entry(&source, "01.json").await;
-    deny(&bucket, &["s3:DeleteObject"]).await;
+    deny(&bucket, &["s3:DeleteObject"], "").await;
     let everything = [
         "in/01.json",
         "in/rejected/01.json",
@@ -115,12 +119,76 @@ async fn a_key_that_may_not_delete() {
     assert_eq!(listed(&source).await, [""; 0]);
 }
 
-async fn deny(bucket: &Bucket, actions: &[&str]) {
+/// One warning and few requests in vain, however many files there are.
+#[tokio::test]
+async fn two_objects_that_are_denied_make_a_bucket_read_only() {
+    let (bucket, source, found) = three_files().await;
+    deny(&bucket, &["s3:PutObject", "s3:DeleteObject"], "").await;
+    let check = async |expect: [bool; 2]| {
+        let removals = source.remove_all(&found).await;
+        let read_only = removals.iter().filter_map(|removal| removal.as_ref().err());
+        let read_only: Vec<bool> = read_only.map(|error| error.read_only).collect();
+        assert_eq!(read_only, expect, "{removals:?}");
+        for (entry, expect) in found.iter().zip(expect) {
+            let error = source.set_aside(entry, b"{}").await.unwrap_err();
+            assert_eq!(error.read_only, expect, "{error:?}");
+        }
+    };
+    check([false, true]).await;
+    listed(&source).await;
+    // The first is asked for again, and is no news.
+    let removals = source.remove_all(&found).await;
+    assert!(!removals[0].as_ref().unwrap_err().read_only, "{removals:?}");
+    assert!(removals.last().unwrap().as_ref().unwrap_err().read_only);
+    let error = source.set_aside(&found[0], b"{}").await.unwrap_err();
+    assert!(error.read_only, "{error:?}");
+    assert_eq!(bucket.keys().await.len(), 3);
+
+    // Two passes: what holds for one need not hold for all.
+    bucket.send(Method::DELETE, "", "policy", &[], b"").await;
+    listed(&source).await;
+    source.remove_all(&found).await;
+    listed(&source).await;
+    source.remove_all(&found).await;
+    assert_eq!(bucket.keys().await, [""; 0]);
+}
+
+#[tokio::test]
+async fn an_object_that_is_denied_keeps_no_other_from_leaving() {
+    let (bucket, source, found) = three_files().await;
+    deny(&bucket, &["s3:DeleteObject"], "in/01.json").await;
+    let removals = source.remove_all(&found[..2]).await;
+    let error = removals[0].as_ref().unwrap_err();
+    assert!(!error.read_only, "{error:?}");
+    assert!(matches!(removals[1], Ok(Removal::Removed)), "{removals:?}");
+    let error = source.set_aside(&found[0], b"{}").await.unwrap_err();
+    assert!(!error.read_only, "{error:?}");
+    let place = source.set_aside(&found[2], b"{}").await.unwrap();
+    assert_eq!(place.as_deref(), Some("in/rejected/03.json"));
+    assert_eq!(listed(&source).await, ["01.json"]);
+    let error = source.remove(&found[0]).await.unwrap_err();
+    assert!(!error.read_only && !error.transient, "{error:?}");
+}
+
+async fn three_files() -> (Bucket, S3Source, Vec<Entry>) {
+    let bucket = Bucket::new().await;
+    let source = bucket.source("in");
+    let mut found = Vec::new();
+    for location in ["01.json", "02.json", "03.json"] {
+        bucket.put(&format!("in/{location}"), b"[1]").await;
+        found.push(entry(&source, location).await);
+    }
+    (bucket, source, found)
+}
+
+/// Forbids everybody some actions on an object, or on all.
+async fn deny(bucket: &Bucket, actions: &[&str], key: &str) {
+    let key = if key.is_empty() { "*" } else { key };
     let name = &bucket.name;
     let actions = actions.join("\", \"");
     let policy = format!(
         r#"{{"Version": "2012-10-17", "Statement": [{{"Effect": "Deny", "Principal": "*",
-            "Action": ["{actions}"], "Resource": "arn:aws:s3:::{name}/*"}}]}}"#
+            "Action": ["{actions}"], "Resource": "arn:aws:s3:::{name}/{key}"}}]}}"#
     );
     bucket
         .send(Method::PUT, "", "policy", &[], policy.as_bytes())

@@ -3,6 +3,7 @@
 mod contract;
 mod listing;
 mod opening;
+mod permission;
 mod reading;
 mod removal;
 mod set_aside;
