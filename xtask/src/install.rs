@@ -119,6 +119,6 @@ fn apt_get(arguments: &[&str]) -> anyhow::Result<()> {
     shell::run(&mut command)
 }
 
-fn is_root() -> bool {
+pub(crate) fn is_root() -> bool {
     shell::read(Command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0")
 }

@@ -15,6 +15,7 @@ mod disk;
 mod docs;
 mod install;
 mod keeper;
+mod left_out;
 mod scaling;
 mod shell;
 mod shown;
@@ -57,7 +58,8 @@ commands:
   services     start the tests' RabbitMQ and S3 server, and keep them until Enter is pressed
   help         this text
 
-Where no disk may be mounted, `test` leaves out the tests of a full disk, and says so. RabbitMQ and
+Where no disk may be mounted, `test` leaves out the tests of a full disk, and where we are not root
+those of other users' files, and says so. RabbitMQ and
 Ceph are installed with apt-get where they are missing and we are root. To use servers
 that run already:
   DIODE_TEST_AMQP  a broker's address, such as amqp://guest:guest@127.0.0.1:5672/%2f; it should have
@@ -111,7 +113,7 @@ fn demo() -> anyhow::Result<()> {
 fn test(arguments: &[&str]) -> anyhow::Result<()> {
     let program = shell::build_program()?;
     let services = Services::start()?;
-    let arguments = disk::arguments(arguments, disk::can_be_mounted()?);
+    let arguments = left_out::arguments(arguments, &left_out::names()?);
     let result = Cargo::new(["test", "--workspace", "--no-fail-fast"])
         .args(&arguments)
         .env(shell::BIN_VARIABLE, program)
