@@ -6,6 +6,7 @@ use diode_core::StandIn;
 use opencti_client::Trust;
 
 use super::*;
+use crate::settings::model::DirectorySettings;
 use crate::settings::{LogLevel, QueueProtocol};
 
 /// The least that has to be given.
@@ -312,6 +313,7 @@ fn without_a_directory_no_path_is_needed() {
     let off = [
         ("DIODE_IMPORT_GET_FROM_DIRECTORY", "no"),
         ("DIODE_IMPORT_GET_FROM_DIRECTORY_PATH", ""),
+        ("DIODE_IMPORT_GET_FROM_S3", "true"),
     ];
     assert_eq!(load(&off, None).value.diode_import.directory, None);
 }
@@ -430,22 +432,6 @@ fn a_bucket_s_settings_are_all_judged() {
         "DIODE_IMPORT_S3_USE_SSL",
     ] {
         assert!(said.contains(name), "{name} is not in {said}");
-    }
-}
-
-#[test]
-fn a_folder_that_begins_with_a_slash_is_told() {
-    for (folder, expect) in [
-        ("/", 0),
-        ("/.", 0),
-        ("a", 0),
-        ("a/", 0),
-        ("/a", 1),
-        ("/a/", 1),
-    ] {
-        let on = ("DIODE_IMPORT_GET_FROM_S3", "true");
-        let loaded = load(&[on, ("DIODE_IMPORT_GET_FROM_S3_FOLDER", folder)], None);
-        assert_eq!(loaded.warnings.len(), expect, "{folder}");
     }
 }
 

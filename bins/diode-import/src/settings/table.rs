@@ -92,7 +92,7 @@ settings! {
 
     DIODE_IMPORT_GET_FROM_DIRECTORY = Setting::peer("diode_import.get_from_directory", Kind::Boolean)
         .default("true")
-        .help("Imports files from a directory.");
+        .help("Imports files from a directory. With get_from_s3 it is off, with a warning, where neither this nor the path is given.");
     DIODE_IMPORT_GET_FROM_DIRECTORY_PATH = Setting::peer("diode_import.get_from_directory_path", Kind::Path)
         .derived("required with get_from_directory")
         .help("The directory.");
