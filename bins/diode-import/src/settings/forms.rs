@@ -263,6 +263,30 @@ pub(super) fn url(value: &Value) -> Form<Url> {
     Ok(url)
 }
 
+/// The broker's host, alone: what else an address has is set apart.
+pub(super) fn host(value: &Value) -> Form<String> {
+    let host = text(value)?;
+    if host.contains("://") || host.contains('@') {
+        return wrong(
+            "is more than a host",
+            "write the host alone; port, user, password and TLS have settings of their own",
+        );
+    }
+    Ok(host)
+}
+
+/// A host, or an address with one, without what may be a password in front of it.
+pub(super) fn without_user(address: &str) -> String {
+    let Some((user, host)) = address.rsplit_once('@') else {
+        return address.to_owned();
+    };
+    let is_scheme = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    match user.split_once("://") {
+        Some((scheme, _)) if is_scheme(scheme) => format!("{scheme}://[redacted]@{host}"),
+        _ => format!("[redacted]@{host}"),
+    }
+}
+
 /// A path in the file system.
 pub(super) fn path(value: &Value) -> Form<PathBuf> {
     text(value).map(PathBuf::from)

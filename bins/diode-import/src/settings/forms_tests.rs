@@ -180,6 +180,23 @@ fn addresses() {
 }
 
 #[test]
+fn hosts() {
+    check(host, "mq.example.com", r#""mq.example.com""#);
+    check(host, "[::1]", r#""[::1]""#);
+    check(host, "amqp://mq", "wrong: is more than a host");
+    check(host, "user:pass@mq", "wrong: is more than a host");
+    for (address, expect) in [
+        ("mq:5672", "mq:5672"),
+        ("http://mq/a", "http://mq/a"),
+        ("a:b@mq", "[redacted]@mq"),
+        ("https://a:b@c@mq:1/d", "https://[redacted]@mq:1/d"),
+        ("a@b://c@mq", "[redacted]@mq"),
+    ] {
+        assert_eq!(without_user(address), expect);
+    }
+}
+
+#[test]
 fn verification() {
     check(ssl_verify, "true", "System");
     check(ssl_verify, false, "Anyone");

@@ -158,7 +158,9 @@ impl Layers {
                 self.problems.push(Problem::about(variable, what, instead));
             }
             Ok(text) => self.merge_one(setting, Place::File(variable), text.trim()),
-            Err(error) => self.problems.push(unreadable(&variable, path, &error)),
+            Err(error) => self
+                .problems
+                .push(unreadable(setting, &variable, path, &error)),
         }
     }
 
@@ -191,9 +193,21 @@ fn given_twice(setting: &Setting, variable: &str) -> Problem {
     Problem::about(setting.env, what, "keep one of them")
 }
 
-fn unreadable(variable: &str, path: &str, error: &io::Error) -> Problem {
-    let what = format!("names {path:?}, which cannot be read ({error})");
+fn unreadable(setting: &Setting, variable: &str, path: &str, error: &io::Error) -> Problem {
+    let what = if setting.may_be_shown() || looks_like_a_path(path) {
+        format!("names {path:?}, which cannot be read ({error})")
+    } else {
+        // It may be the secret itself.
+        format!("does not name a file that can be read ({error})")
+    };
     Problem::about(variable, what, "name a file that this process can read")
+}
+
+/// Whether a text was surely meant as a path. A slash alone does not tell: keys have them, too.
+fn looks_like_a_path(text: &str) -> bool {
+    ["/", "./", "../"]
+        .iter()
+        .any(|start| text.starts_with(start))
 }
 
 /// Values from one place, as figment takes them.

@@ -211,6 +211,35 @@ fn a_value_can_be_in_a_file_of_its_own() {
 }
 
 #[test]
+fn a_secret_in_place_of_its_file_s_path_is_not_repeated() {
+    for (variable, secret) in [
+        ("OPENCTI_CUSTOM_HEADERS_FILE", "X-Key: hunter2"),
+        ("DIODE_IMPORT_S3_SECRET_KEY_FILE", "wJalr/hunter2"),
+        ("HTTPS_PROXY_FILE", "http://me:hunter2@proxy"),
+        ("MQ_USE_SSL_KEY_FILE", "-----BEGIN hunter2"),
+    ] {
+        let told = refuse(&[LEAST, &[(variable, secret)]], None);
+        assert!(told.contains(variable), "{told}");
+        assert!(!told.contains("hunter2"), "{told}");
+    }
+    let path = [("MQ_PASS_FILE", "/run/secrets/mq")];
+    insta::assert_snapshot!(refuse(&[LEAST, &path], None), @r#"error: MQ_PASS_FILE names "/run/secrets/mq", which cannot be read (entity not found); name a file that this process can read"#);
+}
+
+#[test]
+fn a_password_in_an_address_is_not_repeated() {
+    for name in ["MQ_HOST", "S3_ENDPOINT", "DIODE_IMPORT_S3_ENDPOINT"] {
+        let given = [
+            ("DIODE_IMPORT_GET_FROM_S3", "true"),
+            (name, "http://me:hunter2@host"),
+        ];
+        let told = refuse(&[LEAST, &given], None);
+        assert!(told.contains(r#""http://[redacted]@host""#), "{told}");
+        assert!(!told.contains("hunter2"), "{told}");
+    }
+}
+
+#[test]
 fn without_any_setting_all_that_is_missing_is_told() {
     insta::assert_snapshot!(refuse(&[], None), @r#"
     error: OPENCTI_URL (opencti.url) is not given; write an address such as https://opencti.example.com

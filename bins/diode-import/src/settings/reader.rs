@@ -154,7 +154,10 @@ fn shown(setting: &Setting, value: &Value) -> String {
         Value::Array(..) => "the list".to_owned(),
         Value::Dict(..) => "the mapping".to_owned(),
         Value::String(..) => {
-            let text = plain(value);
+            let text = match setting.kind {
+                Kind::Host => forms::without_user(&plain(value)),
+                _ => plain(value),
+            };
             let start: String = text.chars().take(SHOWN).collect();
             let rest = if start.len() < text.len() { "…" } else { "" };
             format!("{start:?}{rest}")

@@ -91,7 +91,7 @@ fn row(setting: &Setting) -> String {
 
 fn values(kind: Kind) -> String {
     match kind {
-        Kind::Text => "text".to_owned(),
+        Kind::Text | Kind::Host => "text".to_owned(),
         Kind::Boolean => "boolean".to_owned(),
         Kind::BooleanOrPath => "boolean, or path".to_owned(),
         Kind::Whole { unit, min, max } => format!("{unit}, {min} to {max}"),

@@ -112,7 +112,7 @@ settings! {
     DIODE_IMPORT_GET_FROM_S3_RETENTION = Setting::peer("diode_import.get_from_s3_retention", DAYS)
         .default("7")
         .help("As for the directory.");
-    DIODE_IMPORT_S3_ENDPOINT = Setting::peer("diode_import.s3_endpoint", Kind::Text)
+    DIODE_IMPORT_S3_ENDPOINT = Setting::peer("diode_import.s3_endpoint", Kind::Host)
         .derived("the platform's")
         .help("The S3 server: a host, or a full URL; for AWS such as s3.eu-west-3.amazonaws.com. Platforms before 6.9.10 do not tell theirs.");
     DIODE_IMPORT_S3_PORT = Setting::peer("diode_import.s3_port", PORT)
@@ -186,7 +186,7 @@ settings! {
         .default("true")
         .help("Imports a file as soon as it is closed after writing, or moved into the directory; where the system tells nothing of it, as of what others write to a network file system, with the next pass. `false`: always with the next pass.");
 
-    MQ_HOST = mq("mq.host", Kind::Text).help("The broker's host.");
+    MQ_HOST = mq("mq.host", Kind::Host).help("The broker's host.");
     MQ_PORT = mq("mq.port", PORT).help("The broker's port.");
     MQ_VHOST = mq("mq.vhost", Kind::Text).help("The broker's virtual host.");
     MQ_USE_SSL = mq("mq.use_ssl", Kind::Boolean).help("TLS to the broker.");
@@ -208,7 +208,7 @@ settings! {
         .default("true")
         .help("Whether the broker's certificate is verified. pycti's default is false.");
 
-    S3_ENDPOINT = s3("s3.endpoint", Kind::Text).help("As DIODE_IMPORT_S3_ENDPOINT, where that is not given.");
+    S3_ENDPOINT = s3("s3.endpoint", Kind::Host).help("As DIODE_IMPORT_S3_ENDPOINT, where that is not given.");
     S3_PORT = s3("s3.port", PORT).help("As DIODE_IMPORT_S3_PORT, where that is not given.");
     S3_ACCESS_KEY = s3("s3.access_key", Kind::Text)
         .secret()

@@ -36,7 +36,7 @@ pub(super) fn opencti(reader: &mut Reader) -> Option<OpenCti> {
 /// Section `mq`. Parts that are not given, or wrong, are none; the wrong ones are problems.
 pub(super) fn mq(reader: &mut Reader) -> Mq {
     let mq = Mq {
-        host: reader.optional(&table::MQ_HOST, forms::text),
+        host: reader.optional(&table::MQ_HOST, forms::host),
         port: reader.optional(&table::MQ_PORT, forms::port),
         vhost: reader.optional(&table::MQ_VHOST, forms::text),
         use_ssl: reader.optional(&table::MQ_USE_SSL, forms::boolean),
