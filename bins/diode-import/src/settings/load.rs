@@ -12,7 +12,7 @@ use super::forms;
 use super::layers::Layers;
 use super::model::{Connector, DiodeImport, Sending, Settings};
 use super::problem::{Problem, Refusal};
-use super::reader::Reader;
+use super::reader::{Reader, range};
 use super::s3;
 use super::sources::sources;
 use super::state_path::default_state_path;
@@ -186,7 +186,8 @@ fn refuse_in_part(reader: &mut Reader, connector: &Connector, diode_import: &Dio
 
 fn queue_threshold(reader: &mut Reader) -> Option<u64> {
     let setting = &table::CONNECTOR_QUEUE_THRESHOLD;
-    let threshold = reader.number(setting)?;
+    let (min, max) = range(setting);
+    let threshold = reader.required(setting, |value| forms::rounded_up(value, min, max))?;
     if threshold == 0 {
         reader.warn(format!(
             "{} is 0, and no queue is emptier than that: files wait wherever the platform tells how \

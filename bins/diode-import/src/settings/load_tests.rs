@@ -265,7 +265,7 @@ fn all_problems_are_told_together_and_no_secret_is_repeated() {
     ];
     let config = "
 connector: {name: 7, log_level: loud, lgo_level: info}
-diode_import: {get_from_directory_retention: -1, settle_seconds: 1.5}
+diode_import: {get_from_directory_retention: 36501, settle_seconds: 1.5}
 diode-import: {}
 mq: rabbit
 ";
@@ -281,7 +281,7 @@ mq: rabbit
     error: CONNECTOR_TYPE (connector.type), from the environment: "IMPORT" is not a connector type; write one of EXTERNAL_IMPORT, INTERNAL_IMPORT_FILE, INTERNAL_ENRICHMENT, INTERNAL_ANALYSIS, INTERNAL_EXPORT_FILE, STREAM
     error: CONNECTOR_LOG_LEVEL (connector.log_level), from "config.yml": "loud" is not a log level; write one of trace, debug, info, warn, error
     error: CONNECTOR_RUN_AND_TERMINATE (connector.run_and_terminate), from the environment: "maybe" is not a boolean; write true or false
-    error: DIODE_IMPORT_GET_FROM_DIRECTORY_RETENTION (diode_import.get_from_directory_retention), from "config.yml": -1 is not a whole number in range; write a whole number from 0 to 36500, without a unit
+    error: DIODE_IMPORT_GET_FROM_DIRECTORY_RETENTION (diode_import.get_from_directory_retention), from "config.yml": 36501 is out of range; write a whole number from 0 to 36500, without a unit
     error: DIODE_IMPORT_GET_FROM_DIRECTORY_PATH (diode_import.get_from_directory_path) is not given; write the path of the directory that the files arrive in
     error: DIODE_IMPORT_APPLICANT_MAPPINGS (diode_import.applicant_mappings), from the environment: "{\"a\": \"b\"}" is JSON; write pairs of ids as source:target,source:target
     error: DIODE_IMPORT_SETTLE_SECONDS (diode_import.settle_seconds), from "config.yml": 1.5 is not a whole number in range; write a whole number from 0 to 86400, without a unit
@@ -392,6 +392,24 @@ fn applicants_that_are_no_ids_are_warned_of() {
 }
 
 #[test]
+fn what_the_python_connector_goes_on_without_is_warned_of() {
+    let uuid = "6f2b1f6e-8d2c-4a4e-9c43-0f4f2c6f9b11";
+    let mappings = format!("{uuid}:{uuid},secret-id");
+    let more = [
+        ("DIODE_IMPORT_APPLICANT_MAPPINGS", mappings.as_str()),
+        ("DIODE_IMPORT_GET_FROM_DIRECTORY_RETENTION", "-1"),
+    ];
+    let Loaded { value, warnings } = load(&more, None);
+    let import = value.diode_import;
+    assert_eq!(import.applicant_mappings.len(), 1);
+    assert_eq!(import.directory.unwrap().retention_days, None);
+    insta::assert_snapshot!(warnings.join("\n"), @"
+    DIODE_IMPORT_GET_FROM_DIRECTORY_RETENTION is negative, so no file is deleted for its age; write 0 for that
+    DIODE_IMPORT_APPLICANT_MAPPINGS has no colon in entry 2, which is ignored; write pairs of ids as source:target,source:target
+    ");
+}
+
+#[test]
 fn somebody_or_nobody_stands_in_for_who_is_not_mapped() {
     let uuid = "6f2b1f6e-8d2c-4a4e-9c43-0f4f2c6f9b11";
     let user = |id: &str| StandIn::User(id.to_owned());
@@ -415,7 +433,7 @@ fn somebody_or_nobody_stands_in_for_who_is_not_mapped() {
 
 #[test]
 fn a_threshold_that_lets_nothing_through_is_warned_of() {
-    for (threshold, expect) in [("0", 1), ("1", 0), ("500", 0)] {
+    for (threshold, expect) in [("0", 1), ("0.5", 0), ("1", 0), ("500.0", 0)] {
         let loaded = load(&[("CONNECTOR_QUEUE_THRESHOLD", threshold)], None);
         assert_eq!(loaded.warnings.len(), expect, "{threshold}");
     }

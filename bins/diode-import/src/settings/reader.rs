@@ -93,12 +93,24 @@ impl Reader {
 
     /// The value of a setting that is a whole number in the range that the table states.
     pub(super) fn number<T: TryFrom<u64>>(&mut self, setting: &Setting) -> Option<T> {
-        let (min, max) = match setting.kind {
-            Kind::Whole { min, max, .. } => (min, max),
-            _ => (0, u64::MAX),
-        };
+        let (min, max) = range(setting);
         let number = self.required(setting, |value| forms::whole(value, min, max))?;
         T::try_from(number).ok()
+    }
+
+    /// A number of days, of which 0 is never; so is a negative one, as in the Python connector.
+    pub(super) fn days(&mut self, setting: &Setting) -> Option<u32> {
+        if !self
+            .find(setting)
+            .is_some_and(|(value, _)| forms::is_negative(&value))
+        {
+            return self.number(setting);
+        }
+        self.warn(format!(
+            "{} is negative, so no file is deleted for its age; write 0 for that",
+            setting.env
+        ));
+        Some(0)
     }
 
     /// Whether the operator gave a setting a value.
@@ -130,6 +142,14 @@ impl Reader {
         let metadata = self.figment.get_metadata(value.tag())?;
         let is_it = |place: &&Place| place.to_string() == metadata.name;
         Some((value, self.places.iter().find(is_it)?.clone()))
+    }
+}
+
+/// From which to which number a setting's values go.
+pub(super) fn range(setting: &Setting) -> (u64, u64) {
+    match setting.kind {
+        Kind::Whole { min, max, .. } => (min, max),
+        _ => (0, u64::MAX),
     }
 }
 

@@ -56,7 +56,7 @@ pub(super) fn s3(reader: &mut Reader) -> Option<S3Settings> {
     let bucket = reader.optional(&table::DIODE_IMPORT_GET_FROM_S3_BUCKET, forms::text);
     let folder = reader.required(&table::DIODE_IMPORT_GET_FROM_S3_FOLDER, folder);
     let rejected_folder = reader.optional(&table::DIODE_IMPORT_S3_REJECTED_FOLDER, forms::text);
-    let retention = reader.number(&table::DIODE_IMPORT_GET_FROM_S3_RETENTION);
+    let retention = reader.days(&table::DIODE_IMPORT_GET_FROM_S3_RETENTION);
     let endpoint = either(reader, &ENDPOINT, forms::text);
     let port = either(reader, &PORT, forms::port);
     let use_ssl = either(reader, &USE_SSL, forms::boolean);

@@ -50,7 +50,7 @@ pub(super) fn sources(reader: &mut Reader) -> Sources {
 
 /// The directory's settings; `None` without its path, or after a problem.
 fn directory(reader: &mut Reader) -> Option<DirectorySettings> {
-    let retention = reader.number(&table::DIODE_IMPORT_GET_FROM_DIRECTORY_RETENTION);
+    let retention = reader.days(&table::DIODE_IMPORT_GET_FROM_DIRECTORY_RETENTION);
     let path = reader.optional(&table::DIODE_IMPORT_GET_FROM_DIRECTORY_PATH, forms::path);
     let watch = reader.required(&table::DIODE_IMPORT_WATCH, forms::boolean);
     Some(DirectorySettings {

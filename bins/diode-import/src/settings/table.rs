@@ -55,7 +55,7 @@ settings! {
         .help("This connector's scope. It does not filter what is imported.");
     CONNECTOR_LOG_LEVEL = Setting::peer("connector.log_level", Kind::OneOf(LOG_LEVELS))
         .default("info")
-        .help("The least severe level that is logged. Libraries are logged from `warn` on.");
+        .help("The least severe level that is logged; `critical` is `error`. Libraries are logged from `warn` on.");
     CONNECTOR_RUN_AND_TERMINATE = Setting::peer("connector.run_and_terminate", Kind::Boolean)
         .default("false")
         .help("One pass over the sources, then exit.");
@@ -68,7 +68,7 @@ settings! {
         .help("How bundles reach the workers: over the broker, or over the platform's API.");
     CONNECTOR_QUEUE_THRESHOLD = Setting::pycti("connector.queue_threshold", megabytes())
         .default("500")
-        .help("Fill of a source connector's queue (a MB is 1,000,000 bytes) from which on its files wait; 0: they always do. It takes the capability MODULES and platform 6.1.12.");
+        .help("When a source connector's queue holds this many MB (of 1,000,000 bytes) or more, its files wait; with 0 they always wait. Decimals are rounded up. Requires the MODULES capability and platform 6.1.12 or newer.");
     CONNECTOR_SEND_TO_QUEUE = Setting::pycti("connector.send_to_queue", Kind::Boolean)
         .default("true")
         .help("`false`: a rehearsal, which says what would be sent, and neither registers, sends, moves, deletes nor records anything.");
@@ -98,7 +98,7 @@ settings! {
         .help("The directory.");
     DIODE_IMPORT_GET_FROM_DIRECTORY_RETENTION = Setting::peer("diode_import.get_from_directory_retention", DAYS)
         .default("7")
-        .help("After so many days, imported files that were kept and rejected files are deleted; 0: never. A file that was not imported is never deleted.");
+        .help("After so many days, imported files that were kept and rejected files are deleted; 0 (or a negative number): never. A file that was not imported is never deleted.");
     DIODE_IMPORT_GET_FROM_S3 = Setting::peer("diode_import.get_from_s3", Kind::Boolean)
         .default("false")
         .help("Imports files from an S3 bucket: each object below the folder whose key ends in `.json`.");
@@ -257,7 +257,9 @@ const CONNECTOR_TYPES: &[&str] = &[
     "STREAM",
 ];
 
-const LOG_LEVELS: &[&str] = &["trace", "debug", "info", "warn", "warning", "error"];
+const LOG_LEVELS: &[&str] = &[
+    "trace", "debug", "info", "warn", "warning", "error", "critical",
+];
 
 const fn megabytes() -> Kind {
     Kind::Whole {
