@@ -18,7 +18,7 @@ use super::sources::sources;
 use super::state_path::default_state_path;
 use super::table;
 use super::transport::{mq, opencti};
-use super::unknown::unknown_variables;
+use super::unknown::idle_variables;
 
 /// What settings are made from. Nothing else is read.
 pub(crate) struct Inputs<'a> {
@@ -46,9 +46,7 @@ impl Settings {
     /// [`Refusal`], with all that is wrong.
     pub(crate) fn load(inputs: &Inputs<'_>) -> Result<Loaded<Self>, Refusal> {
         let mut reader = reader(inputs);
-        reader
-            .warnings
-            .extend(unknown_variables(&inputs.environment));
+        reader.warnings.extend(idle_variables(&inputs.environment));
         reader.warn_of_planned();
         let opencti = opencti(&mut reader);
         let connector = connector(&mut reader);

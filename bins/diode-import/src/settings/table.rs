@@ -221,7 +221,7 @@ settings! {
         .help("As DIODE_IMPORT_S3_BUCKET_REGION, where that is not given.");
 
     HTTPS_CA_CERTIFICATES = Setting::environment_only(Origin::Pycti, Kind::Pem)
-        .help("Certificate authorities that may vouch for the platform and the S3 server, besides those of OPENCTI_SSL_VERIFY.");
+        .help("Certificate authorities that may vouch for the platform and the S3 server, besides those of OPENCTI_SSL_VERIFY. Where that is false, certificates are verified by these and the system's all the same, with a warning.");
     HTTP_PROXY = Setting::environment_only(Origin::Peer, Kind::Proxy)
         .formerly("http_proxy")
         .secret()

@@ -84,20 +84,32 @@ fn platform_tls(reader: &mut Reader) -> Option<TlsOptions> {
         let options = trusting(Trust::Only(extra.clone()));
         check(reader, &table::HTTPS_CA_CERTIFICATES, &options);
     }
-    if trust == Trust::Anyone {
-        reader.warn(
-            "OPENCTI_SSL_VERIFY is false: whoever is between this connector and the platform can \
-             read the token",
-        );
-        if extra.is_some() {
-            reader.warn("OPENCTI_SSL_VERIFY is false, so HTTPS_CA_CERTIFICATES has no effect");
-        }
-    }
     Some(TlsOptions {
-        trust,
+        trust: in_force(reader, trust, extra.as_ref()),
         extra_roots: extra.into_iter().collect(),
         identity: None,
     })
+}
+
+/// Authorities that are named are verified by, as pycti does, although it was said that nothing is.
+fn in_force(reader: &mut Reader, trust: Trust, extra: Option<&Pem>) -> Trust {
+    match (trust, extra) {
+        (Trust::Anyone, Some(_)) => {
+            reader.warn(
+                "OPENCTI_SSL_VERIFY is false, but HTTPS_CA_CERTIFICATES is given: the platform is \
+                 verified all the same, by those authorities and the system's",
+            );
+            Trust::System
+        }
+        (Trust::Anyone, None) => {
+            reader.warn(
+                "OPENCTI_SSL_VERIFY is false: whoever is between this connector and the platform \
+                 can read the token",
+            );
+            Trust::Anyone
+        }
+        (trust, _) => trust,
+    }
 }
 
 /// The proxy for the platform. What is reached without one matters only where there is one: the
