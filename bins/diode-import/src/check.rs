@@ -89,6 +89,10 @@ fn text(report: &CheckReport) -> String {
 }
 
 fn headline(report: &CheckReport) -> String {
+    if report.outcome == "waiting" {
+        let why = report.message.as_deref().unwrap_or_default();
+        return format!("{}: cannot be read: {why}", report.file);
+    }
     let would = match report.outcome {
         "imported" => "would be imported",
         "partial" => "would be imported in part",
@@ -104,14 +108,21 @@ fn headline(report: &CheckReport) -> String {
         .as_ref()
         .map_or_else(String::new, |connector| {
             format!(
-                ": {} messages as {} {}, applicant {}",
-                report.messages,
+                ": {} as {} {}, applicant {}",
+                messages(report.messages),
                 connector.connector_type,
                 connector.name,
                 report.applicant_id.as_deref().unwrap_or("none")
             )
         });
     format!("{}: {would}{why}{what}", report.file)
+}
+
+fn messages(count: usize) -> String {
+    match count {
+        1 => "1 message".to_owned(),
+        more => format!("{more} messages"),
+    }
 }
 
 #[cfg(test)]
@@ -139,7 +150,7 @@ mod tests {
             lines.next(),
             Some(
                 "f\u{fffd}.json: would be imported in part (partial: 1 of 3 objects are broken and were \
-                 not sent; 1 were): 1 messages as STREAM Feed, applicant u"
+                 not sent; 1 were): 1 message as STREAM Feed, applicant u"
             )
         );
         assert_eq!(lines.next(), Some("  not sent: 1 not-an-object (no type)"));
@@ -166,5 +177,16 @@ mod tests {
         assert_eq!(report(FEED, &limits(size - 1)).code, Some("too-large"));
         let missing = check_file(Path::new("/no/such/file"), &limits(9), &Profile::opencti());
         assert_eq!(missing.code, Some("unreadable"));
+    }
+
+    #[test]
+    fn what_cannot_be_read_would_wait() {
+        let missing = Path::new("/no/such/file");
+        let report = check_file(missing, &Limits::default(), &Profile::opencti());
+        assert_eq!((report.outcome, report.is_whole()), ("waiting", false));
+        assert_eq!(
+            text(&report),
+            "/no/such/file: cannot be read: No such file or directory (os error 2)\n"
+        );
     }
 }

@@ -37,7 +37,8 @@ pub(crate) enum Command {
 
     /// Say what would become of files, without sending or touching anything
     ///
-    /// Needs neither a platform nor a token; of the settings, only the limits count.
+    /// Needs neither a platform nor a token; of the settings, only the limits count. Only the content is
+    /// judged, not the name or the kind of a file: an import passes over all but regular `*.json` files.
     #[command(after_help = exit_codes())]
     Check {
         /// The files to check
@@ -244,7 +245,7 @@ mod tests {
         insta::assert_snapshot!(lines.join("\n"), @r#"
         Say what would become of files, without sending or touching anything
 
-        Needs neither a platform nor a token; of the settings, only the limits count.
+        Needs neither a platform nor a token; of the settings, only the limits count. Only the content is judged, not the name or the kind of a file: an import passes over all but regular `*.json` files.
 
         Usage: diode-import check [OPTIONS] <FILE>...
 
