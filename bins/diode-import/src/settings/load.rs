@@ -11,7 +11,7 @@ use super::applicants::{applicant_mappings, stand_in};
 use super::forms;
 use super::layers::Layers;
 use super::model::{Connector, DiodeImport, Sending, Settings};
-use super::problem::{Problem, Refusal};
+use super::problem::Refusal;
 use super::reader::{Reader, range};
 use super::s3;
 use super::sources::sources;
@@ -178,7 +178,7 @@ fn refuse_in_part(reader: &mut Reader, connector: &Connector, diode_import: &Dio
     };
     for setting in missing {
         let instead = "write it, since a rehearsal does not ask the platform for it";
-        reader.problems.push(Problem::missing(setting, instead));
+        reader.missing(setting, instead);
     }
 }
 
@@ -205,7 +205,7 @@ fn state_path(reader: &mut Reader, environment: &BTreeMap<String, String>) -> Op
     if path.is_none() {
         let instead = "write the path of a directory that outlives the process, since neither \
                        STATE_DIRECTORY, XDG_STATE_HOME nor HOME names one";
-        reader.problems.push(Problem::missing(setting, instead));
+        reader.missing(setting, instead);
     }
     path
 }

@@ -301,16 +301,60 @@ fn a_broken_file_is_told_by_place_and_not_quoted() {
     };
     check(
         "opencti:\n  token: \"hunter2\n",
-        r#"error: "config.yml" is not valid YAML (line 2, column 10); correct it there"#,
+        r#"error: "config.yml" is not valid YAML (line 2, column 10): unclosed quote; correct it there"#,
     );
     check(
         "opencti:\n  token: hunter2\n  token: hunter2\n",
-        r#"error: "config.yml" is not valid YAML (line 3, column 3); correct it there"#,
+        r#"error: "config.yml" is not valid YAML (line 3, column 3): a key is there twice; correct it there"#,
     );
     check(
         "- hunter2\n",
         r#"error: "config.yml" is not a mapping of sections; write sections with keys"#,
     );
+}
+
+#[test]
+fn what_may_be_where_nothing_could_be_read_is_not_said_to_be_missing() {
+    let home = [("HOME", "/home/diode")];
+    for config in ["opencti: {token: hunter2", "- a"] {
+        let told = refuse(&[&home], Some(config));
+        assert_eq!(told.lines().count(), 1, "{told}");
+    }
+    let told = refuse(&[&home, &[("OPENCTI_TOKEN_FILE", "/nowhere")]], None);
+    assert!(told.contains("OPENCTI_TOKEN_FILE names"), "{told}");
+    assert!(!told.contains("OPENCTI_TOKEN ("), "{told}");
+    assert!(
+        told.contains("OPENCTI_URL (opencti.url) is not given"),
+        "{told}"
+    );
+    let told = refuse(&[&home], Some("opencti: a"));
+    assert!(!told.contains("OPENCTI_URL"), "{told}");
+    assert!(
+        told.contains("CONNECTOR_ID (connector.id) is not given"),
+        "{told}"
+    );
+}
+
+#[test]
+fn why_a_file_is_no_yaml_quotes_nothing_of_it() {
+    for config in [
+        "hunter2: *hunter2",
+        "hunter2: \"hunter2",
+        "hunter2: {hunter2",
+        "hunter2: [hunter2}",
+        "hunter2: hunter2: hunter2",
+        "hunter2: @hunter2",
+        "hunter2\n\thunter2: -",
+        "%hunter2\n---\n%hunter2",
+        "hunter2: !hunter2!hunter2 a",
+        "hunter2: 'a\n'hunter2",
+        "hunter2: \"\\hunter2\"",
+        "hunter2: a\n---\nhunter2: b",
+        "opencti: !hunter2 a",
+    ] {
+        let told = refuse(&[LEAST], Some(config));
+        assert!(!told.contains("hunter2"), "{config:?}: {told}");
+    }
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Takes typed values out of the layers, and collects all that is wrong with them.
 
+use std::collections::BTreeSet;
+
 use figment::Figment;
 use figment::value::{Num, Value};
 
@@ -18,6 +20,7 @@ const SHOWN: usize = 60;
 pub(super) struct Reader {
     figment: Figment,
     places: Vec<Place>,
+    withheld: BTreeSet<&'static str>,
     pub(super) problems: Vec<Problem>,
     pub(super) warnings: Vec<String>,
 }
@@ -30,10 +33,12 @@ impl Reader {
             places,
             problems,
             warnings,
+            withheld,
         } = layers;
         Self {
             figment,
             places,
+            withheld,
             problems,
             warnings,
         }
@@ -65,9 +70,21 @@ impl Reader {
                 let what = format!("{} {what}", shown(setting, &value));
                 Problem::wrong(setting, &origin, what, instead)
             }
-            None => Problem::missing(setting, instead),
+            None => return self.missing(setting, instead),
         };
         self.problems.push(problem);
+    }
+
+    /// Notes that a setting has to be given, unless it may well be: where nothing could be read.
+    pub(super) fn missing(&mut self, setting: &Setting, instead: impl Into<String>) {
+        if !self.is_withheld(setting) {
+            self.problems.push(Problem::missing(setting, instead));
+        }
+    }
+
+    /// Whether a setting may be given where nothing could be read, which is a problem already.
+    pub(super) fn is_withheld(&self, setting: &Setting) -> bool {
+        self.withheld.contains(setting.env)
     }
 
     /// Notes what looks like a mistake.
@@ -86,7 +103,7 @@ impl Reader {
                 Fallback::Required(example) => format!("write {example}"),
                 _ => "give it".to_owned(),
             };
-            self.problems.push(Problem::missing(setting, instead));
+            self.missing(setting, instead);
         }
         self.optional(setting, form)
     }

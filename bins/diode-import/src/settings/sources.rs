@@ -67,7 +67,8 @@ fn is_left_out(reader: &mut Reader) -> bool {
         &table::DIODE_IMPORT_GET_FROM_DIRECTORY,
         &table::DIODE_IMPORT_GET_FROM_DIRECTORY_PATH,
     ];
-    let is_left_out = !reader.is_given(switch) && !reader.is_given(path);
+    let is_there = |setting| reader.is_given(setting) || reader.is_withheld(setting);
+    let is_left_out = !is_there(switch) && !is_there(path);
     if is_left_out {
         reader.warn(format!(
             "{} is not given, so files are imported from the bucket alone; set {} to false to say so",
@@ -81,17 +82,20 @@ fn wanted(reader: &mut Reader, directory: Option<DirectorySettings>) -> Option<D
     let path = &table::DIODE_IMPORT_GET_FROM_DIRECTORY_PATH;
     if !reader.is_given(path) {
         let instead = "write the path of the directory that the files arrive in";
-        reader.problems.push(Problem::missing(path, instead));
+        reader.missing(path, instead);
     }
     directory
 }
 
 fn refuse_nothing(reader: &mut Reader) {
-    let subject = format!(
-        "{} and {}",
-        table::DIODE_IMPORT_GET_FROM_DIRECTORY.env,
-        table::DIODE_IMPORT_GET_FROM_S3.env
-    );
+    let [directory, s3] = [
+        &table::DIODE_IMPORT_GET_FROM_DIRECTORY,
+        &table::DIODE_IMPORT_GET_FROM_S3,
+    ];
+    if reader.is_withheld(directory) || reader.is_withheld(s3) {
+        return;
+    }
+    let subject = format!("{} and {}", directory.env, s3.env);
     let what = "are both false, so there is nothing to import from";
     let problem = Problem::about(subject, what, "set one of them to true");
     reader.problems.push(problem);

@@ -7,9 +7,8 @@ use url::Url;
 use super::forms;
 use super::model::{Mq, OpenCti};
 use super::network;
-use super::problem::Problem;
 use super::reader::Reader;
-use super::setting::Setting;
+use super::setting::{Kind, Setting};
 use super::table;
 
 // Each of these reads all its settings before it looks whether one failed, so that no problem hides
@@ -155,8 +154,7 @@ fn identity(reader: &mut Reader) -> Option<Identity> {
     let passphrase = secret(reader, &table::MQ_USE_SSL_PASSPHRASE);
     if key.is_some() && !reader.is_given(&table::MQ_USE_SSL_CERT) {
         let instead = "give the certificate that MQ_USE_SSL_KEY belongs to, or neither";
-        let problem = Problem::missing(&table::MQ_USE_SSL_CERT, instead);
-        reader.problems.push(problem);
+        reader.missing(&table::MQ_USE_SSL_CERT, instead);
     }
     let certificate = certificate?;
     let identity = Identity {
@@ -215,9 +213,10 @@ fn refuse(reader: &mut Reader, setting: &Setting, error: &TlsError) {
         TlsError::Unreadable { source, .. } => source.to_string(),
         error => chain(error),
     };
-    let instead = match error {
-        TlsError::NoPassphrase { .. } => "give the key's passphrase",
-        TlsError::Passphrase { .. } => "correct it",
+    let instead = match (error, setting.kind) {
+        (TlsError::NoPassphrase { .. }, _) => "give the key's passphrase",
+        (TlsError::Passphrase { .. }, _) => "correct it",
+        (_, Kind::BooleanOrPath) => "give the path of a PEM file that this process can read",
         _ => "give PEM text, or the path of a PEM file that this process can read",
     };
     reader.refuse(setting, &format!("cannot be used ({why})"), instead);

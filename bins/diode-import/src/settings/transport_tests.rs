@@ -149,7 +149,7 @@ fn certificates_that_are_of_no_use_are_told_by_their_settings() {
     let told = said(&bad);
     assert!(!told.contains("hunter2"), "{told}");
     insta::assert_snapshot!(told, @r#"
-    OPENCTI_SSL_VERIFY (opencti.ssl_verify), from the environment: "/nonexistent/a.pem" cannot be used (No such file or directory (os error 2)); give PEM text, or the path of a PEM file that this process can read
+    OPENCTI_SSL_VERIFY (opencti.ssl_verify), from the environment: "/nonexistent/a.pem" cannot be used (No such file or directory (os error 2)); give the path of a PEM file that this process can read
     HTTPS_CA_CERTIFICATES, from the environment: "/dev/null" cannot be used (no certificate in /dev/null); give PEM text, or the path of a PEM file that this process can read
     MQ_USE_SSL_CA (mq.use_ssl_ca), from the environment: the text cannot be used (the text given is damaged PEM); give PEM text, or the path of a PEM file that this process can read
     MQ_USE_SSL_KEY (mq.use_ssl_key), from the environment: the value cannot be used (No such file or directory (os error 2)); give PEM text, or the path of a PEM file that this process can read
