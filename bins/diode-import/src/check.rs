@@ -10,6 +10,8 @@ use stix_bundle::{Limits, Profile};
 
 use crate::cli::Format;
 use crate::exit::Exit;
+use crate::logging::escaped;
+use crate::output;
 
 /// Findings that are shown of one file as text; JSON has them all.
 const SHOWN: usize = 20;
@@ -20,7 +22,7 @@ const SHOWN: usize = 20;
 /// Where standard output cannot be written.
 pub(crate) fn check(files: &[PathBuf], format: Format, limits: Limits) -> anyhow::Result<Exit> {
     let profile = Profile::opencti();
-    let mut out = io::BufWriter::new(io::stdout().lock());
+    let mut out = output::stdout();
     let mut exit = Exit::Done;
     for file in files {
         let report = check_file(file, &limits, &profile);
@@ -84,7 +86,7 @@ fn text(report: &CheckReport) -> String {
     }
     lines
         .into_iter()
-        .map(|line| line.replace(char::is_control, "\u{fffd}") + "\n")
+        .map(|line| escaped(&line) + "\n")
         .collect()
 }
 
@@ -138,7 +140,7 @@ mod tests {
         let path = folder.path().join("f.json");
         std::fs::write(&path, content).unwrap();
         let mut report = check_file(&path, limits, &Profile::opencti());
-        report.file = "f\u{1b}.json".into();
+        report.file = "f\u{1b}\u{202e}\u{200b}.json".into();
         report
     }
 
@@ -149,7 +151,7 @@ mod tests {
         assert_eq!(
             lines.next(),
             Some(
-                "f\u{fffd}.json: would be imported in part (partial: 1 of 3 objects are broken and were \
+                "f\\u{1b}\\u{202e}\\u{200b}.json: would be imported in part (partial: 1 of 3 objects are broken and were \
                  not sent; 1 were): 1 message as STREAM Feed, applicant u"
             )
         );
