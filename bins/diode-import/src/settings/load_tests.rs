@@ -240,6 +240,18 @@ fn a_password_in_an_address_is_not_repeated() {
 }
 
 #[test]
+fn the_sample_s_broker_does_no_harm_once_it_is_no_comment() {
+    let sample = include_str!("../../../../config.yml.sample");
+    let (above, broker) = sample.split_once("\n# mq:\n").unwrap();
+    let broker = broker.replace("\n# ", "\n").replacen("# ", "", 1);
+    let config = format!("{above}\nmq:\n{broker}");
+    let Loaded { value, warnings } = load(&[], Some(&config));
+    assert_eq!(warnings, [""; 0], "{config}");
+    assert!(value.mq.host.is_none() && value.mq.tls.identity.is_none());
+    assert!(!broker.contains("\n# "), "{broker}");
+}
+
+#[test]
 fn without_any_setting_all_that_is_missing_is_told() {
     insta::assert_snapshot!(refuse(&[], None), @r#"
     error: OPENCTI_URL (opencti.url) is not given; write an address such as https://opencti.example.com

@@ -39,7 +39,7 @@ settings! {
         .help("Logs as JSON lines, or as text.");
     OPENCTI_CUSTOM_HEADERS = Setting::peer("opencti.custom_headers", Kind::Text)
         .secret()
-        .help("`name:value;name:value`: headers sent with every request to the platform. They win over ours.");
+        .help("`name:value;name:value`: headers sent with every request to the platform. They override the connector's own headers.");
 
     CONNECTOR_ID = Setting::peer("connector.id", Kind::Text)
         .required("a UUID of its own, such as uuidgen prints")
@@ -74,7 +74,7 @@ settings! {
         .help("`false`: a rehearsal, which says what would be sent, and neither registers, sends, moves, deletes nor records anything.");
     CONNECTOR_VALIDATE_BEFORE_IMPORT = Setting::pycti("connector.validate_before_import", Kind::Boolean)
         .default("false")
-        .help("Whether imports wait for validation by a person, for envelopes that do not say.");
+        .help("Whether imports must be validated by a person, when the envelope does not say.");
     CONNECTOR_EXPOSE_METRICS = Setting::pycti("connector.expose_metrics", Kind::Boolean)
         .default("false")
         .planned()
@@ -131,7 +131,7 @@ settings! {
         .help("`true`: keys that the platform tells are not used, so that credentials come from AWS's usual places. No keys may be given with it.");
     DIODE_IMPORT_S3_USE_SSL = Setting::peer("diode_import.s3_use_ssl", Kind::Boolean)
         .derived("the platform's, else true")
-        .help("TLS to the S3 server, where the endpoint is no URL that says so itself.");
+        .help("Use TLS for S3. Ignored when the endpoint is a URL.");
     DIODE_IMPORT_S3_BUCKET_REGION = Setting::peer("diode_import.s3_bucket_region", Kind::Text)
         .derived("the platform's")
         .help("The bucket's region. Where neither it nor keys are given or told, AWS_REGION or AWS_DEFAULT_REGION counts; else it is us-east-1.");
@@ -184,7 +184,7 @@ settings! {
         .help("The largest request that the platform, or a proxy before it, accepts; with queue_protocol `api`, no push of objects is larger.");
     DIODE_IMPORT_WATCH = Setting::own("diode_import.watch", Kind::Boolean)
         .default("true")
-        .help("Imports a file as soon as it is closed after writing, or moved into the directory; where the system tells nothing of it, as of what others write to a network file system, with the next pass. `false`: always with the next pass.");
+        .help("Imports a file as soon as it is closed after writing, or moved into the directory. Changes that the kernel does not report (such as those made by another machine on a network file system) are picked up at the next pass. `false`: all are.");
 
     MQ_HOST = mq("mq.host", Kind::Host).help("The broker's host.");
     MQ_PORT = mq("mq.port", PORT).help("The broker's port.");
