@@ -22,7 +22,8 @@ use crate::settings::{S3Settings, names};
 const TELLS_SINCE: &str = "6.9.10";
 
 /// Why a bucket cannot be used, in lines that each name a setting.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .0.join("; "))]
 pub(crate) struct Unusable(pub(crate) Vec<String>);
 
 impl Unusable {

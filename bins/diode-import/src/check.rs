@@ -10,6 +10,8 @@ use stix_bundle::{Limits, Profile};
 
 use crate::cli::Format;
 use crate::exit::Exit;
+use crate::logging::escaped;
+use crate::output;
 
 /// Findings that are shown of one file as text; JSON has them all.
 const SHOWN: usize = 20;
@@ -20,7 +22,7 @@ const SHOWN: usize = 20;
 /// Where standard output cannot be written.
 pub(crate) fn check(files: &[PathBuf], format: Format, limits: Limits) -> anyhow::Result<Exit> {
     let profile = Profile::opencti();
-    let mut out = io::BufWriter::new(io::stdout().lock());
+    let mut out = output::stdout();
     let mut exit = Exit::Done;
     for file in files {
         let report = check_file(file, &limits, &profile);
@@ -84,11 +86,15 @@ fn text(report: &CheckReport) -> String {
     }
     lines
         .into_iter()
-        .map(|line| line.replace(char::is_control, "\u{fffd}") + "\n")
+        .map(|line| escaped(&line) + "\n")
         .collect()
 }
 
 fn headline(report: &CheckReport) -> String {
+    if report.outcome == "waiting" {
+        let why = report.message.as_deref().unwrap_or_default();
+        return format!("{}: cannot be read: {why}", report.file);
+    }
     let would = match report.outcome {
         "imported" => "would be imported",
         "partial" => "would be imported in part",
@@ -104,14 +110,21 @@ fn headline(report: &CheckReport) -> String {
         .as_ref()
         .map_or_else(String::new, |connector| {
             format!(
-                ": {} messages as {} {}, applicant {}",
-                report.messages,
+                ": {} as {} {}, applicant {}",
+                messages(report.messages),
                 connector.connector_type,
                 connector.name,
                 report.applicant_id.as_deref().unwrap_or("none")
             )
         });
     format!("{}: {would}{why}{what}", report.file)
+}
+
+fn messages(count: usize) -> String {
+    match count {
+        1 => "1 message".to_owned(),
+        more => format!("{more} messages"),
+    }
 }
 
 #[cfg(test)]
@@ -127,7 +140,7 @@ mod tests {
         let path = folder.path().join("f.json");
         std::fs::write(&path, content).unwrap();
         let mut report = check_file(&path, limits, &Profile::opencti());
-        report.file = "f\u{1b}.json".into();
+        report.file = "f\u{1b}\u{202e}\u{200b}.json".into();
         report
     }
 
@@ -138,8 +151,8 @@ mod tests {
         assert_eq!(
             lines.next(),
             Some(
-                "f\u{fffd}.json: would be imported in part (partial: 1 of 3 objects are broken and were \
-                 not sent; 1 were): 1 messages as STREAM Feed, applicant u"
+                "f\\u{1b}\\u{202e}\\u{200b}.json: would be imported in part (partial: 1 of 3 objects are broken and were \
+                 not sent; 1 were): 1 message as STREAM Feed, applicant u"
             )
         );
         assert_eq!(lines.next(), Some("  not sent: 1 not-an-object (no type)"));
@@ -166,5 +179,16 @@ mod tests {
         assert_eq!(report(FEED, &limits(size - 1)).code, Some("too-large"));
         let missing = check_file(Path::new("/no/such/file"), &limits(9), &Profile::opencti());
         assert_eq!(missing.code, Some("unreadable"));
+    }
+
+    #[test]
+    fn what_cannot_be_read_would_wait() {
+        let missing = Path::new("/no/such/file");
+        let report = check_file(missing, &Limits::default(), &Profile::opencti());
+        assert_eq!((report.outcome, report.is_whole()), ("waiting", false));
+        assert_eq!(
+            text(&report),
+            "/no/such/file: cannot be read: No such file or directory (os error 2)\n"
+        );
     }
 }

@@ -37,7 +37,8 @@ pub(crate) enum Command {
 
     /// Say what would become of files, without sending or touching anything
     ///
-    /// Needs neither a platform nor a token; of the settings, only the limits count.
+    /// Needs neither a platform nor a token; of the settings, only the limits count. Only the content is
+    /// judged, not the name or the kind of a file: an import passes over all but regular `*.json` files.
     #[command(after_help = exit_codes())]
     Check {
         /// The files to check
@@ -51,8 +52,9 @@ pub(crate) enum Command {
 
     /// Print the settings in force, and where each came from
     ///
-    /// Secrets are masked. What is wrong with the settings is told on standard error, and the exit
-    /// code is that of a start with them. Nothing is reached, neither the platform nor the broker.
+    /// Secrets are masked. What is wrong with the settings is told on standard error, with exit code
+    /// 2, as a start with them would end. What shows only when the platform, the broker, the bucket or
+    /// the folders are reached is not looked at.
     #[command(after_help = exit_codes())]
     Config {
         /// Print only what is wrong
@@ -228,7 +230,7 @@ mod tests {
           1  a check found something, or the program failed while it ran
           2  the configuration or the arguments are wrong; nothing was done
           3  the platform refuses the token, or its account lacks a capability
-          4  the platform cannot be reached (with run_and_terminate)
+          4  the platform or the broker cannot be reached (with run_and_terminate)
           5  another diode-import is at work on the same files (with run_and_terminate)
         "#);
     }
@@ -243,7 +245,7 @@ mod tests {
         insta::assert_snapshot!(lines.join("\n"), @r#"
         Say what would become of files, without sending or touching anything
 
-        Needs neither a platform nor a token; of the settings, only the limits count.
+        Needs neither a platform nor a token; of the settings, only the limits count. Only the content is judged, not the name or the kind of a file: an import passes over all but regular `*.json` files.
 
         Usage: diode-import check [OPTIONS] <FILE>...
 
@@ -272,7 +274,7 @@ mod tests {
           1  a check found something, or the program failed while it ran
           2  the configuration or the arguments are wrong; nothing was done
           3  the platform refuses the token, or its account lacks a capability
-          4  the platform cannot be reached (with run_and_terminate)
+          4  the platform or the broker cannot be reached (with run_and_terminate)
           5  another diode-import is at work on the same files (with run_and_terminate)
         "#);
     }

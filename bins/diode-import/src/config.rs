@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::cli::Format;
 use crate::exit::Exit;
+use crate::output;
 use crate::report;
 use crate::settings::{Inputs, Place, Row, Settings, overview};
 
@@ -25,7 +26,7 @@ pub(crate) enum Scope {
 pub(crate) fn show(inputs: &Inputs<'_>, scope: &Scope) -> anyhow::Result<Exit> {
     if let Scope::All(format) = scope {
         let rows = overview(inputs);
-        let mut stdout = io::stdout().lock();
+        let mut stdout = output::stdout();
         match format {
             Format::Text => write_text(&mut stdout, &rows)?,
             Format::Json => writeln!(stdout, "{:#}", to_json(&rows))?,
@@ -42,12 +43,8 @@ fn write_text(to: &mut impl Write, rows: &[Row]) -> io::Result<()> {
         .iter()
         .map(|row| [row.name.to_owned(), value_in_text(row), place_in_text(row)])
         .collect();
-    let widest = |column: usize| {
-        let lengths = cells.iter().map(|cells| cells[column].chars().count());
-        // One long value must not push all places out of sight.
-        lengths.filter(|length| *length <= 60).max().unwrap_or(0)
-    };
-    let (names, values) = (widest(0), widest(1));
+    let width = |column: usize| output::width(cells.iter().map(|cells| cells[column].as_str()));
+    let (names, values) = (width(0), width(1));
     for [name, value, place] in &cells {
         writeln!(to, "{name:names$}  {value:values$}  {place}")?;
     }

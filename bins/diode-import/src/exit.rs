@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use diode_core::{Interruption, PassReport};
 use opencti_client::ClientError;
 
+use crate::bucket::Unusable;
 use crate::settings::Refusal;
 
 /// How the program ends.
@@ -18,7 +19,7 @@ pub(crate) enum Exit {
     Misconfigured,
     /// The platform refuses the token, or its account lacks a capability.
     TokenRefused,
-    /// The platform cannot be reached, and this was the only pass.
+    /// The platform or the broker cannot be reached, and this was the only pass.
     Unreachable,
     /// Another process is at work on the same files, and this was the only pass.
     Taken,
@@ -49,8 +50,8 @@ impl Exit {
 
     /// How the program ends that could not begin its work.
     pub(crate) fn after(error: &anyhow::Error) -> Self {
-        // A client fails to be made for the settings alone: nothing was sent yet.
-        if error.is::<Refusal>() || error.is::<ClientError>() {
+        // A client or a bucket fails to be made for the settings alone: nothing was sent yet.
+        if error.is::<Refusal>() || error.is::<ClientError>() || error.is::<Unusable>() {
             Self::Misconfigured
         } else {
             Self::Failed
@@ -94,7 +95,9 @@ impl Exit {
             Self::TokenRefused => {
                 "the platform refuses the token, or its account lacks a capability"
             }
-            Self::Unreachable => "the platform cannot be reached (with run_and_terminate)",
+            Self::Unreachable => {
+                "the platform or the broker cannot be reached (with run_and_terminate)"
+            }
             Self::Taken => {
                 "another diode-import is at work on the same files (with run_and_terminate)"
             }

@@ -1,6 +1,6 @@
 //! Lists what the ledger knows.
 
-use std::io::{self, Write};
+use std::io::Write as _;
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -9,6 +9,8 @@ use diode_core::{History, HistoryEntry, LedgerError, Place};
 
 use crate::cli::Format;
 use crate::exit::Exit;
+use crate::logging::escaped;
+use crate::output;
 
 /// The table's columns.
 const COLUMNS: [&str; 7] = [
@@ -36,7 +38,7 @@ pub(crate) fn list(folder: &Path, format: Format, limit: u32) -> anyhow::Result<
         history => history?,
     };
     let entries = history.entries(limit)?;
-    let mut out = io::BufWriter::new(io::stdout().lock());
+    let mut out = output::stdout();
     match format {
         Format::Json => {
             for entry in &entries {
@@ -55,10 +57,7 @@ fn table(entries: &[HistoryEntry]) -> String {
     let rows: Vec<_> = std::iter::once(heads)
         .chain(entries.iter().map(cells))
         .collect();
-    let width = |column: usize| {
-        let widths = rows.iter().map(|row| row[column].chars().count());
-        widths.max().unwrap_or(0)
-    };
+    let width = |column: usize| output::width(rows.iter().map(|row| row[column].as_str()));
     let widths: [usize; COLUMNS.len()] = std::array::from_fn(width);
     rows.iter()
         .map(|row| {
@@ -89,7 +88,7 @@ fn cells(entry: &HistoryEntry) -> [String; COLUMNS.len()] {
         place,
         entry.file.clone(),
     ]
-    .map(|cell| cell.replace(char::is_control, "\u{fffd}"))
+    .map(|cell| escaped(&cell))
 }
 
 #[cfg(test)]
@@ -105,7 +104,7 @@ mod tests {
             outcome: "imported".into(),
             code: None,
             source: "/inbox".into(),
-            file: "a\nb.json".into(),
+            file: "a\n\u{202e}b\u{200b}.json".into(),
             connector: Some("Feed".into()),
             connector_id: None,
             applicant_id: None,
@@ -126,10 +125,15 @@ mod tests {
             file: "c.json".into(),
             ..entry.clone()
         };
-        insta::assert_snapshot!(table(&[entry, rejected]), @r"
+        let long = HistoryEntry {
+            connector: Some("x".repeat(61)),
+            ..entry.clone()
+        };
+        insta::assert_snapshot!(table(&[entry, rejected, long]), @r"
         TIME                  OUTCOME   CODE          MESSAGES  CONNECTOR  WHERE            FILE
-        2026-01-01T00:00:00Z  imported  -             12        Feed       gone             a�b.json
+        2026-01-01T00:00:00Z  imported  -             12        Feed       gone             a\n\u{202e}b\u{200b}.json
         2026-01-01T00:00:00Z  rejected  invalid-json  0         -          rejected/c.json  c.json
+        2026-01-01T00:00:00Z  imported  -             12        xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx  gone             a\n\u{202e}b\u{200b}.json
         ");
     }
 }

@@ -12,7 +12,7 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 
 use self::layer::LogLayer;
-pub(crate) use self::line::Style;
+pub(crate) use self::line::{Style, escaped};
 use crate::settings::LogLevel;
 
 /// The crates of this project, by the targets of their events.

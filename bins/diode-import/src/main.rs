@@ -10,6 +10,7 @@ mod exit;
 mod history;
 mod lease;
 mod logging;
+mod output;
 mod rehearse;
 mod report;
 mod run;
@@ -63,7 +64,9 @@ fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Command::Docs {
             page: Page::Configuration,
         } => {
-            std::io::stdout().write_all(settings::configuration_page().as_bytes())?;
+            let mut out = output::stdout();
+            out.write_all(settings::configuration_page().as_bytes())?;
+            out.flush()?;
             Ok(Exit::Done)
         }
     }

@@ -123,8 +123,7 @@ pub(crate) fn rehearsals(
     let mut sources = sources(settings)?;
     if let Some(s3) = &settings.diode_import.s3 {
         let bucket = bucket::as_set(s3, &settings.opencti.tls);
-        let opened = bucket.map_err(|unusable| anyhow::anyhow!(unusable.0.join("; ")))?;
-        sources.push(PreparedSource::of_bucket(&opened, s3, None));
+        sources.push(PreparedSource::of_bucket(&bucket?, s3, None));
     }
     Ok(sources.into_iter().map(rehearsal).collect())
 }
@@ -163,11 +162,6 @@ fn sources(settings: &Settings) -> anyhow::Result<Vec<PreparedSource>> {
             head_start: None,
         });
     }
-    anyhow::ensure!(
-        !sources.is_empty() || settings.diode_import.s3.is_some(),
-        "nothing to import from: set DIODE_IMPORT_GET_FROM_DIRECTORY or DIODE_IMPORT_GET_FROM_S3 to \
-         true"
-    );
     Ok(sources)
 }
 

@@ -12,7 +12,7 @@ use crate::{Code, Outcome};
 pub struct CheckReport {
     /// The file, as it was named.
     pub file: String,
-    /// `imported`, `partial`, `rejected` or `ignored`.
+    /// `imported`, `partial`, `rejected` or `ignored`; `waiting`, where it cannot be read now.
     pub outcome: &'static str,
     /// Why it would not be imported whole.
     pub code: Option<&'static str>,
@@ -50,9 +50,13 @@ impl CheckReport {
         self.outcome == Outcome::Imported.as_str()
     }
 
-    /// The report of a file that could not even be read.
+    /// The report of a file that cannot be read now: an import lets it wait.
     pub fn unreadable(file: &str, message: String) -> Self {
-        Self::refused(file, &Refusal::new(Code::Unreadable, message))
+        Self {
+            code: Some(Code::Unreadable.as_str()),
+            message: Some(message),
+            ..Self::new(file, Outcome::Waiting)
+        }
     }
 
     fn new(file: &str, outcome: Outcome) -> Self {

@@ -91,6 +91,13 @@ fn level_name(level: Level) -> &'static str {
     }
 }
 
+/// A text in which no character can end a line or change how the rest of it is shown.
+pub(crate) fn escaped(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    push_escaped(&mut line, text);
+    line
+}
+
 /// Appends a text of which no character can end the line or change how the rest of it is shown.
 pub(super) fn push_escaped(line: &mut String, text: &str) {
     for character in text.chars() {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use diode_core::StandIn;
 use uuid::Uuid;
 
-use super::forms;
+use super::forms::{self, Mapped};
 use super::reader::Reader;
 use super::setting::Setting;
 use super::table;
@@ -13,8 +13,14 @@ use super::table;
 /// The mappings; none after a problem.
 pub(super) fn applicant_mappings(reader: &mut Reader) -> BTreeMap<String, String> {
     let setting = &table::DIODE_IMPORT_APPLICANT_MAPPINGS;
-    let mappings = reader.optional(setting, forms::mapping);
-    let mappings = mappings.unwrap_or_default();
+    let mapped = reader.optional(setting, forms::mapping);
+    let Mapped {
+        pairs: mappings,
+        oddities,
+    } = mapped.unwrap_or_default();
+    for oddity in oddities {
+        reader.warn(format!("{} {oddity}", setting.env));
+    }
     let ids = mappings
         .iter()
         .flat_map(|(source, target)| [source.as_str(), target]);

@@ -1,7 +1,6 @@
 //! The forms in which values are written, as pycti reads them and a little more leniently.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -228,6 +227,34 @@ pub(super) fn whole(value: &Value, min: u64, max: u64) -> Form<u64> {
     }
 }
 
+/// A number from `min` to `max` that may have decimals: the next whole number that is no smaller.
+pub(super) fn rounded_up(value: &Value, min: u64, max: u64) -> Form<u64> {
+    let text = match value {
+        Value::Num(_, number) if unsigned(*number).is_none() => number
+            .to_f64()
+            .map_or_else(String::new, |number| number.to_string()),
+        Value::String(_, text) => text.trim().to_owned(),
+        _ => return whole(value, min, max),
+    };
+    let is_digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    match text.split_once('.') {
+        Some((units, decimals)) if is_digits(units) && is_digits(decimals) => {
+            let rest = u64::from(decimals.bytes().any(|digit| digit != b'0'));
+            whole(&units.into(), min, max.saturating_sub(rest)).map(|units| units + rest)
+        }
+        _ => whole(&text.into(), min, max),
+    }
+}
+
+/// Whether a value is a whole number below zero.
+pub(super) fn is_negative(value: &Value) -> bool {
+    match value {
+        Value::Num(_, number) => number.to_i128().is_some_and(|number| number < 0),
+        Value::String(_, text) => text.trim().parse().is_ok_and(|number: i64| number < 0),
+        _ => false,
+    }
+}
+
 /// A whole number that is not negative, of whichever type.
 fn unsigned(number: Num) -> Option<u64> {
     let signed = || {
@@ -263,6 +290,30 @@ pub(super) fn url(value: &Value) -> Form<Url> {
     Ok(url)
 }
 
+/// The broker's host, alone: what else an address has is set apart.
+pub(super) fn host(value: &Value) -> Form<String> {
+    let host = text(value)?;
+    if host.contains("://") || host.contains('@') {
+        return wrong(
+            "is more than a host",
+            "write the host alone; port, user, password and TLS have settings of their own",
+        );
+    }
+    Ok(host)
+}
+
+/// A host, or an address with one, without what may be a password in front of it.
+pub(super) fn without_user(address: &str) -> String {
+    let Some((user, host)) = address.rsplit_once('@') else {
+        return address.to_owned();
+    };
+    let is_scheme = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    match user.split_once("://") {
+        Some((scheme, _)) if is_scheme(scheme) => format!("{scheme}://[redacted]@{host}"),
+        _ => format!("[redacted]@{host}"),
+    }
+}
+
 /// A path in the file system.
 pub(super) fn path(value: &Value) -> Form<PathBuf> {
     text(value).map(PathBuf::from)
@@ -286,63 +337,79 @@ fn items(text: &str) -> impl Iterator<Item = &str> {
         .filter(|item| !item.is_empty())
 }
 
+/// Who is mapped to whom, and what was left out of that.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Mapped {
+    /// Source and target of each pair.
+    pub(super) pairs: BTreeMap<String, String>,
+    /// What the Python connector goes on without, to follow the setting's name in a sentence.
+    pub(super) oddities: Vec<String>,
+}
+
 /// Source and target of each pair, from a text such as `a:b, c:d` or from a mapping.
-pub(super) fn mapping(value: &Value) -> Form<BTreeMap<String, String>> {
+pub(super) fn mapping(value: &Value) -> Form<Mapped> {
     match value {
         Value::Dict(_, pairs) => mapping_of(pairs),
+        Value::Array(..) => wrong("is not a mapping", PAIRS),
         _ => mapping_in(&text(value)?),
     }
 }
 
 const PAIRS: &str = "write pairs of ids as source:target,source:target";
 
-fn mapping_of(pairs: &Dict) -> Form<BTreeMap<String, String>> {
-    let mut mappings = BTreeMap::new();
+fn mapping_of(pairs: &Dict) -> Form<Mapped> {
+    let mut mapped = Mapped::default();
     for (source, target) in pairs {
         let target = text(target).map_err(|Wrong { what, instead }| Wrong {
             what: format!("has a target, for {}, that {what}", part(source)),
             instead,
         })?;
-        add_pair(&mut mappings, source.trim(), &target)?;
+        if source.trim().is_empty() || target.is_empty() {
+            let pair = format!("{source}:{target}");
+            return wrong(format!("has one side empty in {}", part(&pair)), PAIRS);
+        }
+        mapped.add(source.trim(), &target)?;
     }
-    Ok(mappings)
+    Ok(mapped)
 }
 
-fn mapping_in(text: &str) -> Form<BTreeMap<String, String>> {
+/// As the Python connector, it goes on without entries that are no pairs, and takes the last of several
+/// for one source.
+fn mapping_in(text: &str) -> Form<Mapped> {
     // Early documentation of the Python connector showed a JSON object, which it never read.
     if text.starts_with(['{', '[']) {
         return wrong("is JSON", PAIRS);
     }
-    let mut mappings = BTreeMap::new();
-    for pair in items(text) {
-        match pair.split_once(':') {
-            Some((source, target)) if !target.contains(':') => {
-                add_pair(&mut mappings, source.trim(), target.trim())?;
+    let mut mapped = Mapped::default();
+    for (entry, number) in items(text).zip(1..) {
+        match entry.split_once(':').map(|(a, b)| (a.trim(), b.trim())) {
+            None => mapped.leave_out(number, "no colon"),
+            Some((_, target)) if target.contains(':') => mapped.leave_out(number, "two colons"),
+            Some((source, target)) if source.is_empty() || target.is_empty() => {
+                mapped.leave_out(number, "one side empty");
             }
-            Some(_) => return wrong(format!("has two colons in {}", part(pair)), PAIRS),
-            None => return wrong(format!("has no colon in {}", part(pair)), PAIRS),
+            Some((source, target)) => mapped.add(source, target)?,
         }
     }
-    Ok(mappings)
+    Ok(mapped)
 }
 
-fn add_pair(mappings: &mut BTreeMap<String, String>, source: &str, target: &str) -> Form<()> {
-    if source.is_empty() || target.is_empty() {
-        let pair = format!("{source}:{target}");
-        return wrong(format!("has one side empty in {}", part(&pair)), PAIRS);
-    }
-    usable(source)?;
-    usable(target)?;
-    match mappings.entry(source.to_owned()) {
-        Entry::Occupied(entry) if entry.get() != target => wrong(
-            format!("maps {} to two targets", part(source)),
-            "keep one of the pairs",
-        ),
-        Entry::Occupied(_) => Ok(()),
-        Entry::Vacant(entry) => {
-            entry.insert(target.to_owned());
-            Ok(())
+impl Mapped {
+    fn add(&mut self, source: &str, target: &str) -> Form<()> {
+        usable(source)?;
+        usable(target)?;
+        let before = self.pairs.insert(source.to_owned(), target.to_owned());
+        if before.is_some_and(|before| before != target) {
+            let source = part(source);
+            let oddity = format!("maps {source} to several targets, of which the last counts");
+            self.oddities.push(oddity);
         }
+        Ok(())
+    }
+
+    fn leave_out(&mut self, number: u32, what: &str) {
+        let oddity = format!("has {what} in entry {number}, which is ignored; {PAIRS}");
+        self.oddities.push(oddity);
     }
 }
 
@@ -370,7 +437,8 @@ pub(super) fn log_level(value: &Value) -> Form<LogLevel> {
         "debug" => LogLevel::Debug,
         "info" => LogLevel::Info,
         "warn" | "warning" => LogLevel::Warn,
-        "error" => LogLevel::Error,
+        // Python's logging has one more level.
+        "error" | "critical" => LogLevel::Error,
         _ => {
             return wrong(
                 "is not a log level",

@@ -180,6 +180,23 @@ fn addresses() {
 }
 
 #[test]
+fn hosts() {
+    check(host, "mq.example.com", r#""mq.example.com""#);
+    check(host, "[::1]", r#""[::1]""#);
+    check(host, "amqp://mq", "wrong: is more than a host");
+    check(host, "user:pass@mq", "wrong: is more than a host");
+    for (address, expect) in [
+        ("mq:5672", "mq:5672"),
+        ("http://mq/a", "http://mq/a"),
+        ("a:b@mq", "[redacted]@mq"),
+        ("https://a:b@c@mq:1/d", "https://[redacted]@mq:1/d"),
+        ("a@b://c@mq", "[redacted]@mq"),
+    ] {
+        assert_eq!(without_user(address), expect);
+    }
+}
+
+#[test]
 fn verification() {
     check(ssl_verify, "true", "System");
     check(ssl_verify, false, "Anyone");
@@ -216,19 +233,15 @@ fn lists() {
 
 #[test]
 fn mappings() {
-    check(mapping, "a:b", r#"{"a": "b"}"#);
-    check(mapping, " a : b , c:d, ", r#"{"a": "b", "c": "d"}"#);
-    check(mapping, "a:b,a:b", r#"{"a": "b"}"#);
+    let mapped = |value: &Value| mapping(value).map(|mapped| mapped.pairs);
+    check(mapped, "a:b", r#"{"a": "b"}"#);
+    check(mapped, " a : b , c:d, ", r#"{"a": "b", "c": "d"}"#);
+    check(mapped, "a:b,a:b", r#"{"a": "b"}"#);
     check(
-        mapping,
+        mapped,
         pairs(&[("a", "b"), (" c ", "d")]),
         r#"{"a": "b", "c": "d"}"#,
     );
-    check(mapping, "a:b,a:c", r#"wrong: maps "a" to two targets"#);
-    check(mapping, "a:b:c", r#"wrong: has two colons in "a:b:c""#);
-    check(mapping, "x:y,a", r#"wrong: has no colon in "a""#);
-    check(mapping, "a:", r#"wrong: has one side empty in "a:""#);
-    check(mapping, ":b", r#"wrong: has one side empty in ":b""#);
     check(mapping, r#"{"a":"b"}"#, "wrong: is JSON");
     check(
         mapping,
@@ -245,7 +258,66 @@ fn mappings() {
         pairs(&[("a", "")]),
         r#"wrong: has one side empty in "a:""#,
     );
-    check(mapping, vec!["a:b"], "wrong: is not a text");
+    check(mapping, vec!["a:b"], "wrong: is not a mapping");
+}
+
+#[test]
+fn mappings_that_the_python_connector_goes_on_without_are_told() {
+    let check = |value: &str, pairs: &[(&str, &str)], oddities: &[&str]| {
+        let mapped = mapping(&value.into()).unwrap();
+        let found: Vec<_> = mapped
+            .pairs
+            .iter()
+            .map(|(source, target)| (source.as_str(), target.as_str()))
+            .collect();
+        assert_eq!(found, pairs, "{value}");
+        assert_eq!(mapped.oddities.len(), oddities.len(), "{mapped:?}");
+        for (oddity, start) in mapped.oddities.iter().zip(oddities) {
+            assert!(oddity.starts_with(start), "{oddity}");
+        }
+    };
+    check("a:b,a:b", &[("a", "b")], &[]);
+    let several = r#"maps "a" to several targets, of which the last counts"#;
+    check("a:b,a:c", &[("a", "c")], &[several]);
+    check("x:y,a", &[("x", "y")], &["has no colon in entry 2"]);
+    check("a:b:c", &[], &["has two colons in entry 1"]);
+    let both = [
+        "has one side empty in entry 1",
+        "has one side empty in entry 2",
+    ];
+    check("a:,:b,c:d", &[("c", "d")], &both);
+}
+
+#[test]
+fn numbers_with_decimals() {
+    let within = |value: &Value| rounded_up(value, 0, 100);
+    check(within, "0.5", "1");
+    check(within, 0.5, "1");
+    check(within, "50.0", "50");
+    check(within, 50.0, "50");
+    check(within, "99.01", "100");
+    check(within, "0.0", "0");
+    check(within, 7, "7");
+    check(within, "7", "7");
+    check(within, "100.5", "wrong: is out of range");
+    for wrong in ["-0.5", ".5", "5.", "1e3", "inf", "5,5", "1.2.3"] {
+        check(within, wrong, "wrong: is not a whole number in range");
+    }
+    check(within, -0.5, "wrong: is not a whole number in range");
+}
+
+#[test]
+fn what_is_below_zero() {
+    for (value, expect) in [
+        (Value::from("-1"), true),
+        (Value::from(-7), true),
+        (Value::from(0), false),
+        (Value::from("7"), false),
+        (Value::from("-1.5"), false),
+        (Value::from("never"), false),
+    ] {
+        assert_eq!(is_negative(&value), expect, "{value:?}");
+    }
 }
 
 #[test]
@@ -254,6 +326,7 @@ fn words() {
     check(log_level, "warn", "Warn");
     check(log_level, "debug", "Debug");
     check(log_level, "trace", "Trace");
+    check(log_level, "CRITICAL", "Error");
     check(log_level, "verbose", "wrong: is not a log level");
     check(queue_protocol, "API", "Api");
     check(queue_protocol, "amqp", "Amqp");

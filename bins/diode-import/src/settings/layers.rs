@@ -1,6 +1,6 @@
 //! The three places where values come from, laid over each other: defaults, config.yml, environment.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::Path;
 
@@ -24,6 +24,8 @@ pub(super) struct Layers {
     pub(super) problems: Vec<Problem>,
     /// What looks like a mistake.
     pub(super) warnings: Vec<String>,
+    /// The variables of settings that may be given where nothing could be read.
+    pub(super) withheld: BTreeSet<&'static str>,
 }
 
 impl Layers {
@@ -40,6 +42,7 @@ impl Layers {
             figment: Figment::from(layer),
             problems: Vec::new(),
             warnings: Vec::new(),
+            withheld: BTreeSet::new(),
         }
     }
 
@@ -57,12 +60,16 @@ impl Layers {
             Ok(Value::Dict(_, sections)) => sections,
             Ok(Value::Empty(..)) => return,
             Ok(_) => {
+                self.withhold(|_| true);
                 let what = "is not a mapping of sections";
                 return self
                     .problems
                     .push(Problem::about(file, what, "write sections with keys"));
             }
-            Err(error) => return self.problems.push(not_yaml(file, &error)),
+            Err(error) => {
+                self.withhold(|_| true);
+                return self.problems.push(not_yaml(file, &error));
+            }
         };
         let mut layer = Layer::of(place);
         for (section, keys) in sections {
@@ -84,6 +91,7 @@ impl Layers {
             Value::Dict(_, keys) => keys,
             Value::Empty(..) => return,
             _ => {
+                self.withhold(|given| given == section);
                 let subject = format!("section {section} in {}", layer.place);
                 let problem = Problem::about(subject, "is not a mapping", "write keys with values");
                 return self.problems.push(problem);
@@ -100,6 +108,13 @@ impl Layers {
                 self.warnings.push(unknown_key(section, &key, &file));
             }
         }
+    }
+
+    /// Notes that nobody knows whether the settings of some sections of config.yml are given.
+    fn withhold(&mut self, is_section: impl Fn(&str) -> bool) {
+        let of_file = ALL.iter().filter(|setting| setting.key.is_some());
+        let of_section = of_file.filter(|setting| is_section(setting.path().0));
+        self.withheld.extend(of_section.map(|setting| setting.env));
     }
 
     /// Lays the environment over what there is. `read` reads the files that `_FILE` variables name.
@@ -148,6 +163,7 @@ impl Layers {
     ) {
         let variable = format!("{}_FILE", setting.env);
         let Some(path) = given(&variable) else { return };
+        self.withheld.insert(setting.env);
         if is_given {
             return self.problems.push(given_twice(setting, &variable));
         }
@@ -157,8 +173,13 @@ impl Layers {
                 let instead = "write the value into it";
                 self.problems.push(Problem::about(variable, what, instead));
             }
-            Ok(text) => self.merge_one(setting, Place::File(variable), text.trim()),
-            Err(error) => self.problems.push(unreadable(&variable, path, &error)),
+            Ok(text) => {
+                self.withheld.remove(setting.env);
+                self.merge_one(setting, Place::File(variable), text.trim());
+            }
+            Err(error) => self
+                .problems
+                .push(unreadable(setting, &variable, path, &error)),
         }
     }
 
@@ -179,11 +200,27 @@ fn not_yaml(file: String, error: &serde_saphyr::Error) -> Problem {
     let place = error.location().map_or_else(String::new, |location| {
         format!(" (line {}, column {})", location.line(), location.column())
     });
-    Problem::about(
-        file,
-        format!("is not valid YAML{place}"),
-        "correct it there",
-    )
+    let reason = reason(error).map_or_else(String::new, |reason| format!(": {reason}"));
+    let what = format!("is not valid YAML{place}{reason}");
+    Problem::about(file, what, "correct it there")
+}
+
+/// Why something is no YAML, where that can be said without quoting more of it than one character.
+fn reason(error: &serde_saphyr::Error) -> Option<String> {
+    use serde_saphyr::Error;
+    use serde_saphyr::localizer::ExternalMessageSource;
+
+    match error {
+        Error::WithSnippet { error, .. } => reason(error),
+        Error::DuplicateMappingKey { .. } => Some("a key is there twice".to_owned()),
+        Error::UnknownAnchor { .. } => Some("an alias has no anchor".to_owned()),
+        Error::MultipleDocuments { .. } => Some("there are several documents".to_owned()),
+        Error::ExternalMessage { source, msg, .. } => match **source {
+            ExternalMessageSource::Parser(_) => msg.lines().next().map(str::to_owned),
+            _ => None,
+        },
+        _ => None,
+    }
 }
 
 fn given_twice(setting: &Setting, variable: &str) -> Problem {
@@ -191,9 +228,21 @@ fn given_twice(setting: &Setting, variable: &str) -> Problem {
     Problem::about(setting.env, what, "keep one of them")
 }
 
-fn unreadable(variable: &str, path: &str, error: &io::Error) -> Problem {
-    let what = format!("names {path:?}, which cannot be read ({error})");
+fn unreadable(setting: &Setting, variable: &str, path: &str, error: &io::Error) -> Problem {
+    let what = if setting.may_be_shown() || looks_like_a_path(path) {
+        format!("names {path:?}, which cannot be read ({error})")
+    } else {
+        // It may be the secret itself.
+        format!("does not name a file that can be read ({error})")
+    };
     Problem::about(variable, what, "name a file that this process can read")
+}
+
+/// Whether a text was surely meant as a path. A slash alone does not tell: keys have them, too.
+fn looks_like_a_path(text: &str) -> bool {
+    ["/", "./", "../"]
+        .iter()
+        .any(|start| text.starts_with(start))
 }
 
 /// Values from one place, as figment takes them.

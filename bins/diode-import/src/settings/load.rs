@@ -10,14 +10,15 @@ use stix_bundle::Limits;
 use super::applicants::{applicant_mappings, stand_in};
 use super::forms;
 use super::layers::Layers;
-use super::model::{Connector, DiodeImport, DirectorySettings, Settings};
-use super::problem::{Problem, Refusal};
-use super::reader::Reader;
-use super::s3::s3;
+use super::model::{Connector, DiodeImport, Sending, Settings};
+use super::problem::Refusal;
+use super::reader::{Reader, range};
+use super::s3;
+use super::sources::sources;
 use super::state_path::default_state_path;
 use super::table;
 use super::transport::{mq, opencti};
-use super::unknown::unknown_variables;
+use super::unknown::idle_variables;
 
 /// What settings are made from. Nothing else is read.
 pub(crate) struct Inputs<'a> {
@@ -45,14 +46,15 @@ impl Settings {
     /// [`Refusal`], with all that is wrong.
     pub(crate) fn load(inputs: &Inputs<'_>) -> Result<Loaded<Self>, Refusal> {
         let mut reader = reader(inputs);
-        reader
-            .warnings
-            .extend(unknown_variables(&inputs.environment));
+        reader.warnings.extend(idle_variables(&inputs.environment));
         reader.warn_of_planned();
         let opencti = opencti(&mut reader);
         let connector = connector(&mut reader);
         let diode_import = diode_import(&mut reader, &inputs.environment);
         let mq = mq(&mut reader);
+        if let (Some(connector), Some(diode_import)) = (&connector, &diode_import) {
+            refuse_in_part(&mut reader, connector, diode_import);
+        }
         let settings = match (opencti, connector, diode_import) {
             (Some(opencti), Some(connector), Some(diode_import)) => Some(Self {
                 opencti,
@@ -140,29 +142,27 @@ fn diode_import(
     reader: &mut Reader,
     environment: &BTreeMap<String, String>,
 ) -> Option<DiodeImport> {
-    let directory = directory(reader);
-    let s3 = s3(reader);
+    let sources = sources(reader);
     let delete_after_import =
         reader.required(&table::DIODE_IMPORT_DELETE_AFTER_IMPORT, forms::boolean);
     let mappings = applicant_mappings(reader);
     let stand_in = stand_in(reader);
     let state_path = state_path(reader, environment);
     let settle = reader.number(&table::DIODE_IMPORT_SETTLE_SECONDS);
-    let rejected_path = reader.optional(&table::DIODE_IMPORT_REJECTED_PATH, forms::path);
     let limits = limits(reader);
     let max_in_flight_bytes = reader.number(&table::DIODE_IMPORT_MAX_IN_FLIGHT_BYTES);
     let mode = &table::DIODE_IMPORT_VALIDATION_MODE;
     let validation_mode = reader.required(mode, forms::validation_mode);
     let api_body_bytes = reader.number(&table::DIODE_IMPORT_API_BODY_BYTES);
     Some(DiodeImport {
-        directory,
-        s3,
+        directory: sources.directory,
+        s3: sources.s3,
         delete_after_import: delete_after_import?,
         applicant_mappings: mappings,
         stand_in: stand_in?,
         state_path: state_path?,
         settle: Duration::from_secs(settle?),
-        rejected_path,
+        rejected_path: sources.rejected_path,
         limits: limits?,
         max_in_flight_bytes: max_in_flight_bytes?,
         validation_mode: validation_mode?,
@@ -170,9 +170,22 @@ fn diode_import(
     })
 }
 
+/// A rehearsal does not ask the platform for what is not set of the bucket: that would register us.
+fn refuse_in_part(reader: &mut Reader, connector: &Connector, diode_import: &DiodeImport) {
+    let missing = match (connector.send_to_queue, &diode_import.s3) {
+        (Sending::Rehearsal, Some(s3)) => s3::missing(s3),
+        _ => Vec::new(),
+    };
+    for setting in missing {
+        let instead = "write it, since a rehearsal does not ask the platform for it";
+        reader.missing(setting, instead);
+    }
+}
+
 fn queue_threshold(reader: &mut Reader) -> Option<u64> {
     let setting = &table::CONNECTOR_QUEUE_THRESHOLD;
-    let threshold = reader.number(setting)?;
+    let (min, max) = range(setting);
+    let threshold = reader.required(setting, |value| forms::rounded_up(value, min, max))?;
     if threshold == 0 {
         reader.warn(format!(
             "{} is 0, and no queue is emptier than that: files wait wherever the platform tells how \
@@ -181,28 +194,6 @@ fn queue_threshold(reader: &mut Reader) -> Option<u64> {
         ));
     }
     Some(threshold)
-}
-
-/// The directory to import from; `None` where files are not imported from one, or after a problem.
-fn directory(reader: &mut Reader) -> Option<DirectorySettings> {
-    let enabled = reader.required(&table::DIODE_IMPORT_GET_FROM_DIRECTORY, forms::boolean);
-    let retention = reader.number(&table::DIODE_IMPORT_GET_FROM_DIRECTORY_RETENTION);
-    let setting = &table::DIODE_IMPORT_GET_FROM_DIRECTORY_PATH;
-    let path = reader.optional(setting, forms::path);
-    let watch = reader.required(&table::DIODE_IMPORT_WATCH, forms::boolean);
-    if !enabled? {
-        return None;
-    }
-    if !reader.is_given(setting) {
-        let instead = "write the path of the directory that the files arrive in";
-        reader.problems.push(Problem::missing(setting, instead));
-    }
-    let retention_days = Some(retention?).filter(|days| *days > 0);
-    Some(DirectorySettings {
-        path: path?,
-        retention_days,
-        watch: watch?,
-    })
 }
 
 fn state_path(reader: &mut Reader, environment: &BTreeMap<String, String>) -> Option<PathBuf> {
@@ -214,7 +205,7 @@ fn state_path(reader: &mut Reader, environment: &BTreeMap<String, String>) -> Op
     if path.is_none() {
         let instead = "write the path of a directory that outlives the process, since neither \
                        STATE_DIRECTORY, XDG_STATE_HOME nor HOME names one";
-        reader.problems.push(Problem::missing(setting, instead));
+        reader.missing(setting, instead);
     }
     path
 }

@@ -6,6 +6,7 @@ use diode_core::StandIn;
 use opencti_client::Trust;
 
 use super::*;
+use crate::settings::model::DirectorySettings;
 use crate::settings::{LogLevel, QueueProtocol};
 
 /// The least that has to be given.
@@ -210,6 +211,47 @@ fn a_value_can_be_in_a_file_of_its_own() {
 }
 
 #[test]
+fn a_secret_in_place_of_its_file_s_path_is_not_repeated() {
+    for (variable, secret) in [
+        ("OPENCTI_CUSTOM_HEADERS_FILE", "X-Key: hunter2"),
+        ("DIODE_IMPORT_S3_SECRET_KEY_FILE", "wJalr/hunter2"),
+        ("HTTPS_PROXY_FILE", "http://me:hunter2@proxy"),
+        ("MQ_USE_SSL_KEY_FILE", "-----BEGIN hunter2"),
+    ] {
+        let told = refuse(&[LEAST, &[(variable, secret)]], None);
+        assert!(told.contains(variable), "{told}");
+        assert!(!told.contains("hunter2"), "{told}");
+    }
+    let path = [("MQ_PASS_FILE", "/run/secrets/mq")];
+    insta::assert_snapshot!(refuse(&[LEAST, &path], None), @r#"error: MQ_PASS_FILE names "/run/secrets/mq", which cannot be read (entity not found); name a file that this process can read"#);
+}
+
+#[test]
+fn a_password_in_an_address_is_not_repeated() {
+    for name in ["MQ_HOST", "S3_ENDPOINT", "DIODE_IMPORT_S3_ENDPOINT"] {
+        let given = [
+            ("DIODE_IMPORT_GET_FROM_S3", "true"),
+            (name, "http://me:hunter2@host"),
+        ];
+        let told = refuse(&[LEAST, &given], None);
+        assert!(told.contains(r#""http://[redacted]@host""#), "{told}");
+        assert!(!told.contains("hunter2"), "{told}");
+    }
+}
+
+#[test]
+fn the_sample_s_broker_does_no_harm_once_it_is_no_comment() {
+    let sample = include_str!("../../../../config.yml.sample");
+    let (above, broker) = sample.split_once("\n# mq:\n").unwrap();
+    let broker = broker.replace("\n# ", "\n").replacen("# ", "", 1);
+    let config = format!("{above}\nmq:\n{broker}");
+    let Loaded { value, warnings } = load(&[], Some(&config));
+    assert_eq!(warnings, [""; 0], "{config}");
+    assert!(value.mq.host.is_none() && value.mq.tls.identity.is_none());
+    assert!(!broker.contains("\n# "), "{broker}");
+}
+
+#[test]
 fn without_any_setting_all_that_is_missing_is_told() {
     insta::assert_snapshot!(refuse(&[], None), @r#"
     error: OPENCTI_URL (opencti.url) is not given; write an address such as https://opencti.example.com
@@ -235,7 +277,7 @@ fn all_problems_are_told_together_and_no_secret_is_repeated() {
     ];
     let config = "
 connector: {name: 7, log_level: loud, lgo_level: info}
-diode_import: {get_from_directory_retention: -1, settle_seconds: 1.5}
+diode_import: {get_from_directory_retention: 36501, settle_seconds: 1.5}
 diode-import: {}
 mq: rabbit
 ";
@@ -251,7 +293,7 @@ mq: rabbit
     error: CONNECTOR_TYPE (connector.type), from the environment: "IMPORT" is not a connector type; write one of EXTERNAL_IMPORT, INTERNAL_IMPORT_FILE, INTERNAL_ENRICHMENT, INTERNAL_ANALYSIS, INTERNAL_EXPORT_FILE, STREAM
     error: CONNECTOR_LOG_LEVEL (connector.log_level), from "config.yml": "loud" is not a log level; write one of trace, debug, info, warn, error
     error: CONNECTOR_RUN_AND_TERMINATE (connector.run_and_terminate), from the environment: "maybe" is not a boolean; write true or false
-    error: DIODE_IMPORT_GET_FROM_DIRECTORY_RETENTION (diode_import.get_from_directory_retention), from "config.yml": -1 is not a whole number in range; write a whole number from 0 to 36500, without a unit
+    error: DIODE_IMPORT_GET_FROM_DIRECTORY_RETENTION (diode_import.get_from_directory_retention), from "config.yml": 36501 is out of range; write a whole number from 0 to 36500, without a unit
     error: DIODE_IMPORT_GET_FROM_DIRECTORY_PATH (diode_import.get_from_directory_path) is not given; write the path of the directory that the files arrive in
     error: DIODE_IMPORT_APPLICANT_MAPPINGS (diode_import.applicant_mappings), from the environment: "{\"a\": \"b\"}" is JSON; write pairs of ids as source:target,source:target
     error: DIODE_IMPORT_SETTLE_SECONDS (diode_import.settle_seconds), from "config.yml": 1.5 is not a whole number in range; write a whole number from 0 to 86400, without a unit
@@ -271,16 +313,60 @@ fn a_broken_file_is_told_by_place_and_not_quoted() {
     };
     check(
         "opencti:\n  token: \"hunter2\n",
-        r#"error: "config.yml" is not valid YAML (line 2, column 10); correct it there"#,
+        r#"error: "config.yml" is not valid YAML (line 2, column 10): unclosed quote; correct it there"#,
     );
     check(
         "opencti:\n  token: hunter2\n  token: hunter2\n",
-        r#"error: "config.yml" is not valid YAML (line 3, column 3); correct it there"#,
+        r#"error: "config.yml" is not valid YAML (line 3, column 3): a key is there twice; correct it there"#,
     );
     check(
         "- hunter2\n",
         r#"error: "config.yml" is not a mapping of sections; write sections with keys"#,
     );
+}
+
+#[test]
+fn what_may_be_where_nothing_could_be_read_is_not_said_to_be_missing() {
+    let home = [("HOME", "/home/diode")];
+    for config in ["opencti: {token: hunter2", "- a"] {
+        let told = refuse(&[&home], Some(config));
+        assert_eq!(told.lines().count(), 1, "{told}");
+    }
+    let told = refuse(&[&home, &[("OPENCTI_TOKEN_FILE", "/nowhere")]], None);
+    assert!(told.contains("OPENCTI_TOKEN_FILE names"), "{told}");
+    assert!(!told.contains("OPENCTI_TOKEN ("), "{told}");
+    assert!(
+        told.contains("OPENCTI_URL (opencti.url) is not given"),
+        "{told}"
+    );
+    let told = refuse(&[&home], Some("opencti: a"));
+    assert!(!told.contains("OPENCTI_URL"), "{told}");
+    assert!(
+        told.contains("CONNECTOR_ID (connector.id) is not given"),
+        "{told}"
+    );
+}
+
+#[test]
+fn why_a_file_is_no_yaml_quotes_nothing_of_it() {
+    for config in [
+        "hunter2: *hunter2",
+        "hunter2: \"hunter2",
+        "hunter2: {hunter2",
+        "hunter2: [hunter2}",
+        "hunter2: hunter2: hunter2",
+        "hunter2: @hunter2",
+        "hunter2\n\thunter2: -",
+        "%hunter2\n---\n%hunter2",
+        "hunter2: !hunter2!hunter2 a",
+        "hunter2: 'a\n'hunter2",
+        "hunter2: \"\\hunter2\"",
+        "hunter2: a\n---\nhunter2: b",
+        "opencti: !hunter2 a",
+    ] {
+        let told = refuse(&[LEAST], Some(config));
+        assert!(!told.contains("hunter2"), "{config:?}: {told}");
+    }
 }
 
 #[test]
@@ -312,6 +398,7 @@ fn without_a_directory_no_path_is_needed() {
     let off = [
         ("DIODE_IMPORT_GET_FROM_DIRECTORY", "no"),
         ("DIODE_IMPORT_GET_FROM_DIRECTORY_PATH", ""),
+        ("DIODE_IMPORT_GET_FROM_S3", "true"),
     ];
     assert_eq!(load(&off, None).value.diode_import.directory, None);
 }
@@ -361,6 +448,24 @@ fn applicants_that_are_no_ids_are_warned_of() {
 }
 
 #[test]
+fn what_the_python_connector_goes_on_without_is_warned_of() {
+    let uuid = "6f2b1f6e-8d2c-4a4e-9c43-0f4f2c6f9b11";
+    let mappings = format!("{uuid}:{uuid},secret-id");
+    let more = [
+        ("DIODE_IMPORT_APPLICANT_MAPPINGS", mappings.as_str()),
+        ("DIODE_IMPORT_GET_FROM_DIRECTORY_RETENTION", "-1"),
+    ];
+    let Loaded { value, warnings } = load(&more, None);
+    let import = value.diode_import;
+    assert_eq!(import.applicant_mappings.len(), 1);
+    assert_eq!(import.directory.unwrap().retention_days, None);
+    insta::assert_snapshot!(warnings.join("\n"), @"
+    DIODE_IMPORT_GET_FROM_DIRECTORY_RETENTION is negative, so no file is deleted for its age; write 0 for that
+    DIODE_IMPORT_APPLICANT_MAPPINGS has no colon in entry 2, which is ignored; write pairs of ids as source:target,source:target
+    ");
+}
+
+#[test]
 fn somebody_or_nobody_stands_in_for_who_is_not_mapped() {
     let uuid = "6f2b1f6e-8d2c-4a4e-9c43-0f4f2c6f9b11";
     let user = |id: &str| StandIn::User(id.to_owned());
@@ -384,7 +489,7 @@ fn somebody_or_nobody_stands_in_for_who_is_not_mapped() {
 
 #[test]
 fn a_threshold_that_lets_nothing_through_is_warned_of() {
-    for (threshold, expect) in [("0", 1), ("1", 0), ("500", 0)] {
+    for (threshold, expect) in [("0", 1), ("0.5", 0), ("1", 0), ("500.0", 0)] {
         let loaded = load(&[("CONNECTOR_QUEUE_THRESHOLD", threshold)], None);
         assert_eq!(loaded.warnings.len(), expect, "{threshold}");
     }
@@ -430,22 +535,6 @@ fn a_bucket_s_settings_are_all_judged() {
         "DIODE_IMPORT_S3_USE_SSL",
     ] {
         assert!(said.contains(name), "{name} is not in {said}");
-    }
-}
-
-#[test]
-fn a_folder_that_begins_with_a_slash_is_told() {
-    for (folder, expect) in [
-        ("/", 0),
-        ("/.", 0),
-        ("a", 0),
-        ("a/", 0),
-        ("/a", 1),
-        ("/a/", 1),
-    ] {
-        let on = ("DIODE_IMPORT_GET_FROM_S3", "true");
-        let loaded = load(&[on, ("DIODE_IMPORT_GET_FROM_S3_FOLDER", folder)], None);
-        assert_eq!(loaded.warnings.len(), expect, "{folder}");
     }
 }
 

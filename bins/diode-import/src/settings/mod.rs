@@ -13,6 +13,7 @@ mod reader;
 mod reference;
 mod s3;
 mod setting;
+mod sources;
 mod state_path;
 mod table;
 mod transport;

@@ -67,6 +67,7 @@ fn shown(setting: &Setting, value: &Value) -> String {
         (Kind::Proxy, _) => network::proxy(value).map_or_else(redacted, |proxy| proxy.to_string()),
         (Kind::Url, _) => forms::url(value).map_or_else(redacted, String::from),
         (_, Secrecy::Secret) => REDACTED.to_owned(),
+        (Kind::Host, _) => forms::without_user(&in_one_line(value)),
         _ => in_one_line(value),
     }
 }
@@ -164,7 +165,11 @@ mod tests {
             .iter()
             .filter(|setting| !setting.may_be_shown())
             .map(|setting| (setting.env, "http://hunter2:hunter2@host/"))
-            .chain([("MQ_USE_SSL_CA", "-----BEGIN hunter2")])
+            .chain([
+                ("MQ_USE_SSL_CA", "-----BEGIN hunter2"),
+                ("MQ_HOST", "amqp://hunter2:hunter@2@mq"),
+                ("S3_ENDPOINT", "hunter2@store:9000"),
+            ])
             .collect();
         let rows = rows(&variables, "");
         assert!(!format!("{rows:?}").contains("hunter2"), "{rows:?}");
@@ -178,6 +183,11 @@ mod tests {
         assert_eq!(value("HTTPS_PROXY").as_deref(), Some("host:80"));
         assert_eq!(value("OPENCTI_TOKEN").as_deref(), Some("[redacted]"));
         assert_eq!(value("OPENCTI_URL").as_deref(), Some("[redacted]"));
+        assert_eq!(value("MQ_HOST").as_deref(), Some("amqp://[redacted]@mq"));
+        assert_eq!(
+            value("S3_ENDPOINT").as_deref(),
+            Some("[redacted]@store:9000")
+        );
         assert_eq!(value("MQ_USE_SSL_CA").as_deref(), Some("[PEM text]"));
     }
 }

@@ -1,5 +1,7 @@
 //! Takes typed values out of the layers, and collects all that is wrong with them.
 
+use std::collections::BTreeSet;
+
 use figment::Figment;
 use figment::value::{Num, Value};
 
@@ -18,6 +20,7 @@ const SHOWN: usize = 60;
 pub(super) struct Reader {
     figment: Figment,
     places: Vec<Place>,
+    withheld: BTreeSet<&'static str>,
     pub(super) problems: Vec<Problem>,
     pub(super) warnings: Vec<String>,
 }
@@ -30,10 +33,12 @@ impl Reader {
             places,
             problems,
             warnings,
+            withheld,
         } = layers;
         Self {
             figment,
             places,
+            withheld,
             problems,
             warnings,
         }
@@ -65,9 +70,21 @@ impl Reader {
                 let what = format!("{} {what}", shown(setting, &value));
                 Problem::wrong(setting, &origin, what, instead)
             }
-            None => Problem::missing(setting, instead),
+            None => return self.missing(setting, instead),
         };
         self.problems.push(problem);
+    }
+
+    /// Notes that a setting has to be given, unless it may well be: where nothing could be read.
+    pub(super) fn missing(&mut self, setting: &Setting, instead: impl Into<String>) {
+        if !self.is_withheld(setting) {
+            self.problems.push(Problem::missing(setting, instead));
+        }
+    }
+
+    /// Whether a setting may be given where nothing could be read, which is a problem already.
+    pub(super) fn is_withheld(&self, setting: &Setting) -> bool {
+        self.withheld.contains(setting.env)
     }
 
     /// Notes what looks like a mistake.
@@ -86,19 +103,31 @@ impl Reader {
                 Fallback::Required(example) => format!("write {example}"),
                 _ => "give it".to_owned(),
             };
-            self.problems.push(Problem::missing(setting, instead));
+            self.missing(setting, instead);
         }
         self.optional(setting, form)
     }
 
     /// The value of a setting that is a whole number in the range that the table states.
     pub(super) fn number<T: TryFrom<u64>>(&mut self, setting: &Setting) -> Option<T> {
-        let (min, max) = match setting.kind {
-            Kind::Whole { min, max, .. } => (min, max),
-            _ => (0, u64::MAX),
-        };
+        let (min, max) = range(setting);
         let number = self.required(setting, |value| forms::whole(value, min, max))?;
         T::try_from(number).ok()
+    }
+
+    /// A number of days, of which 0 is never; so is a negative one, as in the Python connector.
+    pub(super) fn days(&mut self, setting: &Setting) -> Option<u32> {
+        if !self
+            .find(setting)
+            .is_some_and(|(value, _)| forms::is_negative(&value))
+        {
+            return self.number(setting);
+        }
+        self.warn(format!(
+            "{} is negative, so no file is deleted for its age; write 0 for that",
+            setting.env
+        ));
+        Some(0)
     }
 
     /// Whether the operator gave a setting a value.
@@ -133,6 +162,14 @@ impl Reader {
     }
 }
 
+/// From which to which number a setting's values go.
+pub(super) fn range(setting: &Setting) -> (u64, u64) {
+    match setting.kind {
+        Kind::Whole { min, max, .. } => (min, max),
+        _ => (0, u64::MAX),
+    }
+}
+
 /// Whether a given value says what would hold without it.
 fn is_default(setting: &Setting, value: &Value) -> bool {
     let Fallback::Value(default) = setting.fallback else {
@@ -154,7 +191,10 @@ fn shown(setting: &Setting, value: &Value) -> String {
         Value::Array(..) => "the list".to_owned(),
         Value::Dict(..) => "the mapping".to_owned(),
         Value::String(..) => {
-            let text = plain(value);
+            let text = match setting.kind {
+                Kind::Host => forms::without_user(&plain(value)),
+                _ => plain(value),
+            };
             let start: String = text.chars().take(SHOWN).collect();
             let rest = if start.len() < text.len() { "…" } else { "" };
             format!("{start:?}{rest}")

@@ -23,8 +23,9 @@ one in the working directory, if there is one.
 - Lists are separated by commas, and may be YAML lists in config.yml. Mappings are
   `source:target,source:target`, and may be YAML mappings in config.yml.
 - In config.yml, a text that looks like a number or a boolean needs quotes.
-- All problems are reported together, and the program ends with exit code 2. A name that is not
-  known is a warning, which tells the nearest name that is.
+- All problems are reported together, and the program ends with exit code 2.
+- Unknown `DIODE_IMPORT_*` variables and unknown config.yml keys are reported as warnings, with the
+  closest known name. So are pycti's other variables, which have no effect here.
 - A setting marked *planned* is known, but this version does not act on it, and warns at start if it
   is set.
 
@@ -91,7 +92,7 @@ fn row(setting: &Setting) -> String {
 
 fn values(kind: Kind) -> String {
     match kind {
-        Kind::Text => "text".to_owned(),
+        Kind::Text | Kind::Host => "text".to_owned(),
         Kind::Boolean => "boolean".to_owned(),
         Kind::BooleanOrPath => "boolean, or path".to_owned(),
         Kind::Whole { unit, min, max } => format!("{unit}, {min} to {max}"),

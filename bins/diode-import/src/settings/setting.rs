@@ -56,6 +56,8 @@ pub(crate) enum Kind {
     },
     /// An http or https address.
     Url,
+    /// A host, or an address with one, that may come with a password in front of it.
+    Host,
     /// A path in the file system.
     Path,
     /// One of these words, in any letter case.

@@ -39,7 +39,7 @@ settings! {
         .help("Logs as JSON lines, or as text.");
     OPENCTI_CUSTOM_HEADERS = Setting::peer("opencti.custom_headers", Kind::Text)
         .secret()
-        .help("`name:value;name:value`: headers sent with every request to the platform. They win over ours.");
+        .help("`name:value;name:value`: headers sent with every request to the platform. They override the connector's own headers.");
 
     CONNECTOR_ID = Setting::peer("connector.id", Kind::Text)
         .required("a UUID of its own, such as uuidgen prints")
@@ -55,7 +55,7 @@ settings! {
         .help("This connector's scope. It does not filter what is imported.");
     CONNECTOR_LOG_LEVEL = Setting::peer("connector.log_level", Kind::OneOf(LOG_LEVELS))
         .default("info")
-        .help("The least severe level that is logged. Libraries are logged from `warn` on.");
+        .help("The least severe level that is logged; `critical` is `error`. Libraries are logged from `warn` on.");
     CONNECTOR_RUN_AND_TERMINATE = Setting::peer("connector.run_and_terminate", Kind::Boolean)
         .default("false")
         .help("One pass over the sources, then exit.");
@@ -68,13 +68,13 @@ settings! {
         .help("How bundles reach the workers: over the broker, or over the platform's API.");
     CONNECTOR_QUEUE_THRESHOLD = Setting::pycti("connector.queue_threshold", megabytes())
         .default("500")
-        .help("Fill of a source connector's queue (a MB is 1,000,000 bytes) from which on its files wait; 0: they always do. It takes the capability MODULES and platform 6.1.12.");
+        .help("When a source connector's queue holds this many MB (of 1,000,000 bytes) or more, its files wait; with 0 they always wait. Decimals are rounded up. Requires the MODULES capability and platform 6.1.12 or newer.");
     CONNECTOR_SEND_TO_QUEUE = Setting::pycti("connector.send_to_queue", Kind::Boolean)
         .default("true")
         .help("`false`: a rehearsal, which says what would be sent, and neither registers, sends, moves, deletes nor records anything.");
     CONNECTOR_VALIDATE_BEFORE_IMPORT = Setting::pycti("connector.validate_before_import", Kind::Boolean)
         .default("false")
-        .help("Whether imports wait for validation by a person, for envelopes that do not say.");
+        .help("Whether imports must be validated by a person, when the envelope does not say.");
     CONNECTOR_EXPOSE_METRICS = Setting::pycti("connector.expose_metrics", Kind::Boolean)
         .default("false")
         .planned()
@@ -92,13 +92,13 @@ settings! {
 
     DIODE_IMPORT_GET_FROM_DIRECTORY = Setting::peer("diode_import.get_from_directory", Kind::Boolean)
         .default("true")
-        .help("Imports files from a directory.");
+        .help("Imports files from a directory. With get_from_s3 it is off, with a warning, where neither this nor the path is given.");
     DIODE_IMPORT_GET_FROM_DIRECTORY_PATH = Setting::peer("diode_import.get_from_directory_path", Kind::Path)
         .derived("required with get_from_directory")
         .help("The directory.");
     DIODE_IMPORT_GET_FROM_DIRECTORY_RETENTION = Setting::peer("diode_import.get_from_directory_retention", DAYS)
         .default("7")
-        .help("After so many days, imported files that were kept and rejected files are deleted; 0: never. A file that was not imported is never deleted.");
+        .help("After so many days, imported files that were kept and rejected files are deleted; 0 (or a negative number): never. A file that was not imported is never deleted.");
     DIODE_IMPORT_GET_FROM_S3 = Setting::peer("diode_import.get_from_s3", Kind::Boolean)
         .default("false")
         .help("Imports files from an S3 bucket: each object below the folder whose key ends in `.json`.");
@@ -112,7 +112,7 @@ settings! {
     DIODE_IMPORT_GET_FROM_S3_RETENTION = Setting::peer("diode_import.get_from_s3_retention", DAYS)
         .default("7")
         .help("As for the directory.");
-    DIODE_IMPORT_S3_ENDPOINT = Setting::peer("diode_import.s3_endpoint", Kind::Text)
+    DIODE_IMPORT_S3_ENDPOINT = Setting::peer("diode_import.s3_endpoint", Kind::Host)
         .derived("the platform's")
         .help("The S3 server: a host, or a full URL; for AWS such as s3.eu-west-3.amazonaws.com. Platforms before 6.9.10 do not tell theirs.");
     DIODE_IMPORT_S3_PORT = Setting::peer("diode_import.s3_port", PORT)
@@ -131,7 +131,7 @@ settings! {
         .help("`true`: keys that the platform tells are not used, so that credentials come from AWS's usual places. No keys may be given with it.");
     DIODE_IMPORT_S3_USE_SSL = Setting::peer("diode_import.s3_use_ssl", Kind::Boolean)
         .derived("the platform's, else true")
-        .help("TLS to the S3 server, where the endpoint is no URL that says so itself.");
+        .help("Use TLS for S3. Ignored when the endpoint is a URL.");
     DIODE_IMPORT_S3_BUCKET_REGION = Setting::peer("diode_import.s3_bucket_region", Kind::Text)
         .derived("the platform's")
         .help("The bucket's region. Where neither it nor keys are given or told, AWS_REGION or AWS_DEFAULT_REGION counts; else it is us-east-1.");
@@ -184,9 +184,9 @@ settings! {
         .help("The largest request that the platform, or a proxy before it, accepts; with queue_protocol `api`, no push of objects is larger.");
     DIODE_IMPORT_WATCH = Setting::own("diode_import.watch", Kind::Boolean)
         .default("true")
-        .help("Imports a file as soon as it is closed after writing, or moved into the directory; where the system tells nothing of it, as of what others write to a network file system, with the next pass. `false`: always with the next pass.");
+        .help("Imports a file as soon as it is closed after writing, or moved into the directory. Changes that the kernel does not report (such as those made by another machine on a network file system) are picked up at the next pass. `false`: all are.");
 
-    MQ_HOST = mq("mq.host", Kind::Text).help("The broker's host.");
+    MQ_HOST = mq("mq.host", Kind::Host).help("The broker's host.");
     MQ_PORT = mq("mq.port", PORT).help("The broker's port.");
     MQ_VHOST = mq("mq.vhost", Kind::Text).help("The broker's virtual host.");
     MQ_USE_SSL = mq("mq.use_ssl", Kind::Boolean).help("TLS to the broker.");
@@ -208,7 +208,7 @@ settings! {
         .default("true")
         .help("Whether the broker's certificate is verified. pycti's default is false.");
 
-    S3_ENDPOINT = s3("s3.endpoint", Kind::Text).help("As DIODE_IMPORT_S3_ENDPOINT, where that is not given.");
+    S3_ENDPOINT = s3("s3.endpoint", Kind::Host).help("As DIODE_IMPORT_S3_ENDPOINT, where that is not given.");
     S3_PORT = s3("s3.port", PORT).help("As DIODE_IMPORT_S3_PORT, where that is not given.");
     S3_ACCESS_KEY = s3("s3.access_key", Kind::Text)
         .secret()
@@ -221,7 +221,7 @@ settings! {
         .help("As DIODE_IMPORT_S3_BUCKET_REGION, where that is not given.");
 
     HTTPS_CA_CERTIFICATES = Setting::environment_only(Origin::Pycti, Kind::Pem)
-        .help("Certificate authorities that may vouch for the platform and the S3 server, besides those of OPENCTI_SSL_VERIFY.");
+        .help("Certificate authorities that may vouch for the platform and the S3 server, besides those of OPENCTI_SSL_VERIFY. Where that is false, certificates are verified by these and the system's all the same, with a warning.");
     HTTP_PROXY = Setting::environment_only(Origin::Peer, Kind::Proxy)
         .formerly("http_proxy")
         .secret()
@@ -257,7 +257,9 @@ const CONNECTOR_TYPES: &[&str] = &[
     "STREAM",
 ];
 
-const LOG_LEVELS: &[&str] = &["trace", "debug", "info", "warn", "warning", "error"];
+const LOG_LEVELS: &[&str] = &[
+    "trace", "debug", "info", "warn", "warning", "error", "critical",
+];
 
 const fn megabytes() -> Kind {
     Kind::Whole {

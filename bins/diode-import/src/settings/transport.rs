@@ -7,9 +7,8 @@ use url::Url;
 use super::forms;
 use super::model::{Mq, OpenCti};
 use super::network;
-use super::problem::Problem;
 use super::reader::Reader;
-use super::setting::Setting;
+use super::setting::{Kind, Setting};
 use super::table;
 
 // Each of these reads all its settings before it looks whether one failed, so that no problem hides
@@ -36,7 +35,7 @@ pub(super) fn opencti(reader: &mut Reader) -> Option<OpenCti> {
 /// Section `mq`. Parts that are not given, or wrong, are none; the wrong ones are problems.
 pub(super) fn mq(reader: &mut Reader) -> Mq {
     let mq = Mq {
-        host: reader.optional(&table::MQ_HOST, forms::text),
+        host: reader.optional(&table::MQ_HOST, forms::host),
         port: reader.optional(&table::MQ_PORT, forms::port),
         vhost: reader.optional(&table::MQ_VHOST, forms::text),
         use_ssl: reader.optional(&table::MQ_USE_SSL, forms::boolean),
@@ -84,20 +83,32 @@ fn platform_tls(reader: &mut Reader) -> Option<TlsOptions> {
         let options = trusting(Trust::Only(extra.clone()));
         check(reader, &table::HTTPS_CA_CERTIFICATES, &options);
     }
-    if trust == Trust::Anyone {
-        reader.warn(
-            "OPENCTI_SSL_VERIFY is false: whoever is between this connector and the platform can \
-             read the token",
-        );
-        if extra.is_some() {
-            reader.warn("OPENCTI_SSL_VERIFY is false, so HTTPS_CA_CERTIFICATES has no effect");
-        }
-    }
     Some(TlsOptions {
-        trust,
+        trust: in_force(reader, trust, extra.as_ref()),
         extra_roots: extra.into_iter().collect(),
         identity: None,
     })
+}
+
+/// Authorities that are named are verified by, as pycti does, although it was said that nothing is.
+fn in_force(reader: &mut Reader, trust: Trust, extra: Option<&Pem>) -> Trust {
+    match (trust, extra) {
+        (Trust::Anyone, Some(_)) => {
+            reader.warn(
+                "OPENCTI_SSL_VERIFY is false, but HTTPS_CA_CERTIFICATES is given: the platform is \
+                 verified all the same, by those authorities and the system's",
+            );
+            Trust::System
+        }
+        (Trust::Anyone, None) => {
+            reader.warn(
+                "OPENCTI_SSL_VERIFY is false: whoever is between this connector and the platform \
+                 can read the token",
+            );
+            Trust::Anyone
+        }
+        (trust, _) => trust,
+    }
 }
 
 /// The proxy for the platform. What is reached without one matters only where there is one: the
@@ -143,8 +154,7 @@ fn identity(reader: &mut Reader) -> Option<Identity> {
     let passphrase = secret(reader, &table::MQ_USE_SSL_PASSPHRASE);
     if key.is_some() && !reader.is_given(&table::MQ_USE_SSL_CERT) {
         let instead = "give the certificate that MQ_USE_SSL_KEY belongs to, or neither";
-        let problem = Problem::missing(&table::MQ_USE_SSL_CERT, instead);
-        reader.problems.push(problem);
+        reader.missing(&table::MQ_USE_SSL_CERT, instead);
     }
     let certificate = certificate?;
     let identity = Identity {
@@ -203,9 +213,10 @@ fn refuse(reader: &mut Reader, setting: &Setting, error: &TlsError) {
         TlsError::Unreadable { source, .. } => source.to_string(),
         error => chain(error),
     };
-    let instead = match error {
-        TlsError::NoPassphrase { .. } => "give the key's passphrase",
-        TlsError::Passphrase { .. } => "correct it",
+    let instead = match (error, setting.kind) {
+        (TlsError::NoPassphrase { .. }, _) => "give the key's passphrase",
+        (TlsError::Passphrase { .. }, _) => "correct it",
+        (_, Kind::BooleanOrPath) => "give the path of a PEM file that this process can read",
         _ => "give PEM text, or the path of a PEM file that this process can read",
     };
     reader.refuse(setting, &format!("cannot be used ({why})"), instead);

@@ -86,6 +86,11 @@ fn the_platform_is_verified_as_the_settings_say() {
     check(&[], Trust::System, 0);
     check(&[("HTTPS_CA_CERTIFICATES", AUTHORITY)], Trust::System, 1);
     check(&[("OPENCTI_SSL_VERIFY", "no")], Trust::Anyone, 0);
+    let both = [
+        ("OPENCTI_SSL_VERIFY", "no"),
+        ("HTTPS_CA_CERTIFICATES", AUTHORITY),
+    ];
+    check(&both, Trust::System, 1);
 }
 
 #[test]
@@ -119,8 +124,7 @@ fn verification_that_is_off_is_warned_of_once_for_each_side() {
         ("MQ_USE_SSL_CA", AUTHORITY),
     ];
     insta::assert_snapshot!(said(&in_vain), @r#"
-    OPENCTI_SSL_VERIFY is false: whoever is between this connector and the platform can read the token
-    OPENCTI_SSL_VERIFY is false, so HTTPS_CA_CERTIFICATES has no effect
+    OPENCTI_SSL_VERIFY is false, but HTTPS_CA_CERTIFICATES is given: the platform is verified all the same, by those authorities and the system's
     MQ_USE_SSL_REJECT_UNAUTHORIZED is false: whoever is between this connector and the broker can read the password and all that is imported
     MQ_USE_SSL_REJECT_UNAUTHORIZED is false, so MQ_USE_SSL_CA has no effect
     "#);
@@ -145,7 +149,7 @@ fn certificates_that_are_of_no_use_are_told_by_their_settings() {
     let told = said(&bad);
     assert!(!told.contains("hunter2"), "{told}");
     insta::assert_snapshot!(told, @r#"
-    OPENCTI_SSL_VERIFY (opencti.ssl_verify), from the environment: "/nonexistent/a.pem" cannot be used (No such file or directory (os error 2)); give PEM text, or the path of a PEM file that this process can read
+    OPENCTI_SSL_VERIFY (opencti.ssl_verify), from the environment: "/nonexistent/a.pem" cannot be used (No such file or directory (os error 2)); give the path of a PEM file that this process can read
     HTTPS_CA_CERTIFICATES, from the environment: "/dev/null" cannot be used (no certificate in /dev/null); give PEM text, or the path of a PEM file that this process can read
     MQ_USE_SSL_CA (mq.use_ssl_ca), from the environment: the text cannot be used (the text given is damaged PEM); give PEM text, or the path of a PEM file that this process can read
     MQ_USE_SSL_KEY (mq.use_ssl_key), from the environment: the value cannot be used (No such file or directory (os error 2)); give PEM text, or the path of a PEM file that this process can read

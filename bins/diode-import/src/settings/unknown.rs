@@ -2,20 +2,77 @@
 
 use std::collections::BTreeMap;
 
-use super::table::ALL;
+use super::forms;
+use super::table::{self, ALL};
 
 /// The prefix of the variables that are ours alone: an unknown one is a mistake.
 const PREFIX: &str = "DIODE_IMPORT_";
 
+/// Settings of pycti that nothing here stands for: they are about connectors that enrich, stream, answer
+/// a platform's calls or write files.
+const NOT_OURS: [&str; 27] = [
+    "CONNECTOR_AUTO",
+    "CONNECTOR_AUTO_CREATE_SERVICE_ACCOUNT",
+    "CONNECTOR_AUTO_CREATE_SERVICE_ACCOUNT_CONFIDENCE_LEVEL",
+    "CONNECTOR_AUTO_UPDATE",
+    "CONNECTOR_ENRICHMENT_RESOLUTION",
+    "CONNECTOR_LISTEN_PROTOCOL",
+    "CONNECTOR_LISTEN_PROTOCOL_API_PATH",
+    "CONNECTOR_LISTEN_PROTOCOL_API_PORT",
+    "CONNECTOR_LISTEN_PROTOCOL_API_SSL",
+    "CONNECTOR_LISTEN_PROTOCOL_API_URI",
+    "CONNECTOR_LIVE_STREAM_ID",
+    "CONNECTOR_LIVE_STREAM_LISTEN_DELETE",
+    "CONNECTOR_LIVE_STREAM_NO_DEPENDENCIES",
+    "CONNECTOR_LIVE_STREAM_RECOVER_ISO_DATE",
+    "CONNECTOR_LIVE_STREAM_START_TIMESTAMP",
+    "CONNECTOR_LIVE_STREAM_WITH_INFERENCES",
+    "CONNECTOR_ONLY_CONTEXTUAL",
+    "CONNECTOR_SEND_TO_DIRECTORY",
+    "CONNECTOR_SEND_TO_DIRECTORY_PATH",
+    "CONNECTOR_SEND_TO_DIRECTORY_RETENTION",
+    "CONNECTOR_SEND_TO_S3",
+    "CONNECTOR_SEND_TO_S3_BUCKET",
+    "CONNECTOR_SEND_TO_S3_FOLDER",
+    "CONNECTOR_SEND_TO_S3_RETENTION",
+    "OPENCTI_MISSING_REF_RETRY_EXPONENTIAL",
+    "OPENCTI_MISSING_REF_RETRY_FACTOR",
+    "OPENCTI_MISSING_REF_RETRY_INITIAL_DELAY",
+];
+
+/// Names authorities to Python's HTTP library.
+const REQUESTS_CA_BUNDLE: &str = "REQUESTS_CA_BUNDLE";
+
 /// How alike two names must be, from 0 to 1, for one to be suggested for the other.
 const ALIKE: f64 = 0.6;
 
+/// Warnings about variables that are given in vain.
+pub(super) fn idle_variables(environment: &BTreeMap<String, String>) -> Vec<String> {
+    let mut warnings = unknown_variables(environment);
+    let is_given = |name: &str| {
+        let value = environment.get(name).map_or("", |value| value.trim());
+        // What is turned off need not be told that it has no effect.
+        !value.is_empty() && forms::boolean(&value.into()) != Ok(false)
+    };
+    let not_ours = NOT_OURS.into_iter().filter(|name| is_given(name));
+    warnings.extend(
+        not_ours.map(|name| format!("{name} is a setting of pycti that has no effect here")),
+    );
+    if is_given(REQUESTS_CA_BUNDLE) {
+        warnings.push(format!(
+            "{REQUESTS_CA_BUNDLE} has no effect here; name the authorities in {}",
+            table::HTTPS_CA_CERTIFICATES.env
+        ));
+    }
+    warnings
+}
+
 /// Warnings about variables that begin like ours and are none.
-pub(super) fn unknown_variables(environment: &BTreeMap<String, String>) -> Vec<String> {
+fn unknown_variables(environment: &BTreeMap<String, String>) -> Vec<String> {
     environment
         .keys()
         .filter_map(|name| Some((name, name.strip_prefix(PREFIX)?)))
-        .filter(|(name, _)| !is_variable(name))
+        .filter(|(name, rest)| !is_variable(name) && !is_of_kubernetes(rest))
         .map(|(name, rest)| {
             let known = ALL
                 .iter()
@@ -24,6 +81,13 @@ pub(super) fn unknown_variables(environment: &BTreeMap<String, String>) -> Vec<S
             format!("{name:?} in the environment is not a setting and is ignored{hint}")
         })
         .collect()
+}
+
+/// Whether Kubernetes sets a variable for a service that is called `diode-import`.
+fn is_of_kubernetes(rest: &str) -> bool {
+    ["SERVICE_HOST", "SERVICE_PORT", "PORT"].contains(&rest)
+        || rest.starts_with("SERVICE_PORT_")
+        || rest.starts_with("PORT_")
 }
 
 fn is_variable(name: &str) -> bool {
@@ -90,6 +154,44 @@ mod tests {
             Some("did you mean DIODE_IMPORT_DELETE_AFTER_IMPORT?"),
         );
         check("DIODE_IMPORT_QQQQ", Some("is not a setting and is ignored"));
+        for name in [
+            "SERVICE_HOST",
+            "SERVICE_PORT",
+            "SERVICE_PORT_HTTP",
+            "PORT",
+            "PORT_80_TCP_ADDR",
+        ] {
+            check(&format!("DIODE_IMPORT_{name}"), None);
+        }
+    }
+
+    #[test]
+    fn what_pycti_has_besides_is_told_where_it_is_given() {
+        let told = |variables: &[(&str, &str)]| {
+            let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+            idle_variables(&variables.iter().map(owned).collect())
+        };
+        insta::assert_snapshot!(told(&[
+            ("CONNECTOR_AUTO_CREATE_SERVICE_ACCOUNT", "true"),
+            ("CONNECTOR_SEND_TO_DIRECTORY_PATH", "/out"),
+            ("REQUESTS_CA_BUNDLE", "/etc/ca.pem"),
+        ]).join("\n"), @"
+        CONNECTOR_AUTO_CREATE_SERVICE_ACCOUNT is a setting of pycti that has no effect here
+        CONNECTOR_SEND_TO_DIRECTORY_PATH is a setting of pycti that has no effect here
+        REQUESTS_CA_BUNDLE has no effect here; name the authorities in HTTPS_CA_CERTIFICATES
+        ");
+        let quiet = [
+            ("CONNECTOR_AUTO", "false"),
+            ("CONNECTOR_ONLY_CONTEXTUAL", ""),
+            ("REQUESTS_CA_BUNDLE", " "),
+            ("CONNECTOR_OF_ANOTHER", "x"),
+        ];
+        assert_eq!(told(&quiet), [""; 0]);
+    }
+
+    #[test]
+    fn no_setting_is_said_to_have_no_effect() {
+        assert!(ALL.iter().all(|setting| !NOT_OURS.contains(&setting.env)));
     }
 
     #[test]

@@ -23,6 +23,21 @@ pub enum LedgerError {
         #[source]
         source: rusqlite::Error,
     },
+    /// The system does not let us read its file.
+    #[error("cannot read the ledger {}", path.display())]
+    Unreadable {
+        /// Its file.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Its newest entries are in its write-ahead log, which cannot be read with it.
+    #[error("the newest entries of the ledger {path} are in {path}-wal, which cannot be read without write access to the folder: run this as the connector's user", path = path.display())]
+    Unfinished {
+        /// Its file.
+        path: PathBuf,
+    },
     /// There is none.
     #[error("there is no ledger at {}", path.display())]
     Missing {

@@ -1,5 +1,7 @@
 //! What the ledger knows, for reading alone: while the program runs, and after it.
 
+use std::fs::File;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -79,16 +81,18 @@ impl History {
     /// Opens the ledger in `folder` for reading.
     ///
     /// # Errors
-    /// [`LedgerError::Missing`], [`LedgerError::Open`] and [`LedgerError::Newer`].
+    /// [`LedgerError::Missing`], [`LedgerError::Unreadable`], [`LedgerError::Unfinished`],
+    /// [`LedgerError::Open`] and [`LedgerError::Newer`].
     pub fn open(folder: &Path) -> Result<Self, LedgerError> {
         let path = folder.join(FILE_NAME);
-        if !path.exists() {
-            return Err(LedgerError::Missing { path });
+        match File::open(&path) {
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                return Err(LedgerError::Missing { path });
+            }
+            Err(source) => return Err(LedgerError::Unreadable { path, source }),
         }
-        let (connection, found) = connect(&path).map_err(|source| LedgerError::Open {
-            path: path.clone(),
-            source,
-        })?;
+        let (connection, found) = connect(&path)?;
         match found {
             0 => Err(LedgerError::Missing { path }),
             found if found > schema::VERSION => Err(LedgerError::Newer {
@@ -120,15 +124,35 @@ impl History {
 }
 
 /// Where nobody has the ledger open and its folder cannot be written to, `SQLite` cannot make the
-/// files that readers and writers share; then nobody writes, either.
-fn connect(path: &Path) -> rusqlite::Result<(Connection, i64)> {
+/// files that readers and writers share; then nobody writes, either. But who wrote may have left
+/// entries in the write-ahead log, which is not looked at without those files.
+fn connect(path: &Path) -> Result<(Connection, i64), LedgerError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
-    match connect_to(path, flags) {
+    let result = match connect_to(path, flags) {
         Err(error) if error.sqlite_error_code() == Some(ErrorCode::CannotOpen) => {
+            if has_write_ahead_log(path) {
+                return Err(LedgerError::Unfinished {
+                    path: path.to_owned(),
+                });
+            }
             let address = immutable(path);
             connect_to(Path::new(&address), flags | OpenFlags::SQLITE_OPEN_URI)
         }
         result => result,
+    };
+    result.map_err(|source| LedgerError::Open {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Whether there is anything in the write-ahead log of the ledger at `path`, or that cannot be told.
+fn has_write_ahead_log(path: &Path) -> bool {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    match std::fs::metadata(log) {
+        Ok(metadata) => metadata.len() > 0,
+        Err(error) => error.kind() != ErrorKind::NotFound,
     }
 }
 
@@ -198,6 +222,8 @@ fn place(left: bool, set_aside: bool, missed: bool) -> Place {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::symlink;
+
     use bundle_source::{Entry, Location};
 
     use super::*;
@@ -295,6 +321,49 @@ mod tests {
             std::fs::read(folder.path().join(FILE_NAME)).unwrap() == b"no database at all",
             "reading changes nothing"
         );
+    }
+
+    /// A folder with a ledger whose last row is in the write-ahead log alone, and in which nobody can
+    /// make the file that readers and writers share.
+    fn unshared() -> tempfile::TempDir {
+        let (origin, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let ledger = Ledger::open(origin.path()).unwrap();
+        ledger
+            .record(
+                "s",
+                &file("a"),
+                Outcome::Imported,
+                &Record::default(),
+                at(1),
+            )
+            .unwrap();
+        for name in [FILE_NAME.to_owned(), format!("{FILE_NAME}-wal")] {
+            std::fs::copy(origin.path().join(&name), folder.path().join(&name)).unwrap();
+        }
+        let shared = folder.path().join(format!("{FILE_NAME}-shm"));
+        symlink(&shared, &shared).unwrap();
+        folder
+    }
+
+    #[test]
+    fn what_only_the_write_ahead_log_has_is_never_left_out_without_a_word() {
+        let folder = unshared();
+        let error = History::open(folder.path()).unwrap_err();
+        assert!(matches!(error, LedgerError::Unfinished { .. }), "{error:?}");
+        let told = error.to_string();
+        assert!(told.contains("the connector's user"), "{told}");
+        std::fs::write(folder.path().join(format!("{FILE_NAME}-wal")), "").unwrap();
+        let open = History::open(folder.path());
+        assert!(!matches!(open, Err(LedgerError::Unfinished { .. })));
+    }
+
+    #[test]
+    fn a_ledger_that_cannot_be_opened_is_told_in_the_system_s_words() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(FILE_NAME);
+        symlink(&path, &path).unwrap();
+        let error = History::open(folder.path()).unwrap_err();
+        assert!(matches!(error, LedgerError::Unreadable { .. }), "{error:?}");
     }
 
     #[test]
