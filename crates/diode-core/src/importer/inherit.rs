@@ -8,6 +8,7 @@ use crate::fingerprint::Fingerprint;
 use crate::plan::counted_as_imported;
 use crate::reader::Reader;
 use crate::trouble::Fatal;
+use crate::{Code, Outcome};
 
 impl Importer {
     /// Takes a source over from the peer, once: its watermark says which of the files that it kept
@@ -43,6 +44,14 @@ impl Importer {
             }
         }
         self.ledger.take_over(source, &imported, (self.clock)())?;
+        for (entry, _) in &imported {
+            tracing::info!(
+                file = entry.location.as_str(),
+                outcome = Outcome::Imported.as_str(),
+                code = Code::ImportedBefore.as_str(),
+                "file counts as imported before: it is not sent"
+            );
+        }
         if !imported.is_empty() {
             tracing::warn!(
                 source,

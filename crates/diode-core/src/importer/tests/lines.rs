@@ -184,4 +184,9 @@ async fn reading_what_the_peer_imported_is_announced() {
     assert!(said[0].contains("files=2"), "{said:?}");
     let said = lines.with("files");
     assert!(said[0].contains("taken over"), "first of all: {said:?}");
+    for name in ["a.json", "b.json"] {
+        let said = lines.with(name);
+        assert_eq!(said.len(), 1, "{lines:?}");
+        assert!(said[0].contains("imported-before"), "{said:?}");
+    }
 }
