@@ -290,6 +290,7 @@ impl Importer {
         // What an earlier pass or process wrote must be on disk before a file leaves because of it.
         self.ledger.flush()?;
         self.inherit(&listing, watermark).await?;
+        self.date_anew()?;
         let known = self.ledger.known(self.source.name())?;
         self.note_missing(&listing, &known)?;
         course.report.done = newest_kept(&listing, &known);

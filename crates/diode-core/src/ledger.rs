@@ -380,6 +380,26 @@ impl Ledger {
             .map_err(write)
     }
 
+    /// Lets all that became of a source's files before `before`, or was done to them, have been at
+    /// `now`: a clock that was not set told of it. Returns how many times were changed.
+    ///
+    /// # Errors
+    /// [`LedgerError::Access`]
+    pub fn date_anew(
+        &self,
+        source: &str,
+        before: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Result<usize, LedgerError> {
+        let connection = self.lock()?;
+        let times = (source, before.timestamp_millis(), now.timestamp_millis());
+        let mut changed = 0;
+        for statement in [schema::DECIDE_ANEW, schema::LEAVE_ANEW] {
+            changed += connection.execute(statement, times).map_err(write)?;
+        }
+        Ok(changed)
+    }
+
     /// Notes that a file that was set aside has been discarded.
     ///
     /// # Errors

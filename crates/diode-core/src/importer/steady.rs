@@ -10,12 +10,19 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::Importer;
 use crate::plan::Policy;
+use crate::trouble::Fatal;
 
 /// A clock that is ahead of our own time by more than this since the last pass has jumped.
 const JUMP: TimeDelta = TimeDelta::days(1);
 
 /// After a jump nothing expires for so long, by our own time: somebody may set the clock right.
 const DISTRUST: Duration = Duration::from_hours(24);
+
+/// Before this program was there: a clock that tells such a time was never set, as on a machine whose
+/// battery is empty.
+fn first_of_2026() -> DateTime<Utc> {
+    DateTime::from_timestamp(1_767_225_600, 0).unwrap_or_default()
+}
 
 /// Tells a time that only goes on.
 pub(super) type OwnTime = Arc<dyn Fn() -> Instant + Send + Sync>;
@@ -115,6 +122,25 @@ impl Steady {
 }
 
 impl Importer {
+    /// What the ledger has from a clock that was not set yet counts from now on: it would have expired
+    /// as soon as the clock is right.
+    pub(super) fn date_anew(&self) -> Result<(), Fatal> {
+        let (now, set_since) = ((self.clock)(), first_of_2026());
+        if now >= set_since {
+            let source = self.source.name();
+            let times = self.ledger.date_anew(source, set_since, now)?;
+            if times > 0 {
+                tracing::warn!(
+                    source,
+                    times,
+                    "the clock was not set when files were imported or set aside: their retention \
+                     counts from now on"
+                );
+            }
+        }
+        Ok(())
+    }
+
     /// How long from now it takes until the first of the files that looked unfinished has settled.
     pub(crate) fn until_settled(&self) -> Option<Duration> {
         self.steady.until_settled(self.rules.policy.settle)

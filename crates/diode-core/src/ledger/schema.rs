@@ -88,6 +88,16 @@ pub(super) const RECORD: &str = "
         missed = 0, decided_at_ms = excluded.decided_at_ms
 ";
 
+/// Lets what a source's files came to before `?2` have been so decided at `?3`.
+pub(super) const DECIDE_ANEW: &str =
+    "UPDATE files SET decided_at_ms = ?3 WHERE source = ?1 AND decided_at_ms < ?2";
+
+/// The same of when they left their place.
+pub(super) const LEAVE_ANEW: &str = "
+    UPDATE files SET gone_at_ms = ?3
+    WHERE source = ?1 AND gone_at_ms IS NOT NULL AND gone_at_ms < ?2
+";
+
 /// What `missed` is of a file that is missing: since when, in milliseconds. Earlier versions wrote 1.
 pub(super) fn missed_since(now: DateTime<Utc>) -> i64 {
     now.timestamp_millis().max(UNDATED + 1)

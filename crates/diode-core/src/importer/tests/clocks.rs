@@ -64,6 +64,29 @@ async fn an_unfinished_file_is_looked_at_again_when_it_is_judged() {
 }
 
 #[tokio::test]
+async fn what_a_clock_told_that_was_not_set_expires_as_if_it_were_new() {
+    let mut bench = Bench::new();
+    bench.after_import = AfterImport::Keep;
+    let path = bench.put("a.json", &envelope("c", &[identity("a")]), 60);
+    bench.put("b.json", "{", 60);
+    let rejected = bench.folder.path().join("rejected/b.json");
+    let decades = TimeDelta::days(19_000);
+    bench.later(-decades);
+    bench.pass().await;
+    bench.later(decades);
+    // Each pass is a process of its own.
+    for (days, expect) in [(0, true), (6, true), (2, false)] {
+        bench.later(TimeDelta::days(days));
+        bench.pass().await;
+        assert_eq!(
+            (exists(&path), exists(&rejected)),
+            (expect, expect),
+            "{days}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_clock_that_jumps_ahead_lets_nothing_expire_for_a_day() {
     let mut bench = Bench::new();
     bench.after_import = AfterImport::Keep;
