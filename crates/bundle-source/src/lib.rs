@@ -4,7 +4,6 @@ mod content;
 mod listing;
 mod local;
 mod names;
-mod refusals;
 mod s3;
 mod source;
 #[cfg(any(test, feature = "testing"))]

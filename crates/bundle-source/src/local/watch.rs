@@ -37,6 +37,8 @@ struct Inner {
 struct Watching {
     watcher: INotifyWatcher,
     folder: Identity,
+    /// There while this is: a watcher that was dropped goes on telling until its thread has heard of it.
+    _listening: Arc<()>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,27 +90,35 @@ impl Inner {
         // What fails is not kept.
         let before = watching.take();
         let folder = identity(&self.folder)?;
-        let mut watcher = match before {
-            Some(before) if before.folder == folder => before.watcher,
-            _ => self.watcher()?,
+        let mut watching_now = match before {
+            Some(before) if before.folder == folder => before,
+            _ => self.begin(folder)?,
         };
         // Once more though it may be watched: where the file system was unmounted and came back, the
         // kernel has dropped the watch without a word.
-        watcher
+        watching_now
+            .watcher
             .watch(&self.folder, RecursiveMode::NonRecursive)
             .map_err(io_error)?;
-        *watching = Some(Watching { watcher, folder });
+        *watching = Some(watching_now);
         Ok(())
     }
 
-    fn watcher(&self) -> io::Result<INotifyWatcher> {
+    fn begin(&self, folder: Identity) -> io::Result<Watching> {
         let arrivals = Arc::clone(&self.arrivals);
+        let listening = Arc::new(());
+        let listener = Arc::downgrade(&listening);
         let tell = move |told: notify::Result<Event>| {
-            if told.map_or(true, |event| is_arrival(&event)) {
+            if listener.strong_count() > 0 && told.map_or(true, |event| is_arrival(&event)) {
                 arrivals.notify_one();
             }
         };
-        INotifyWatcher::new(tell, notify::Config::default()).map_err(io_error)
+        let watcher = INotifyWatcher::new(tell, notify::Config::default()).map_err(io_error)?;
+        Ok(Watching {
+            watcher,
+            folder,
+            _listening: listening,
+        })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::refusals::Refusals;
+use super::refusals::Refusals;
 use crate::{Entry, Listing, Location};
 
 /// How many objects must be denied in a row before that is taken to be so with all.

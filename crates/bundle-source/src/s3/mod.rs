@@ -24,6 +24,7 @@ mod lease;
 mod listing;
 mod objects;
 mod reading;
+mod refusals;
 mod removal;
 mod retry;
 mod set_aside;

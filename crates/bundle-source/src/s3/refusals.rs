@@ -1,34 +1,34 @@
-//! What a source did not let us remove, file by file.
+//! The objects that a store did not let us remove.
 
 use std::collections::{HashMap, HashSet};
 
 use crate::{Entry, Listing, Location};
 
-/// The files whose removal was refused, and told of.
+/// The objects whose removal was refused.
 #[derive(Debug, Default)]
-pub(crate) struct Refusals {
+pub(super) struct Refusals {
     known: HashMap<Location, Entry>,
 }
 
 impl Refusals {
-    /// Notes a refused file; tells whether that is news.
-    pub(crate) fn is_news(&mut self, entry: &Entry) -> bool {
+    /// Notes a refused object; tells whether that is news.
+    pub(super) fn is_news(&mut self, entry: &Entry) -> bool {
         let before = self.known.insert(entry.location.clone(), entry.clone());
         before.as_ref() != Some(entry)
     }
 
-    /// Whether this very file was refused before.
-    pub(crate) fn knows(&self, entry: &Entry) -> bool {
+    /// Whether this very object was refused before.
+    pub(super) fn knows(&self, entry: &Entry) -> bool {
         self.known.get(&entry.location) == Some(entry)
     }
 
-    /// Whether a file of this name was refused before.
-    pub(crate) fn has(&self, location: &Location) -> bool {
+    /// Whether an object of this name was refused before.
+    pub(super) fn has(&self, location: &Location) -> bool {
         self.known.contains_key(location)
     }
 
-    /// Forgets the files that are gone.
-    pub(crate) fn keep(&mut self, listing: &Listing) {
+    /// Forgets those that are gone.
+    pub(super) fn keep(&mut self, listing: &Listing) {
         if self.known.is_empty() {
             return;
         }
