@@ -187,7 +187,6 @@ impl Courier {
                 return Err(undelivered);
             }
         };
-        let before = arrived.len();
         let mut unsent = 0;
         let mut failed: Option<DeliveryError> = None;
         for ((outcome, parts), file) in outcomes.into_iter().zip(&parts).zip(files) {
@@ -209,11 +208,6 @@ impl Courier {
         let Some(error) = failed else {
             return Ok(());
         };
-        if error.kind == DeliveryErrorKind::Unroutable {
-            // What had reached the queue, confirmed or not, may have been deleted with it.
-            let lost = arrived.drain(before..);
-            unsent += lost.map(|it| told_in_excess(&it.delivery)).sum::<i64>();
-        }
         let undelivered = error.into();
         self.give_back(&share, unsent, &undelivered).await;
         Err(undelivered)

@@ -1,6 +1,7 @@
 //! The rules by which files are judged, and the clock.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use bundle_source::Source;
 use chrono::{DateTime, Utc};
@@ -13,6 +14,9 @@ use crate::{Applicants, ValidationRules};
 
 /// Tells the time. The program's one clock is handed in by the binary.
 pub type Clock = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
+
+/// Tells a time that only goes on.
+pub(crate) type OwnTime = Arc<dyn Fn() -> Instant + Send + Sync>;
 
 /// By what rules files are imported, or rehearsed.
 #[derive(Clone, Debug)]

@@ -10,6 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::Importer;
 use crate::plan::Policy;
+use crate::rules::OwnTime;
 use crate::trouble::Fatal;
 
 /// A clock that is ahead of our own time by more than this since the last pass has jumped.
@@ -23,9 +24,6 @@ const DISTRUST: Duration = Duration::from_hours(24);
 fn first_of_2026() -> DateTime<Utc> {
     DateTime::from_timestamp(1_767_225_600, 0).unwrap_or_default()
 }
-
-/// Tells a time that only goes on.
-pub(super) type OwnTime = Arc<dyn Fn() -> Instant + Send + Sync>;
 
 /// What our own time says of files and of the clock.
 pub(super) struct Steady {

@@ -13,6 +13,7 @@ use super::contract::{Occasion, Room, Share, Shortfall, Upcoming, Works, WorksEr
 use super::decide::{Hold, Life, OpenWork};
 use super::name::work_name;
 use super::sight::{Memory, Sight, is_odd, look};
+use crate::rules::OwnTime;
 use crate::trouble::chain;
 use crate::{Clock, Ledger};
 
@@ -30,9 +31,6 @@ pub struct OpenWorks {
     own_time: OwnTime,
     memory: Mutex<Memory>,
 }
-
-/// Tells a time that only goes on.
-pub(super) type OwnTime = Arc<dyn Fn() -> Instant + Send + Sync>;
 
 impl fmt::Debug for OpenWorks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -174,8 +174,27 @@ impl Queue for ApiQueue {
             }
             outcomes.push(outcome);
         }
-        outcomes
+        match failed.filter(|error| error.kind == DeliveryErrorKind::Unroutable) {
+            Some(error) => all_failed(outcomes, &error),
+            None => outcomes,
+        }
     }
+}
+
+/// What the queue had taken of the files before may be gone with it.
+fn all_failed(
+    outcomes: Vec<Result<Delivery, DeliveryError>>,
+    error: &DeliveryError,
+) -> Vec<Result<Delivery, DeliveryError>> {
+    let lost = |delivery: Delivery| {
+        Err(DeliveryError {
+            confirmed: delivery.confirmed,
+            doubtful: delivery.doubtful,
+            ..error.clone()
+        })
+    };
+    let outcomes = outcomes.into_iter();
+    outcomes.map(|outcome| outcome.and_then(lost)).collect()
 }
 
 /// How large each part is within a bundle, and the room there is beside the bundle itself.

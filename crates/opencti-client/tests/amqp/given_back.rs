@@ -33,7 +33,10 @@ async fn a_message_that_is_given_back_after_a_stop_fails_its_whole_shipment() {
         let stopping = async {
             broker.all_there().await;
             stop.cancel();
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            // Nothing but the answers is waited for by then.
+            for _ in 0..10 {
+                tokio::task::yield_now().await;
+            }
             broker.answer();
         };
         let (outcomes, ()) = tokio::join!(send(&broker, &stop), stopping);

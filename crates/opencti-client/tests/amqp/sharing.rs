@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use opencti_client::{AmqpOptions, AmqpQueue, DeliveryErrorKind};
-use tokio::time::timeout;
+use opencti_client::{AmqpOptions, AmqpQueue, DeliveryErrorKind, Queue};
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::broker::{self, Mailbox};
@@ -18,8 +18,10 @@ async fn a_shipment_that_is_dropped_takes_its_connection_along() {
     let proxy = Proxy::start((target.host, target.port), 0, 0).await;
     let queue = AmqpQueue::new(at_port(proxy.port), AmqpOptions::default());
     let parts = Numbered::new(10);
-    let sending = send(&queue, &full, &parts);
-    assert!(timeout(Duration::from_millis(500), sending).await.is_err());
+    tokio::select! {
+        first = send(&queue, &full, &parts) => panic!("{first:?}"),
+        () = stalled(&queue) => {}
+    }
     assert_eq!(proxy.accepted(), 1);
     send(&queue, &mailbox, &parts).await.unwrap();
     assert_eq!(proxy.accepted(), 2);
@@ -32,9 +34,13 @@ async fn a_stop_ends_the_wait_for_another_shipment() {
     let parts = Numbered::new(10);
     let stop = CancellationToken::new();
     let second = async {
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        stop.cancel();
-        deliver(&queue, &mailbox, &parts, &stop).await
+        stalled(&queue).await;
+        let stopping = async {
+            // The other is waited for by now.
+            tokio::task::yield_now().await;
+            stop.cancel();
+        };
+        tokio::join!(deliver(&queue, &mailbox, &parts, &stop), stopping).0
     };
     let began = Instant::now();
     tokio::select! {
@@ -44,4 +50,14 @@ async fn a_stop_ends_the_wait_for_another_shipment() {
         }
     }
     assert!(began.elapsed() < Duration::from_secs(10));
+}
+
+/// Waits until a shipment is under way, and its messages are refused.
+async fn stalled(queue: &AmqpQueue) {
+    let stalling = async {
+        while !queue.is_stalled() {
+            sleep(Duration::from_millis(1)).await;
+        }
+    };
+    timeout(Duration::from_mins(1), stalling).await.unwrap();
 }

@@ -155,6 +155,34 @@ async fn errors_keep_their_kind_and_count() {
 }
 
 #[tokio::test]
+async fn a_connector_that_is_gone_fails_what_was_taken_before() {
+    let dead = error("Work is no longer alive", "WORK_NOT_ALIVE");
+    let server = Server::start([pushed(), dead]).await;
+    let queue = queue(&server, "6.9.0", usize::MAX);
+    let (header, parts) = (header(), Three::default());
+    let file = Cargo {
+        header: &header,
+        parts: &parts,
+    };
+    let shipment = Shipment {
+        connector_id: "c1",
+        route: &Route {
+            exchange: String::new(),
+            routing_key: String::new(),
+        },
+        files: &[file; 3],
+    };
+    let outcomes = queue.deliver(&shipment, &parts.stop).await;
+    let errors = outcomes.into_iter().map(Result::unwrap_err);
+    let confirmed: Vec<usize> = errors
+        .inspect(|error| assert_eq!(error.kind, DeliveryErrorKind::Unroutable))
+        .map(|error| error.confirmed)
+        .collect();
+    assert_eq!(confirmed, [3, 0, 0]);
+    assert_eq!(asked(&server).len(), 2);
+}
+
+#[tokio::test]
 async fn a_draft_is_refused_before_anything_is_sent() {
     let server = Server::start([pushed()]).await;
     let header = MessageHeader {

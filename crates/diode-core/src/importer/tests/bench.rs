@@ -215,7 +215,7 @@ impl Queue for FakeQueue {
         _: &CancellationToken,
     ) -> Vec<Result<Delivery, DeliveryError>> {
         let mut failed = None;
-        shipment
+        let outcomes: Vec<_> = shipment
             .files
             .iter()
             .map(|file| match failed {
@@ -224,6 +224,15 @@ impl Queue for FakeQueue {
                     .inspect_err(|error| failed = Some(error.kind)),
                 Some(kind) => Err(failure(kind, 0)),
             })
+            .collect();
+        if failed != Some(DeliveryErrorKind::Unroutable) {
+            return outcomes;
+        }
+        let gone =
+            |delivery: Delivery| Err(failure(DeliveryErrorKind::Unroutable, delivery.confirmed));
+        outcomes
+            .into_iter()
+            .map(|file| file.and_then(gone))
             .collect()
     }
 }

@@ -105,7 +105,7 @@ async fn what_may_have_arrived_twice_is_told_of_where_sending_broke_off() {
         ),
         // Its queue is gone, and so it goes again with the second.
         (
-            Ok(handed_over(2, 3)),
+            Err(failed(Unroutable, 2, 3)),
             Err(failed(Unroutable, 0, 0)),
             &["expect 1", "expect 4"],
         ),
