@@ -123,7 +123,6 @@ impl Courier {
         };
         if way == Way::Workbench {
             for file in files {
-                self.unless_stopped()?;
                 arrived.push(self.put_into_workbench(file).await?);
             }
             return Ok(());

@@ -104,8 +104,6 @@ pub struct PassReport {
     pub(crate) looking: Duration,
     /// Files for which the platform or the broker would be asked in vain again.
     pub(crate) unavailable: usize,
-    /// The first time of the files that may still be being copied.
-    pub(crate) unfinished: Option<DateTime<Utc>>,
     /// The last time of the files that were imported or set aside, now or earlier.
     pub(crate) done: Option<DateTime<Utc>>,
     /// The first time of the files that wait.
@@ -144,14 +142,10 @@ impl PassReport {
     }
 
     fn add_waiting(&mut self, file: &FileReport) {
-        match file.code {
-            Some(Code::Platform | Code::Queue | Code::QueueFull | Code::ValidationUnavailable) => {
-                self.unavailable += 1;
-            }
-            Some(code) if code.may_be_unfinished() => {
-                self.unfinished = Some(first_of(self.unfinished, file.modified));
-            }
-            _ => {}
+        if let Some(Code::Platform | Code::Queue | Code::QueueFull | Code::ValidationUnavailable) =
+            file.code
+        {
+            self.unavailable += 1;
         }
     }
 

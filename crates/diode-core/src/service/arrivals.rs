@@ -94,8 +94,7 @@ impl Lookout {
             looking: report.looking,
         };
         self.open = next_by_arrival(Course::of(&report), &cost);
-        let until_settled = report.unfinished.and_then(|_| importer.until_settled());
-        self.settled = until_settled.map(|wait| Instant::now() + wait);
+        self.settled = importer.until_settled().map(|wait| Instant::now() + wait);
         report
     }
 
