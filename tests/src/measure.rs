@@ -49,12 +49,17 @@ pub struct Memory {
     pub private: u64,
 }
 
-/// Starts daemons on `broker` that often, then gives the last of them so many files of one object,
-/// one after the other.
+/// Starts daemons on `broker` that often, with these variables besides their own, then gives the last
+/// of them so many files of one object, one after the other.
 ///
 /// # Errors
 /// If the program was not built, or does not do in a minute what is waited for.
-pub async fn daemon(broker: &str, starts: usize, files: u32) -> anyhow::Result<Measured> {
+pub async fn daemon(
+    broker: &str,
+    starts: usize,
+    files: u32,
+    with: &[(String, String)],
+) -> anyhow::Result<Measured> {
     let folder = TempDir::with_prefix("measure-").context("cannot make a folder")?;
     let platform = Platform::start(Config::on_broker(broker)).await?;
     let place = Place {
@@ -66,7 +71,8 @@ pub async fn daemon(broker: &str, starts: usize, files: u32) -> anyhow::Result<M
     let program = Program::new(&platform, folder.path(), &place.inbox, &state)?
         .with("CONNECTOR_RUN_AND_TERMINATE", "false")
         .with("CONNECTOR_DURATION_PERIOD", "PT1H")
-        .logging_to(&place.log);
+        .logging_to(&place.log)
+        .with_all(with);
     let mut times = Vec::new();
     let running = loop {
         let (running, took) = place.start(&program).await?;

@@ -124,6 +124,15 @@ impl Program {
         self
     }
 
+    /// The same with more settings.
+    #[must_use]
+    pub fn with_all(mut self, settings: &[(String, String)]) -> Self {
+        let settings = settings.iter().cloned();
+        self.environment
+            .extend(settings.map(|(name, value)| (name, value.into())));
+        self
+    }
+
     /// The same without a setting.
     #[must_use]
     pub fn without(mut self, variable: &str) -> Self {

@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use crate::broker::Broker;
+use crate::broker::{Broker, Server};
 use crate::shell::{self, Cargo};
+use crate::slow_disk::{self, SlowDisk};
 
 /// Where real data is looked for, from the repository's root.
 const DATA: &str = "../shared/data";
@@ -13,9 +14,20 @@ pub(crate) fn run(arguments: &[&str]) -> anyhow::Result<()> {
     Cargo::new(["build", "--release", "--package", "diode-import"]).run()?;
     let program = shell::target()?.join("release").join("diode-import");
     let data = shell::root().join(DATA);
-    let arguments = completed(arguments, data.is_dir().then_some(data));
+    let mut arguments = completed(arguments, data.is_dir().then_some(data));
+    let broker = match slower_by(&arguments) {
+        Some(milliseconds) => {
+            let slow =
+                SlowDisk::slower_by(milliseconds, &shell::target()?.join("xtask"))?.variables();
+            for (name, value) in &slow {
+                arguments.extend(["--with".to_owned(), format!("{name}={value}")]);
+            }
+            // The disk of a broker that runs anyway is what it is.
+            Broker::Started(Server::start(&slow)?)
+        }
+        None => Broker::of_environment_or_started()?,
+    };
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let broker = Broker::of_environment_or_started()?;
     Cargo::new(["run", "--quiet", "--release"])
         .args(&["--package", "tests", "--bin", "bench", "--"])
         .args(&arguments)
@@ -24,6 +36,12 @@ pub(crate) fn run(arguments: &[&str]) -> anyhow::Result<()> {
         .run()?;
     broker.discard();
     Ok(())
+}
+
+/// How many milliseconds longer a sync of the disk is to take, if the arguments say so.
+fn slower_by(arguments: &[String]) -> Option<&str> {
+    let mut pairs = arguments.chunks_exact(2);
+    pairs.find_map(|pair| (pair[0] == slow_disk::OPTION).then_some(pair[1].as_str()))
 }
 
 /// The arguments, with the folder of real data where none is named and there is one.

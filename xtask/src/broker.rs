@@ -43,7 +43,7 @@ impl Broker {
     pub(crate) fn of_environment_or_started() -> anyhow::Result<Self> {
         match std::env::var(VARIABLE) {
             Ok(address) if !address.is_empty() => Ok(Self::Given(address)),
-            _ => Server::start().map(Self::Started),
+            _ => Server::start(&[]).map(Self::Started),
         }
     }
 
@@ -92,7 +92,8 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub(crate) fn start() -> anyhow::Result<Self> {
+    /// Starts one, with these variables besides its own.
+    pub(crate) fn start(more: &[(&str, String)]) -> anyhow::Result<Self> {
         let script = install::rabbitmq_server()?;
         let folder = shell::target()?
             .join("xtask")
@@ -102,7 +103,8 @@ impl Server {
         write_configuration(&folder, port, tls_port)
             .and_then(|()| write_control(&script, &folder, [port, mapper]))
             .with_context(|| format!("cannot write to {}", folder.display()))?;
-        let command = command(&script, &folder, [port, distribution, mapper])?;
+        let mut command = command(&script, &folder, [port, distribution, mapper])?;
+        command.envs(more.iter().map(|(name, value)| (name, value)));
         let keeper = Keeper::start(command, folder)?;
         println!("xtask: starting RabbitMQ on port {port}");
         let listens = |port| TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok();

@@ -19,6 +19,7 @@ mod left_out;
 mod scaling;
 mod shell;
 mod shown;
+mod slow_disk;
 mod soak;
 mod store;
 mod tidy;
@@ -44,7 +45,7 @@ commands:
                then a count: 2 minutes, at least 40 kills and both sources where nothing else is
                said
   bench [--peer SCRIPT --python INTERPRETER] [--rounds N] [--data FOLDER] [--only WORKLOAD]...
-        [--out FOLDER]
+        [--slow-disk MILLISECONDS] [--out FOLDER]
                time, CPU and memory of the program over real data or generated data, beside those of
                a bare publisher of the same messages, and of the connector in Python where it is
                given; docs/PERFORMANCE.md tells more

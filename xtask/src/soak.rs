@@ -62,7 +62,7 @@ pub(crate) fn run(arguments: &[&str]) -> anyhow::Result<()> {
         source,
     } = Wanted::read(arguments, seed)?;
     let program = shell::build_program()?;
-    let server = Server::start()?;
+    let server = Server::start(&[])?;
     let store = match source.as_str() {
         "directory" => None,
         _ => Some(Store::of_environment_or_started()?),

@@ -54,7 +54,7 @@ pub(super) async fn contest(
 ) -> anyhow::Result<Contest> {
     let folder = tempfile::TempDir::with_prefix("bench-")?;
     let messages = folder.path().join("messages");
-    let stand = Stand::build(broker, workload, files.ours).await?;
+    let stand = Stand::build(broker, workload, files.ours, options).await?;
     stand.run_ours().await.context("the first run")?;
     prepare(&stand.take().await?, &messages)?;
     stand.clear().await?;
@@ -69,7 +69,7 @@ pub(super) async fn contest(
         for runner in order(round) {
             match runner {
                 Runner::Ours => {
-                    let stand = Stand::build(broker, workload, files.ours).await?;
+                    let stand = Stand::build(broker, workload, files.ours, options).await?;
                     contest.ours.push(stand.run_ours().await?);
                     stand.clear().await?;
                 }
@@ -80,7 +80,7 @@ pub(super) async fn contest(
             }
         }
         if let Some(peer) = &options.peer {
-            let stand = Stand::build(broker, workload, files.peer).await?;
+            let stand = Stand::build(broker, workload, files.peer, options).await?;
             contest.peer.push(peer.run(&stand).await?);
             stand.clear().await?;
         }

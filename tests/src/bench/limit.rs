@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::fs;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use lapin::options::{
@@ -64,6 +64,32 @@ pub async fn publish(broker: &str, path: &Path) -> anyhow::Result<u128> {
     Ok(took.as_micros())
 }
 
+/// Publishes so many messages like [`publish`], but the next one only when the last is confirmed, and
+/// returns what each took.
+pub(super) async fn one_by_one(
+    broker: &str,
+    messages: usize,
+    body: &[u8],
+) -> anyhow::Result<Vec<Duration>> {
+    let name = format!("one_by_one_{}", std::process::id());
+    let connection = Connection::connect(broker, ConnectionProperties::default()).await?;
+    let channel = connection.create_channel().await?;
+    declare(&channel, &name).await?;
+    channel
+        .confirm_select(ConfirmSelectOptions::default())
+        .await?;
+    let mut times = Vec::with_capacity(messages);
+    for _ in 0..messages {
+        let began = Instant::now();
+        let sent = publish_one(&channel, &name, body).await?;
+        confirm(Some(sent)).await?;
+        times.push(began.elapsed());
+    }
+    remove(&channel, &name).await?;
+    connection.close(200, "done".into()).await?;
+    Ok(times)
+}
+
 fn bodies(mut all: &[u8]) -> anyhow::Result<Vec<&[u8]>> {
     let mut bodies = Vec::new();
     while let Some((length, rest)) = all.split_first_chunk::<4>() {
@@ -100,6 +126,24 @@ async fn send(channel: &Channel, name: &str, bodies: &[&[u8]]) -> anyhow::Result
     channel
         .confirm_select(ConfirmSelectOptions::default())
         .await?;
+    let mut window = VecDeque::with_capacity(WINDOW);
+    for body in bodies {
+        if window.len() == WINDOW {
+            confirm(window.pop_front()).await?;
+        }
+        window.push_back(publish_one(channel, name, body).await?);
+    }
+    while !window.is_empty() {
+        confirm(window.pop_front()).await?;
+    }
+    Ok(())
+}
+
+async fn publish_one(
+    channel: &Channel,
+    name: &str,
+    body: &[u8],
+) -> lapin::Result<PublisherConfirm> {
     let options = BasicPublishOptions {
         mandatory: true,
         ..BasicPublishOptions::default()
@@ -107,19 +151,9 @@ async fn send(channel: &Channel, name: &str, bodies: &[&[u8]]) -> anyhow::Result
     let properties = BasicProperties::default()
         .with_delivery_mode(2)
         .with_content_encoding("utf-8".into());
-    let mut window = VecDeque::with_capacity(WINDOW);
-    for body in bodies {
-        if window.len() == WINDOW {
-            confirm(window.pop_front()).await?;
-        }
-        let properties = properties.clone();
-        let sent = channel.basic_publish(name.into(), name.into(), options, body, properties);
-        window.push_back(sent.await?);
-    }
-    while !window.is_empty() {
-        confirm(window.pop_front()).await?;
-    }
-    Ok(())
+    channel
+        .basic_publish(name.into(), name.into(), options, body, properties)
+        .await
 }
 
 async fn confirm(sent: Option<PublisherConfirm>) -> anyhow::Result<()> {

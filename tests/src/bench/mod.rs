@@ -16,6 +16,7 @@ mod report;
 mod run;
 mod sample;
 mod stand;
+mod waits;
 mod workload;
 
 pub use limit::publish;

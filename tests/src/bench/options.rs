@@ -16,13 +16,17 @@ pub(super) struct Peer {
 }
 
 /// What a benchmark is to be.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Options {
     pub(super) rounds: usize,
     pub(super) data: Option<PathBuf>,
     pub(super) only: Vec<String>,
     pub(super) out: PathBuf,
     pub(super) peer: Option<Peer>,
+    /// How many milliseconds longer than the disk needs each sync takes.
+    pub(super) slow_disk: f64,
+    /// Variables of the processes that are measured, besides their own.
+    pub(super) with: Vec<(String, String)>,
 }
 
 impl Options {
@@ -37,6 +41,8 @@ impl Options {
             only: Vec::new(),
             out: PathBuf::from("target/bench"),
             peer: None,
+            slow_disk: 0.0,
+            with: Vec::new(),
         };
         let (mut script, mut python) = (None, None);
         for pair in arguments.chunks(2) {
@@ -49,6 +55,8 @@ impl Options {
                 "--out" => options.out = value.into(),
                 "--peer" => script = Some(PathBuf::from(value)),
                 "--python" => python = Some(PathBuf::from(value)),
+                "--slow-disk" => options.slow_disk = value.parse().context("no milliseconds")?,
+                "--with" => options.with.push(variable(value)?),
                 "--only" => options.only.push(workload::known(value)?.to_owned()),
                 other => anyhow::bail!("no such option: {other}"),
             }
@@ -61,10 +69,21 @@ impl Options {
         Ok(options)
     }
 
+    /// The same with so many times the rounds.
+    pub(super) fn rounds_times(mut self, times: usize) -> Self {
+        self.rounds *= times;
+        self
+    }
+
     /// Whether the workload of this name is asked for.
     pub(super) fn wants(&self, name: &str) -> bool {
         self.only.is_empty() || self.only.iter().any(|only| only == name)
     }
+}
+
+fn variable(text: &str) -> anyhow::Result<(String, String)> {
+    let (name, value) = text.split_once('=').context("no variable")?;
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 fn rounds(value: &str) -> anyhow::Result<usize> {
@@ -89,6 +108,9 @@ mod tests {
         assert!(read(&[]).unwrap().wants("attack"));
         let peer = read(&["--python", "python3", "--peer", "main.py"]).unwrap();
         assert_eq!(peer.peer.unwrap().script, PathBuf::from("main.py"));
+        let slow = read(&["--slow-disk", "0.5", "--with", "A=1=2"]).unwrap();
+        assert_eq!((slow.slow_disk, slow.with.len()), (0.5, 1));
+        assert_eq!(slow.with[0], ("A".to_owned(), "1=2".to_owned()));
     }
 
     #[test]
@@ -100,6 +122,8 @@ mod tests {
             &["--only", "nothing"],
             &["--peer", "main.py"],
             &["--hours", "1"],
+            &["--slow-disk", "very"],
+            &["--with", "A"],
         ] {
             assert_eq!(read(arguments), None, "{arguments:?}");
         }

@@ -75,6 +75,7 @@ impl Peer {
             .env("DIODE_IMPORT_GET_FROM_DIRECTORY", "true")
             .env("DIODE_IMPORT_GET_FROM_DIRECTORY_PATH", stand.inbox())
             .env("DIODE_IMPORT_GET_FROM_DIRECTORY_RETENTION", "0")
+            .envs(stand.options.with.iter().cloned())
             .stdin(Stdio::null())
             .kill_on_drop(true)
             .output();

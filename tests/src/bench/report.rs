@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::contest::Contest;
 use super::mark::Marks;
+use super::waits::Waits;
 use crate::measure::{Measured, median};
 
 /// How a benchmark came out. Shown, it is a table in Markdown.
@@ -15,6 +16,45 @@ pub struct Report {
     pub(super) contests: Vec<Contest>,
     pub(super) alone: Vec<Alone>,
     pub(super) daemon: Option<Daemon>,
+    pub(super) waits: Option<Waiting>,
+}
+
+/// What it costs to wait for each message, as the peer does: medians and the longest, in milliseconds.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(super) struct Waiting {
+    /// For this machine's disk.
+    sync: Spread,
+    /// How much longer each sync of the broker and of what is measured takes.
+    slower_by: f64,
+    /// For the broker.
+    confirmation: Spread,
+}
+
+impl Waiting {
+    pub(super) fn of(waits: &Waits, slower_by: f64) -> Self {
+        Self {
+            sync: Spread::of(&waits.syncs),
+            slower_by,
+            confirmation: Spread::of(&waits.confirmations),
+        }
+    }
+}
+
+impl fmt::Display for Waiting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "\n| to wait for | median | most |\n|---|---|---|")?;
+        let Spread { median, most } = self.sync;
+        writeln!(f, "| a sync of the disk, ms | {median:.2} | {most:.2} |")?;
+        if self.slower_by > 0.0 {
+            let slower_by = self.slower_by;
+            writeln!(f, "| and what each takes longer, ms | {slower_by:.2} | |")?;
+        }
+        let Spread { median, most } = self.confirmation;
+        writeln!(
+            f,
+            "| a message alone, sent to confirmed, ms | {median:.2} | {most:.2} |"
+        )
+    }
 }
 
 /// How quick a daemon is, and how small: medians and the largest.
@@ -120,7 +160,10 @@ impl fmt::Display for Report {
                 ours.peak() / 1e6,
             )?;
         }
-        self.daemon.map_or(Ok(()), |daemon| daemon.fmt(f))
+        if let Some(daemon) = &self.daemon {
+            daemon.fmt(f)?;
+        }
+        self.waits.map_or(Ok(()), |waits| waits.fmt(f))
     }
 }
 

@@ -9,6 +9,7 @@ use tempfile::TempDir;
 
 use super::mark::Mark;
 use super::measured::{Usage, launcher};
+use super::options::Options;
 use super::peer;
 use super::workload::Workload;
 use crate::platform::{Message, Platform};
@@ -21,27 +22,49 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(1800);
 pub(super) struct Stand<'w> {
     pub(super) platform: Platform,
     pub(super) folder: TempDir,
+    pub(super) options: &'w Options,
     workload: &'w Workload,
     files: usize,
+    /// Requests that the platform got before what is measured.
+    earlier: usize,
 }
 
 impl<'w> Stand<'w> {
-    /// A platform at `broker`, and a folder with `files` of the workload's files.
+    /// A platform at `broker`, and a folder with `files` of the workload's files. It is not the first
+    /// import ever: the platform knows the connectors, their queues are there, and so is the ledger.
     pub(super) async fn build(
         broker: &str,
         workload: &'w Workload,
         files: usize,
+        options: &'w Options,
     ) -> anyhow::Result<Self> {
         let folder = TempDir::with_prefix("bench-").context("cannot make a folder")?;
-        let stand = Self {
+        let mut stand = Self {
             platform: Platform::start(peer::platform(broker)).await?,
             folder,
+            options,
             workload,
             files,
+            earlier: 0,
         };
         fs::create_dir(stand.inbox())?;
+        stand.run_forerunner().await?;
         workload.fill(&stand.inbox(), files)?;
         Ok(stand)
+    }
+
+    async fn run_forerunner(&mut self) -> anyhow::Result<()> {
+        let file = self.workload.forerunner().to_string();
+        fs::write(self.inbox().join("forerunner.json"), file)?;
+        let run = self.program()?.run().await?;
+        let sent = self.take().await?.len();
+        anyhow::ensure!(
+            run.code == Some(0) && sent == 1,
+            "the file before was not imported:\n{}",
+            run.stderr
+        );
+        self.earlier = self.platform.calls().len();
+        Ok(())
     }
 
     pub(super) fn inbox(&self) -> PathBuf {
@@ -68,7 +91,8 @@ impl<'w> Stand<'w> {
         Ok(program
             .patiently(PATIENCE)
             .started_by(launcher(&self.figures())?)
-            .with("DIODE_IMPORT_APPLICANT_MAPPINGS", "src-user-1:dst-user-1"))
+            .with("DIODE_IMPORT_APPLICANT_MAPPINGS", "src-user-1:dst-user-1")
+            .with_all(&self.options.with))
     }
 
     /// Runs the program to a good end.
@@ -82,10 +106,8 @@ impl<'w> Stand<'w> {
     pub(super) async fn mark(&self) -> anyhow::Result<Mark> {
         let left = count(&self.inbox())?;
         anyhow::ensure!(left == 0, "{left} files were left");
-        let mut messages = 0;
-        for id in self.workload.connectors() {
-            messages += self.platform.queued(&id).await?;
-        }
+        let connector_id = self.workload.connector_id();
+        let messages = self.platform.queued(connector_id).await?;
         let wanted = self.workload.messages(self.files);
         anyhow::ensure!(
             messages == wanted,
@@ -95,25 +117,18 @@ impl<'w> Stand<'w> {
             usage: Usage::read(&self.figures())?,
             files: self.files,
             messages,
-            requests: self.platform.calls().len(),
+            requests: self.platform.calls().len() - self.earlier,
         })
     }
 
     /// Takes the messages of the run that was.
     pub(super) async fn take(&self) -> anyhow::Result<Vec<Message>> {
-        let mut messages = Vec::new();
-        for id in self.workload.connectors() {
-            messages.extend(self.platform.drain(&id).await?);
-        }
-        Ok(messages)
+        self.platform.drain(self.workload.connector_id()).await
     }
 
-    /// Removes the queues, so that the broker has no more to carry for the next run.
+    /// Removes the queue, so that the broker has no more to carry for the next run.
     pub(super) async fn clear(self) -> anyhow::Result<()> {
-        for id in self.workload.connectors() {
-            self.platform.lose_queue(&id).await?;
-        }
-        Ok(())
+        self.platform.lose_queue(self.workload.connector_id()).await
     }
 }
 

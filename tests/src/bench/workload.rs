@@ -1,10 +1,12 @@
 //! What there is to be done.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Context as _;
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::envelope::{WEATHER, envelope, malware};
@@ -46,7 +48,7 @@ pub(super) enum Workload {
         /// Where it is.
         path: PathBuf,
         /// The connector in it.
-        connector: String,
+        connector: Value,
         /// The messages that each makes.
         messages: usize,
     },
@@ -71,12 +73,18 @@ impl Workload {
         );
         Ok(Self::File {
             path: path.to_owned(),
-            connector: report["connector"]["id"]
-                .as_str()
-                .context("no connector")?
-                .to_owned(),
+            connector: connector(path)?,
             messages: usize::try_from(messages)?,
         })
+    }
+
+    /// A file of one object that came from the same connector before.
+    pub(super) fn forerunner(&self) -> Value {
+        let mut file = envelope(WEATHER, 0, &[malware(0)]);
+        if let Self::File { connector, .. } = self {
+            file["connector"] = connector.clone();
+        }
+        file
     }
 
     /// Writes so many files into a folder.
@@ -98,12 +106,12 @@ impl Workload {
         Ok(())
     }
 
-    /// The connectors in the files.
-    pub(super) fn connectors(&self) -> Vec<String> {
-        vec![match self {
-            Self::File { connector, .. } => connector.clone(),
-            Self::Small => WEATHER.id.to_owned(),
-        }]
+    /// The id of the connector in the files.
+    pub(super) fn connector_id(&self) -> &str {
+        match self {
+            Self::File { connector, .. } => connector["id"].as_str().unwrap_or_default(),
+            Self::Small => WEATHER.id,
+        }
     }
 
     /// How many messages so many files make.
@@ -113,4 +121,15 @@ impl Workload {
             Self::Small => files,
         }
     }
+}
+
+/// The connector in a file that may be too large to be read whole.
+fn connector(path: &Path) -> anyhow::Result<Value> {
+    #[derive(Deserialize)]
+    struct Head {
+        connector: Value,
+    }
+    let file = BufReader::new(File::open(path)?);
+    let head: Head = serde_json::from_reader(file).context("no connector")?;
+    Ok(head.connector)
 }
