@@ -287,8 +287,6 @@ impl Importer {
         };
         self.waits.keep(&listing);
         self.steady.listed(&listing, (self.clock)());
-        // What an earlier pass or process wrote must be on disk before a file leaves because of it.
-        self.ledger.flush()?;
         self.inherit(&listing, watermark).await?;
         self.date_anew()?;
         let known = self.ledger.known(self.source.name())?;

@@ -73,6 +73,8 @@ impl Importer {
         if files.is_empty() || self.removing.is_refused() {
             return Ok(0);
         }
+        // What an earlier pass or process wrote must be on disk before a file leaves because of it.
+        self.ledger.flush()?;
         let removals = self.source.remove_all(files).await;
         let gone: Vec<&Location> = files
             .iter()
