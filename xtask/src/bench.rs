@@ -56,7 +56,20 @@ fn completed(arguments: &[&str], data: Option<PathBuf>) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::completed;
+    use super::{completed, slower_by};
+
+    #[test]
+    fn a_slow_disk_is_found_among_the_options() {
+        let options =
+            |options: &[&str]| -> Vec<String> { options.iter().map(ToString::to_string).collect() };
+        let asked = options(&["--only", "capec", "--slow-disk", "0.5"]);
+        assert_eq!(slower_by(&asked), Some("0.5"));
+        assert_eq!(
+            slower_by(&options(&["--out", "--slow-disk", "--rounds", "3"])),
+            None
+        );
+        assert_eq!(slower_by(&options(&["--slow-disk"])), None);
+    }
 
     #[test]
     fn a_folder_that_is_named_is_taken() {
