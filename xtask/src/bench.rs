@@ -49,7 +49,8 @@ fn completed(arguments: &[&str], data: Option<PathBuf>) -> Vec<String> {
     let mut arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
     let named = arguments.iter().any(|argument| argument == "--data");
     if let Some(data) = data.filter(|_| !named) {
-        arguments.extend(["--data".to_owned(), data.display().to_string()]);
+        // Before the others: the last of them may lack its value, and is to be named then.
+        arguments.splice(0..0, ["--data".to_owned(), data.display().to_string()]);
     }
     arguments
 }
@@ -78,5 +79,6 @@ mod tests {
         assert_eq!(completed(&[], there()), ["--data", "there"]);
         let named = ["--data", "here"];
         assert_eq!(completed(&named, there()), named);
+        assert_eq!(completed(&["--out"], there()), ["--data", "there", "--out"]);
     }
 }
