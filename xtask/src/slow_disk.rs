@@ -25,8 +25,9 @@ impl SlowDisk {
     /// Makes one of which each sync takes so many milliseconds longer; what does that is put into
     /// `folder`.
     pub(crate) fn slower_by(milliseconds: &str, folder: &Path) -> anyhow::Result<Self> {
-        let microseconds = microseconds(milliseconds)
-            .with_context(|| format!("{OPTION} {milliseconds} is no number of milliseconds"))?;
+        let microseconds = microseconds(milliseconds).with_context(|| {
+            format!("{OPTION} takes 0 to 1000 milliseconds, not {milliseconds}")
+        })?;
         fs::create_dir_all(folder)?;
         let source = folder.join("slow_sync.c");
         let library = source.with_extension("so");
@@ -35,7 +36,8 @@ impl SlowDisk {
         let odd = |sign: u8| library.as_os_str().as_encoded_bytes().contains(&sign);
         anyhow::ensure!(
             !odd(b' ') && !odd(b':'),
-            "{} cannot be preloaded: there is a space or a colon in its path",
+            "{} cannot be preloaded: there is a space or a colon in its path; build elsewhere, by \
+             CARGO_TARGET_DIR",
             library.display()
         );
         let mut compiler = Command::new("cc");
