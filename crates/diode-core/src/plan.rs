@@ -86,17 +86,20 @@ fn row_of<'a>(known: &'a KnownFiles, file: Listed<'_>) -> Option<Known<'a>> {
 
 /// The known files that went missing or came back since they were last looked for: their rows, and
 /// whether they are missing.
+///
+/// Where another file has the name of one that had gone, that one stays missing: the new one is brought
+/// again by somebody, and to be imported whenever a pass gets to it.
 pub(crate) fn changed_presence(listing: &Listing, known: &KnownFiles) -> Vec<(i64, bool)> {
-    let mut is_listed = vec![false; known.len()];
-    for number in listing
-        .iter()
-        .filter_map(|file| known.number_of(file.location))
-    {
-        is_listed[number] = true;
+    let mut is_missed: Vec<bool> = vec![true; known.len()];
+    for file in listing.iter() {
+        if let Some(number) = known.number_of(file.location) {
+            let row = known.at(number);
+            is_missed[number] = row.missed && !row.is_of(file);
+        }
     }
-    let rows = known.iter().zip(is_listed);
-    rows.filter(|(row, is_listed)| row.missed == *is_listed)
-        .map(|(row, is_listed)| (row.id, !is_listed))
+    let rows = known.iter().zip(is_missed);
+    rows.filter(|(row, is_missed)| row.missed != *is_missed)
+        .map(|(row, is_missed)| (row.id, is_missed))
         .collect()
 }
 
@@ -317,7 +320,8 @@ mod tests {
             ([true, true], vec![&other], vec![]),
             ([false, true], vec![&a, &b], vec![(2, came_back)]),
             ([false, true], vec![&b], vec![(1, went), (2, came_back)]),
-            ([true, true], vec![&touched], vec![(1, came_back)]),
+            ([true, true], vec![&touched], vec![]),
+            ([true, true], vec![&touched, &b], vec![(2, came_back)]),
         ] {
             let row = |file, id, missed| Known {
                 id,

@@ -200,6 +200,11 @@ impl KnownFiles {
         Some(self.store.known(number))
     }
 
+    /// What is known of the file at that place in [`iter`](Self::iter).
+    pub(crate) fn at(&self, number: usize) -> Known<'_> {
+        self.store.known(number)
+    }
+
     /// The place of a location's file in [`iter`](Self::iter).
     pub(crate) fn number_of(&self, location: &str) -> Option<usize> {
         let is_there = |number: &usize| self.store.location(*number) == location;

@@ -188,3 +188,20 @@ async fn stopped_while_taking_over_the_next_run_takes_over() {
     bench.importer().pass(Some(1e12)).await;
     assert_eq!(bench.published(), Vec::<String>::new());
 }
+
+#[tokio::test]
+async fn what_came_back_is_imported_again_also_by_a_later_pass_than_the_one_that_saw_it() {
+    let mut bench = Bench::new();
+    bench.after_import = AfterImport::Keep;
+    let content = envelope("c", &[identity("a")]);
+    let path = bench.put("a.json", &content, 60);
+    bench.pass().await;
+    std::fs::remove_file(path).unwrap();
+    bench.pass().await;
+    bench.put("a.json", &content, 5);
+    bench.stop.cancel();
+    bench.pass().await;
+    bench.stop = CancellationToken::new();
+    bench.pass().await;
+    assert_eq!(bench.published(), ["publish c 1", "publish c 1"]);
+}
