@@ -8,7 +8,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bundle_source::{
     Entry, Listing, ReadError, Removal, S3Config, S3Error, S3Keys, S3Setting, S3Source, S3Trust,
-    Source, SourceError,
+    Source, SourceError, Wanted,
 };
 use bytes::Bytes;
 use diode_core::{Company, Greeting, chain};
@@ -229,8 +229,8 @@ impl Source for Bucket {
         self.0.name()
     }
 
-    async fn list(&self) -> Result<Listing, SourceError> {
-        self.0.list().await.map_err(named)
+    async fn list(&self, wanted: &Wanted) -> Result<Listing, SourceError> {
+        self.0.list(wanted).await.map_err(named)
     }
 
     async fn read(&self, entry: &Entry, limit: u64) -> Result<Bytes, ReadError> {

@@ -8,6 +8,7 @@ mod s3;
 mod source;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+mod wanted;
 mod watch;
 
 pub use content::Content;
@@ -19,4 +20,5 @@ pub use s3::{
     S3Setting, S3Source, S3Standing, S3Trust,
 };
 pub use source::{Entry, Location, ReadError, Removal, Source, SourceError};
+pub use wanted::{Position, Rest, Selection, Wanted};
 pub use watch::Watch;

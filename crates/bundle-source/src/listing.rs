@@ -5,9 +5,10 @@ use std::ops::Range;
 
 use chrono::{DateTime, Utc};
 
-use crate::{Entry, Location};
+use crate::{Entry, Location, Position, Rest, Selection, Wanted};
 
-/// The files that a look at a source showed, ordered by modification time, then location.
+/// The files that a look at a source showed, ordered by modification time, then location: all of them,
+/// or those that were [`Wanted`].
 ///
 /// It has the texts of all files in one piece, some fifty bytes besides for each file, and gives a
 /// file's [`Entry`] when it is asked for.
@@ -31,6 +32,7 @@ pub struct Listing {
     /// For each file its location and, right behind it, its etag.
     text: String,
     files: Vec<File>,
+    rest: Option<Rest>,
 }
 
 /// How much a listing has in it.
@@ -85,6 +87,39 @@ impl Listing {
         self.iter().map(Listed::to_entry)
     }
 
+    /// What was left out, where more files were there than were wanted.
+    pub fn rest(&self) -> Option<&Rest> {
+        self.rest.as_ref()
+    }
+
+    /// Those that stand at `from` or behind it, and before `to`.
+    pub fn between(
+        &self,
+        from: Option<&Position>,
+        to: Option<&Position>,
+    ) -> impl ExactSizeIterator<Item = Listed<'_>> + Clone {
+        let place = |position: &Position| {
+            let stands_before = |file: &File| {
+                let file = self.listed(file);
+                position.is_after(file.modified, file.location)
+            };
+            self.files.partition_point(stands_before)
+        };
+        let end = to.map_or(self.files.len(), place);
+        let start = from.map_or(0, place).min(end);
+        self.files[start..end].iter().map(|file| self.listed(file))
+    }
+
+    /// Those of them that are wanted.
+    #[must_use]
+    pub fn only(&self, wanted: &Wanted) -> Self {
+        let mut selection = Selection::new(wanted);
+        for file in self.iter() {
+            selection.push(file);
+        }
+        selection.finish()
+    }
+
     /// An empty one with room for what another had, and some more: one that grows has more than its
     /// size in memory at times, and leaves gaps there.
     pub(crate) fn with_room(room: Room) -> Self {
@@ -92,6 +127,7 @@ impl Listing {
         Self {
             text: String::with_capacity(and_some(room.text)),
             files: Vec::with_capacity(and_some(room.files)),
+            rest: None,
         }
     }
 
@@ -104,11 +140,11 @@ impl Listing {
     }
 
     /// Adds a file at the end. [`sort`](Self::sort) is called when all are there.
-    pub(crate) fn push(&mut self, file: &Entry) {
+    pub(crate) fn push(&mut self, file: Listed<'_>) {
         let start = self.text.len();
-        self.text.push_str(file.location.as_str());
+        self.text.push_str(file.location);
         let middle = self.text.len();
-        self.text.push_str(file.etag.as_deref().unwrap_or_default());
+        self.text.push_str(file.etag.unwrap_or_default());
         self.files.push(File {
             modified: file.modified,
             has_etag: file.etag.is_some(),
@@ -121,9 +157,47 @@ impl Listing {
 
     /// Brings the files into their order.
     pub(crate) fn sort(&mut self) {
-        let Self { text, files } = self;
-        let order = |file: &File| (file.modified, part(text, file.start..file.middle));
-        files.sort_unstable_by(|a, b| order(a).cmp(&order(b)));
+        let Self { text, files, .. } = self;
+        files.sort_unstable_by(|a, b| order(text, a).cmp(&order(text, b)));
+    }
+
+    /// Keeps so many of more files, the oldest, in no order. Returns where the first of the others stands.
+    pub(crate) fn keep_oldest(&mut self, most: usize) -> Position {
+        let Self { text, files, .. } = self;
+        let by_order = |a: &File, b: &File| order(text, a).cmp(&order(text, b));
+        let (_, first, _) = files.select_nth_unstable_by(most, by_order);
+        let first = *first;
+        let first = Position::of(self.listed(&first));
+        self.files.truncate(most);
+        self.compact();
+        first
+    }
+
+    /// Drops the texts of files that are not there any more, where they are.
+    fn compact(&mut self) {
+        let Self { text, files, .. } = self;
+        files.sort_unstable_by_key(|file| file.start);
+        let mut kept = files.iter().map(|file| file.start..file.end).peekable();
+        let mut place = 0;
+        text.retain(|character| {
+            while kept.next_if(|range| range.end <= place).is_some() {}
+            let is_kept = kept.peek().is_some_and(|range| range.contains(&place));
+            place += character.len_utf8();
+            is_kept
+        });
+        let mut start = 0;
+        for file in files {
+            let moved = file.start - start;
+            file.start -= moved;
+            file.middle -= moved;
+            file.end -= moved;
+            start = file.end;
+        }
+    }
+
+    /// Says what was left out.
+    pub(crate) fn leave_out(&mut self, rest: Option<Rest>) {
+        self.rest = rest;
     }
 
     fn listed(&self, file: &File) -> Listed<'_> {
@@ -141,11 +215,16 @@ fn part(text: &str, place: Range<usize>) -> &str {
     &text[place]
 }
 
+/// What files are ordered by.
+fn order<'t>(text: &'t str, file: &File) -> (DateTime<Utc>, &'t str) {
+    (file.modified, part(text, file.start..file.middle))
+}
+
 impl FromIterator<Entry> for Listing {
     fn from_iter<I: IntoIterator<Item = Entry>>(files: I) -> Self {
         let mut listing = Self::default();
         for file in files {
-            listing.push(&file);
+            listing.push(file.as_listed());
         }
         listing.sort();
         listing
@@ -154,7 +233,7 @@ impl FromIterator<Entry> for Listing {
 
 impl PartialEq for Listing {
     fn eq(&self, other: &Self) -> bool {
-        self.iter().eq(other.iter())
+        self.iter().eq(other.iter()) && self.rest == other.rest
     }
 }
 
@@ -162,7 +241,11 @@ impl Eq for Listing {}
 
 impl fmt::Debug for Listing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.iter()).finish()
+        let files: Vec<Listed<'_>> = self.iter().collect();
+        f.debug_tuple("Listing")
+            .field(&files)
+            .field(&self.rest)
+            .finish()
     }
 }
 
@@ -241,7 +324,7 @@ mod tests {
         let before = room(&listing);
         assert!(listing.is_empty());
         for file in &files {
-            listing.push(file);
+            listing.push(file.as_listed());
         }
         assert_eq!(room(&listing), before);
         assert_eq!(listing, last);

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 
-use crate::Listing;
+use crate::{Listing, Wanted};
 
 /// A file's name within its source: a file name in a folder, a key in a bucket.
 ///
@@ -129,11 +129,20 @@ pub trait Source: Send + Sync + fmt::Debug {
     /// The source's name for logs and for the ledger, such as `directory:/var/diode`.
     fn name(&self) -> &str;
 
-    /// The files that wait, oldest first.
+    /// The files that wait, oldest first, as far as they are wanted. A [`Selection`](crate::Selection)
+    /// finds them in little memory.
     ///
     /// # Errors
     /// [`SourceError`] where the place itself cannot be listed: it is missing, or closed to us.
-    async fn list(&self) -> Result<Listing, SourceError>;
+    async fn list(&self, wanted: &Wanted) -> Result<Listing, SourceError>;
+
+    /// All files that wait, oldest first.
+    ///
+    /// # Errors
+    /// As [`list`](Self::list).
+    async fn list_all(&self) -> Result<Listing, SourceError> {
+        self.list(&Wanted::all()).await
+    }
 
     /// The content of a file of at most `limit` bytes.
     ///

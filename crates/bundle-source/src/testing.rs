@@ -15,7 +15,7 @@ use std::slice;
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use crate::{Entry, Location, REASON_SUFFIX, ReadError, Removal, Source};
+use crate::{Entry, Location, Position, REASON_SUFFIX, ReadError, Removal, Source, Wanted};
 
 /// A source with nothing in it yet, and another way to what it holds.
 #[async_trait]
@@ -50,6 +50,7 @@ where
     lists_only_what_may_be_a_bundle(&fresh().await).await;
     lists_the_oldest_first(&fresh().await).await;
     lists_the_same_while_nothing_changes(&fresh().await).await;
+    lists_only_what_is_wanted(&fresh().await).await;
     reads_up_to_the_limit(&fresh().await).await;
     reads_only_what_was_listed(&fresh().await).await;
     removes_only_what_was_listed(&fresh().await).await;
@@ -102,6 +103,31 @@ pub async fn lists_the_same_while_nothing_changes(harness: &dyn Harness) {
     let entry = put(harness, "01.json", b"{}").await;
     read(harness, &entry, 2).await.expect("reading");
     assert_eq!(listed(harness).await, [entry]);
+}
+
+/// A listing has the oldest files, as many as are wanted, and those that always are.
+pub async fn lists_only_what_is_wanted(harness: &dyn Harness) {
+    let names = ["g.json", "f.json", "e.json", "d.json", "c.json", "b.json"];
+    for name in names {
+        harness.put(name, b"{}").await;
+    }
+    let all = harness.source().list_all().await.expect("listing");
+    let last = all.iter().last().map(Position::of);
+    let is_known = |location: &str| ["f.json", "b.json"].contains(&location);
+    for most in 1..=5 {
+        let mut wanted = Wanted::oldest(most).and_all(is_known);
+        let mut found = Vec::new();
+        loop {
+            let listing = harness.source().list(&wanted).await.expect("listing");
+            assert_eq!(listing, all.only(&wanted), "{wanted:?}");
+            found.extend(listing.iter().map(|file| file.location.to_owned()));
+            let Some(rest) = listing.rest() else { break };
+            assert!(Some(&rest.first) < last.as_ref(), "{wanted:?}");
+            wanted = wanted.starting_at(rest.first.clone());
+        }
+        found.retain(|name| !is_known(name));
+        assert_eq!(found, ["g.json", "e.json", "d.json", "c.json"], "{most}");
+    }
 }
 
 /// A file of the limit's size is read, a larger one is not, and an empty one is no exception.
@@ -346,7 +372,7 @@ async fn put(harness: &dyn Harness, name: &str, content: &[u8]) -> Entry {
 }
 
 async fn listed(harness: &dyn Harness) -> Vec<Entry> {
-    let listing = harness.source().list().await.expect("listing");
+    let listing = harness.source().list_all().await.expect("listing");
     listing.entries().collect()
 }
 

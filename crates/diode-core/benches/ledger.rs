@@ -36,9 +36,15 @@ fn plan_of_known(bencher: Bencher<'_, '_>, files: u32) {
     let (_folder, ledger) = ledger_of(files);
     let known = ledger.known(SOURCE).unwrap();
     let listing: Listing = entries(files).into_iter().collect();
-    bencher
-        .counter(ItemsCount::new(files))
-        .bench_local(|| plan(black_box(&listing), &known, &POLICY, DateTime::UNIX_EPOCH).count());
+    bencher.counter(ItemsCount::new(files)).bench_local(|| {
+        plan(
+            black_box(&listing).iter(),
+            &known,
+            &POLICY,
+            DateTime::UNIX_EPOCH,
+        )
+        .count()
+    });
 }
 
 /// Files whose order by time is not the one by name.

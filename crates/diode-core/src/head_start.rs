@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bundle_source::Source;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::plan::{Step, plan};
+use crate::plan::{Step, plan, wanted};
 use crate::reader::Pending;
 use crate::unpack::Unpacked;
 use crate::{Clock, Ledger, Rules};
@@ -29,9 +29,9 @@ impl HeadStart {
     /// memory until that pass, or until this is dropped.
     pub fn begin(source: Arc<dyn Source>, ledger: Arc<Ledger>, rules: Rules, clock: Clock) -> Self {
         let finding = async move {
-            let listing = source.list().await.ok()?;
-            let known = ledger.known(source.name()).ok()?;
-            let mut steps = plan(&listing, &known, &rules.policy, clock());
+            let known = Arc::new(ledger.known(source.name()).ok()?);
+            let listing = source.list(&wanted(&known, 1)).await.ok()?;
+            let mut steps = plan(listing.iter(), &known, &rules.policy, clock());
             let first = steps.find_map(Step::into_read)?;
             let reader = rules.reader(source, clock);
             Some(Pending::unpacked(&Arc::new(reader), first))

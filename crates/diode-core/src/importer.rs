@@ -13,18 +13,17 @@ mod steady;
 mod tests;
 mod turn;
 mod waits;
+mod walk;
 
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bundle_source::{Entry, Listing, Source, SourceError};
+use bundle_source::{Entry, Source, SourceError};
 use chrono::{DateTime, Utc};
 use opencti_client::{Platform, PlatformVersion, Queue};
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::AbortOnDropHandle;
 
 use self::aside::Permission;
 use self::held::Held;
@@ -36,8 +35,6 @@ use crate::delivery::Courier;
 use crate::examine::LeftOut;
 use crate::head_start::HeadStart;
 use crate::lease::Lease;
-use crate::ledger::KnownFiles;
-use crate::plan::{Step, changed_presence, newest_kept, plan};
 use crate::pressure::Backpressure;
 use crate::read_ahead::ReadAhead;
 use crate::reader::Reader;
@@ -93,6 +90,8 @@ pub struct Importer {
     rules: Rules,
     max_in_flight_bytes: u64,
     gathering: Duration,
+    /// How many new files a look at the source shows at most.
+    most_new: usize,
     company: Company,
     head_start: Option<HeadStart>,
     removing: Permission,
@@ -148,6 +147,7 @@ impl Importer {
             rules,
             max_in_flight_bytes: MAX_IN_FLIGHT_BYTES,
             gathering: GATHERING,
+            most_new: walk::MOST_NEW,
             company: Company::Ours,
             head_start: None,
             removing: Permission::default(),
@@ -275,73 +275,6 @@ impl Importer {
         }
     }
 
-    async fn walk(&mut self, watermark: Option<f64>, course: &mut Course) -> Result<(), Fatal> {
-        let began = Instant::now();
-        let listing = match self.source.list().await {
-            Ok(listing) => listing,
-            Err(error) => {
-                not_listed(self.source.name(), &error);
-                course.report.interruption = Some(Interruption::Source);
-                return Ok(());
-            }
-        };
-        self.waits.keep(&listing);
-        self.steady.listed(&listing, (self.clock)());
-        self.inherit(&listing, watermark).await?;
-        self.date_anew()?;
-        let known = self.ledger.known(self.source.name())?;
-        self.note_missing(&listing, &known)?;
-        course.report.done = newest_kept(&listing, &known);
-        let policy = self.steady.policy(&self.rules.policy);
-        let steps = plan(&listing, &known, &policy, (self.clock)());
-        let (waits, held) = (Arc::clone(&self.waits), Arc::clone(&course.held));
-        let to_read = steps.clone().filter_map(Step::into_read);
-        let to_read = to_read.filter(move |entry| waits.sender_of_waiting(entry, &held).is_none());
-        let mut ahead = self.read_ahead(to_read);
-        let _approach = self.approach(steps.clone());
-        if let Some(head_start) = self.head_start.take()
-            && let Some(file) = head_start.file().await
-        {
-            ahead.begin_with(file);
-        }
-        let mut steps = steps.peekable();
-        let _first = steps.peek();
-        course.report.looking = began.elapsed();
-        while course.report.interruption.is_none() {
-            if self.turn.is_cancelled() {
-                course.report.interruption = Some(Interruption::Stopped);
-                break;
-            }
-            let Some(step) = steps.next() else { break };
-            match step {
-                Step::Examine(entry) => {
-                    let gathered = self.gather(entry, &mut steps, &known, &mut ahead, &course.held);
-                    let batch = gathered.await;
-                    self.import(&batch, course).await?;
-                }
-                Step::Remove(entry) => {
-                    if self.remove(&entry).await? {
-                        course.report.removed += 1;
-                        course.report.is_done(entry.modified);
-                    }
-                }
-                Step::SetAside(entry) => self.set_aside_as_recorded(&entry).await?,
-            }
-            if course.leaving.is_due((self.clock)()) {
-                self.let_leave(course).await?;
-            }
-        }
-        self.let_leave(course).await?;
-        for untried in steps.filter_map(Step::into_read) {
-            course.report.leave_untried(&untried);
-        }
-        if self.steady.may_expire() {
-            self.discard_expired(&mut course.report).await?;
-            self.forget_old()?;
-        }
-        Ok(())
-    }
-
     fn read_ahead<'a>(&self, to_read: impl Iterator<Item = Entry> + Send + 'a) -> ReadAhead<'a> {
         ReadAhead::new(self.reader(), self.max_in_flight_bytes, to_read)
     }
@@ -349,14 +282,6 @@ impl Importer {
     fn reader(&self) -> Reader {
         let (source, clock) = (Arc::clone(&self.source), Arc::clone(&self.clock));
         self.rules.reader(source, clock)
-    }
-
-    /// Connects to the queue while the first file is read and judged.
-    fn approach(&self, mut steps: impl Iterator<Item = Step>) -> Option<AbortOnDropHandle<()>> {
-        steps.find_map(Step::into_read)?;
-        let queue = Arc::clone(&self.courier.queue);
-        let approaching = tokio::spawn(async move { queue.approach().await });
-        Some(AbortOnDropHandle::new(approaching))
     }
 
     /// How far a connector's trouble reaches.
@@ -376,14 +301,6 @@ impl Importer {
             );
         }
         reach
-    }
-
-    fn note_missing(&self, listing: &Listing, known: &KnownFiles) -> Result<(), Fatal> {
-        let changed = changed_presence(listing, known);
-        if changed.is_empty() {
-            return Ok(());
-        }
-        Ok(self.ledger.seen(changed, (self.clock)())?)
     }
 }
 

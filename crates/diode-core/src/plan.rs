@@ -1,8 +1,9 @@
 //! What to do in a pass: listing, ledger, policy and time in; steps out. Nothing here does anything.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use bundle_source::{Entry, Listed, Listing};
+use bundle_source::{Entry, Listed, Listing, Wanted};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::ledger::{Known, KnownFiles};
@@ -61,22 +62,26 @@ impl Step {
     }
 }
 
-/// The steps for a listing, in its order, each found when it is asked for.
+/// What a listing is to have: all files that are known, and so many of those that are not, the oldest.
+pub(crate) fn wanted(known: &Arc<KnownFiles>, most_new: usize) -> Wanted {
+    let known = Arc::clone(known);
+    Wanted::oldest(most_new).and_all(move |location| known.number_of(location).is_some())
+}
+
+/// The steps for files of a listing, in their order, each found when it is asked for.
 ///
 /// Which files are new is decided by the ledger alone, never by comparing times: a file that
 /// arrives late with an old time is as new as any.
 pub fn plan<'a>(
-    listing: &'a Listing,
+    files: impl Iterator<Item = Listed<'a>> + Clone + 'a,
     known: &'a KnownFiles,
     policy: &'a Policy,
     now: DateTime<Utc>,
 ) -> impl Iterator<Item = Step> + Clone + 'a {
-    listing
-        .iter()
-        .filter_map(move |file| match row_of(known, file) {
-            Some(row) => step_for_known(file, row, policy, now),
-            None => Some(Step::Examine(file.to_entry())),
-        })
+    files.filter_map(move |file| match row_of(known, file) {
+        Some(row) => step_for_known(file, row, policy, now),
+        None => Some(Step::Examine(file.to_entry())),
+    })
 }
 
 /// What is known of that very file.
@@ -258,7 +263,7 @@ mod tests {
         ] {
             let rows = [known(&file, outcome, decided_at)].into_iter().collect();
             let listing = listing([&file]);
-            let step = plan(&listing, &rows, &policy, now).next();
+            let step = plan(listing.iter(), &rows, &policy, now).next();
             assert_eq!(step, *expect, "{outcome} {policy:?}");
         }
     }
@@ -279,7 +284,7 @@ mod tests {
             (Delete, Some(7), 7, Some(Step::Remove(file.clone()))),
         ] {
             let policy = policy(after_import, retention);
-            let step = plan(&listing, &rows, &policy, at(days * 86_400)).next();
+            let step = plan(listing.iter(), &rows, &policy, at(days * 86_400)).next();
             assert_eq!(step, expect, "{policy:?} {days}");
         }
     }
@@ -297,7 +302,7 @@ mod tests {
         let touched = entry("new.json", 201);
         let check = |files: &[&Entry], examined: &Entry| {
             let listing = listing(files.iter().copied());
-            let steps: Vec<Step> = plan(&listing, &rows, &policy, at(300)).collect();
+            let steps: Vec<Step> = plan(listing.iter(), &rows, &policy, at(300)).collect();
             assert_eq!(steps, [Step::Examine(examined.clone())]);
         };
         check(&[&late, &entry("new.json", 200)], &late);

@@ -119,7 +119,7 @@ mod tests {
     use std::sync::Mutex;
 
     use async_trait::async_trait;
-    use bundle_source::{Listing, Location, ReadError, Removal, Source, SourceError};
+    use bundle_source::{Listing, Location, ReadError, Removal, Source, SourceError, Wanted};
     use chrono::DateTime;
     use stix_bundle::{Limits, Profile};
     use tokio::sync::Notify;
@@ -179,7 +179,7 @@ mod tests {
             "gates"
         }
 
-        async fn list(&self) -> Result<Listing, SourceError> {
+        async fn list(&self, _: &Wanted) -> Result<Listing, SourceError> {
             unreachable!("the files are given")
         }
 

@@ -114,7 +114,7 @@ impl Rehearsal {
     }
 
     async fn walk(&mut self, report: &mut PassReport) -> Result<(), Fatal> {
-        let listing = match self.parts.source.list().await {
+        let listing = match self.parts.source.list_all().await {
             Ok(listing) => listing,
             Err(error) => {
                 tracing::error!(
@@ -132,7 +132,7 @@ impl Rehearsal {
         };
         let before = std::mem::take(&mut self.said);
         let policy = self.rules.policy.clone();
-        let steps = plan(&listing, &known, &policy, (self.parts.clock)());
+        let steps = plan(listing.iter(), &known, &policy, (self.parts.clock)());
         for step in steps {
             if self.parts.stop.is_cancelled() {
                 report.interruption = Some(Interruption::Stopped);

@@ -172,6 +172,12 @@ impl PassReport {
         self.waits(file.modified);
     }
 
+    /// Counts in several files that the pass did not get to, the oldest of which has this time.
+    pub(crate) fn leave_all_untried(&mut self, files: usize, oldest: DateTime<Utc>) {
+        self.untried += files;
+        self.waits(oldest);
+    }
+
     fn waits(&mut self, modified: DateTime<Utc>) {
         self.waiting = Some(first_of(self.waiting, modified));
     }

@@ -75,6 +75,12 @@ impl Options {
         self
     }
 
+    /// The same with no more rounds than these.
+    pub(super) fn rounds_at_most(mut self, most: usize) -> Self {
+        self.rounds = self.rounds.min(most);
+        self
+    }
+
     /// Whether the workload of this name is asked for.
     pub(super) fn wants(&self, name: &str) -> bool {
         self.only.is_empty() || self.only.iter().any(|only| only == name)

@@ -28,6 +28,9 @@ const ONE_FILE: Files = Files { ours: 1, peer: 1 };
 /// How often as many rounds a run takes that lasts a tenth of a second only: single ones differ by half.
 const SHORT: usize = 3;
 
+/// How many files a backlog has, and how often that is measured at most: it takes long.
+const BACKLOGS: [(usize, usize); 3] = [(1_000, usize::MAX), (10_000, usize::MAX), (100_000, 2)];
+
 const DAEMON_STARTS: usize = 11;
 const DAEMON_FILES: u32 = 51;
 
@@ -66,9 +69,10 @@ pub async fn bench(options: &Options, broker: &str) -> anyhow::Result<Report> {
         report.alone.push(check(&path, options)?);
     }
     if options.wants(workload::BACKLOG) {
-        for files in [1_000, 10_000] {
+        for (files, rounds) in BACKLOGS {
             let name = format!("{files} files, memory");
-            let alone = alone(name, &Workload::Small, files, options, broker).await?;
+            let options = options.clone().rounds_at_most(rounds);
+            let alone = alone(name, &Workload::Small, files, &options, broker).await?;
             report.alone.push(alone);
         }
     }

@@ -12,7 +12,7 @@ use super::folder::Folder;
 use super::names::{Name, name_of};
 use super::stamp::Stamp;
 use crate::listing::Room;
-use crate::{Entry, Listing, Location};
+use crate::{Entry, Listing, Location, Selection, Wanted};
 
 /// What a folder holds.
 #[derive(Debug, Default)]
@@ -71,26 +71,26 @@ impl fmt::Display for Odd {
     }
 }
 
-/// Lists a folder, which had so much in it the last time.
+/// Lists what is wanted of a folder; the last listing had so much in it.
 ///
 /// # Errors
 /// Fails where the folder cannot be read or searched; a single file that cannot be examined is an
 /// [`Oddity`] instead.
-pub(super) fn list(folder: &Folder, room: Room) -> io::Result<Found> {
-    let mut found = Found {
-        listing: Listing::with_room(room),
-        oddities: Vec::new(),
-    };
+pub(super) fn list(folder: &Folder, wanted: &Wanted, room: Room) -> io::Result<Found> {
+    let mut selection = Selection::upon(Listing::with_room(room), wanted);
+    let mut oddities = Vec::new();
     for name in folder.names()? {
         let name = name?;
         match examine(folder, &name)? {
-            Verdict::Bundle(entry) => found.listing.push(&entry),
-            Verdict::Odd(reason) => found.oddities.push(Oddity { name, reason }),
+            Verdict::Bundle(entry) => selection.push(entry.as_listed()),
+            Verdict::Odd(reason) => oddities.push(Oddity { name, reason }),
             Verdict::Other => {}
         }
     }
-    found.listing.sort();
-    Ok(found)
+    Ok(Found {
+        listing: selection.finish(),
+        oddities,
+    })
 }
 
 /// The oddities that were not among those of the listing before.

@@ -22,7 +22,7 @@ use super::removal::{remove, restore};
 use super::set_aside::{discard, set_aside};
 use super::watch::LocalWatch;
 use crate::listing::Room;
-use crate::{Entry, Listing, ReadError, Removal, Source, SourceError};
+use crate::{Entry, Listing, ReadError, Removal, Source, SourceError, Wanted};
 
 /// The folder for rejected files where none is given, within the folder itself.
 const REJECTED: &str = "rejected";
@@ -147,9 +147,10 @@ impl Source for LocalSource {
         &self.inner.name
     }
 
-    async fn list(&self) -> Result<Listing, SourceError> {
-        let place = self.inner.folder.display().to_string();
-        self.blocking("list", place, Inner::list).await
+    async fn list(&self, wanted: &Wanted) -> Result<Listing, SourceError> {
+        let (place, wanted) = (self.inner.folder.display().to_string(), wanted.clone());
+        self.blocking("list", place, move |inner| inner.list(&wanted))
+            .await
     }
 
     async fn read(&self, entry: &Entry, limit: u64) -> Result<Bytes, ReadError> {
@@ -215,7 +216,7 @@ impl Source for LocalSource {
 }
 
 impl Inner {
-    fn list(&self) -> io::Result<Listing> {
+    fn list(&self, wanted: &Wanted) -> io::Result<Listing> {
         let folder = Folder::open(&self.folder)?;
         if !self.restored.load(Ordering::Acquire) {
             restore(&folder)?;
@@ -223,7 +224,7 @@ impl Inner {
         }
         let room = || self.room.lock().unwrap_or_else(PoisonError::into_inner);
         let before = *room();
-        let found = list(&folder, before)?;
+        let found = list(&folder, wanted, before)?;
         *room() = found.listing.room();
         self.say_oddities(&found);
         Ok(found.listing)
@@ -405,7 +406,8 @@ mod tests {
         let source = LocalSource::new(folder.path(), None).unwrap();
         let gatherer = Gatherer::default();
         let check = |expect: &[&str]| {
-            subscriber::with_default(gatherer.clone(), || source.inner.list()).unwrap();
+            subscriber::with_default(gatherer.clone(), || source.inner.list(&Wanted::all()))
+                .unwrap();
             assert_eq!(std::mem::take(&mut *gatherer.0.lock().unwrap()), expect);
         };
         let path = |name: &[u8]| folder.path().join(OsStr::from_bytes(name));

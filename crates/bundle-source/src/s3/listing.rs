@@ -7,11 +7,11 @@ use super::error::{S3Error, S3Permission};
 use super::keys::{Area, Odd, Verdict, encode_query};
 use super::objects::unasked;
 use super::retry::retried;
-use super::xml::{Listed, Page, parse_page};
-use crate::{Entry, Listing, Location};
+use super::xml::{Listed as Object, Page, parse_page};
+use crate::{Listed, Listing, Selection, Wanted};
 
 /// What a folder of a bucket holds.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Found {
     /// The objects that may be bundles.
     pub(super) listing: Listing,
@@ -19,21 +19,32 @@ pub(super) struct Found {
     pub(super) oddities: Vec<(String, Odd)>,
 }
 
-/// Lists an area, all pages of it.
-pub(super) async fn list(client: &Client, area: &Area) -> Result<Found, S3Error> {
-    let mut found = Found::default();
+/// The same, while pages come.
+struct Finding<'w> {
+    selection: Selection<'w>,
+    oddities: Vec<(String, Odd)>,
+}
+
+/// Lists what is wanted of an area, from all pages of it.
+pub(super) async fn list(client: &Client, area: &Area, wanted: &Wanted) -> Result<Found, S3Error> {
+    let mut finding = Finding {
+        selection: Selection::new(wanted),
+        oddities: Vec::new(),
+    };
     for prefix in area.prefixes() {
-        list_prefix(client, area, prefix, &mut found).await?;
+        list_prefix(client, area, prefix, &mut finding).await?;
     }
-    found.listing.sort();
-    Ok(found)
+    Ok(Found {
+        listing: finding.selection.finish(),
+        oddities: finding.oddities,
+    })
 }
 
 async fn list_prefix(
     client: &Client,
     area: &Area,
     prefix: &str,
-    found: &mut Found,
+    finding: &mut Finding<'_>,
 ) -> Result<(), S3Error> {
     let mut token = None;
     loop {
@@ -41,7 +52,7 @@ async fn list_prefix(
         for object in page.objects {
             // MinIO takes away a slash at the beginning: what it lists then was listed without it.
             if object.key.starts_with(prefix.as_bytes()) {
-                found.add(area, object);
+                finding.add(area, &object);
             }
         }
         if page.next.is_some() && page.next == token {
@@ -54,14 +65,14 @@ async fn list_prefix(
     }
 }
 
-impl Found {
-    fn add(&mut self, area: &Area, object: Listed) {
+impl Finding<'_> {
+    fn add(&mut self, area: &Area, object: &Object) {
         match area.judge(&object.key) {
-            Verdict::Bundle(location) => self.listing.push(&Entry {
-                location: Location::new(location),
+            Verdict::Bundle(location) => self.selection.push(Listed {
+                location: &location,
                 size: object.size,
                 modified: object.modified,
-                etag: object.etag,
+                etag: object.etag.as_deref(),
             }),
             Verdict::Odd(reason) => {
                 let key = String::from_utf8_lossy(&object.key).into_owned();

@@ -16,7 +16,7 @@ use super::reading::{Reading, read};
 use super::removal::{delete, remove};
 use super::set_aside::Rejection;
 use crate::names::reason_name;
-use crate::{Entry, Listing, ReadError, Removal, Source, SourceError};
+use crate::{Entry, Listing, ReadError, Removal, Source, SourceError, Wanted};
 
 /// Bundle files in a bucket of an S3 store.
 ///
@@ -104,12 +104,14 @@ impl Source for S3Source {
         &self.inner.name
     }
 
-    async fn list(&self) -> Result<Listing, SourceError> {
-        let found = list(&self.inner.client, &self.inner.area)
+    async fn list(&self, wanted: &Wanted) -> Result<Listing, SourceError> {
+        let found = list(&self.inner.client, &self.inner.area, wanted)
             .await
             .map_err(|error| failed("list", &self.inner.name, error))?;
         self.inner.say_oddities(&found.oddities);
-        locked(&self.inner.removals).begin(&found.listing);
+        if wanted.is_from_the_start() {
+            locked(&self.inner.removals).begin(&found.listing);
+        }
         Ok(found.listing)
     }
 

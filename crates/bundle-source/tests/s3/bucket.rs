@@ -171,14 +171,14 @@ impl Bucket {
 
 /// The locations that a source lists.
 pub(crate) async fn listed(source: &dyn Source) -> Vec<String> {
-    let entries: Vec<_> = source.list().await.unwrap().entries().collect();
+    let entries: Vec<_> = source.list_all().await.unwrap().entries().collect();
     let locations = entries.iter().map(|entry| entry.location.to_string());
     locations.collect()
 }
 
 /// The entry of a location.
 pub(crate) async fn entry(source: &dyn Source, location: &str) -> Entry {
-    let entries: Vec<_> = source.list().await.unwrap().entries().collect();
+    let entries: Vec<_> = source.list_all().await.unwrap().entries().collect();
     let mut found = entries.into_iter();
     found
         .find(|entry| entry.location.as_str() == location)

@@ -51,7 +51,7 @@ impl Harness for Store {
     async fn put(&self, name: &str, content: &[u8]) {
         loop {
             self.bucket.put(&self.key(name), content).await;
-            let entries: Vec<_> = self.source.list().await.unwrap().entries().collect();
+            let entries: Vec<_> = self.source.list_all().await.unwrap().entries().collect();
             let found = entries.iter().find(|entry| entry.location.as_str() == name);
             let Some(found) = found else { return };
             let mut last = self.last.lock().unwrap();

@@ -155,7 +155,7 @@ async fn a_busy_store_is_asked_again() {
 async fn a_store_that_stays_busy_or_silent_is_for_the_next_pass() {
     let check = async |fault: Fault, expect: &str| {
         let setup = Setup::new(b"[1]", move |_, _| fault).await;
-        let error = setup.source.list().await.unwrap_err();
+        let error = setup.source.list_all().await.unwrap_err();
         assert!(error.transient, "{error:?}");
         let cause: &S3Error = error.source.downcast_ref().unwrap();
         assert_eq!(cause.to_string(), expect);
@@ -171,7 +171,7 @@ async fn a_store_that_stays_busy_or_silent_is_for_the_next_pass() {
 #[tokio::test]
 async fn what_will_not_pass_is_asked_once() {
     let setup = Setup::new(b"[1]", |_, _| Fault::Refused(301, "PermanentRedirect")).await;
-    let error = setup.source.list().await.unwrap_err();
+    let error = setup.source.list_all().await.unwrap_err();
     assert!(!error.transient);
     let cause: &S3Error = error.source.downcast_ref().unwrap();
     assert_eq!(cause.to_string(), "the region is wrong");

@@ -159,7 +159,7 @@ async fn every_page_is_listed() {
         .await;
     let entries: Vec<_> = bucket
         .source("in")
-        .list()
+        .list_all()
         .await
         .unwrap()
         .entries()

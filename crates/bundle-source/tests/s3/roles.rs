@@ -43,7 +43,7 @@ async fn keys_that_expired_are_asked_for_again() {
     if is_inner() {
         let bucket = Bucket::new().await;
         let source = S3Source::new(&bucket.config_without_keys("in")).unwrap();
-        let error = source.list().await.unwrap_err();
+        let error = source.list_all().await.unwrap_err();
         let known = cause(&error);
         assert!(matches!(known, S3Error::UnknownAccessKey), "{known:?}");
         assert_eq!(listed(&source).await, [""; 0]);
@@ -119,7 +119,7 @@ async fn a_web_identity_is_not_told_to_whom_nobody_vouches_for() {
     if is_inner() {
         let bucket = Bucket::named("any");
         let source = S3Source::new(&bucket.config_without_keys("in")).unwrap();
-        let error = source.list().await.unwrap_err();
+        let error = source.list_all().await.unwrap_err();
         let known = cause(&error);
         assert!(matches!(known, S3Error::NoCredentials(_)), "{known:?}");
         let token = std::fs::read_to_string(std::env::var("AWS_WEB_IDENTITY_TOKEN_FILE").unwrap());

@@ -60,7 +60,7 @@ async fn keys_that_come_from_nowhere_are_told() {
     }
     let bucket = Bucket::named("any");
     let source = S3Source::new(&bucket.config_without_keys("in")).unwrap();
-    let error = source.list().await.unwrap_err();
+    let error = source.list_all().await.unwrap_err();
     let expect = "no access key was given, and none could be got from the environment";
     assert_eq!(cause(&error).to_string(), expect);
     assert_eq!(cause(&error).setting(), Some(S3Setting::AccessKey));

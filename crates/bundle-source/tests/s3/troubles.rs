@@ -4,7 +4,7 @@ use std::error::Error;
 
 use bundle_source::{
     Entry, Removal, S3Config, S3Keys, S3Patience, S3Permission, S3Setting, S3Source, Source,
-    SourceError,
+    SourceError, Wanted,
 };
 use http::Method;
 
@@ -13,7 +13,7 @@ use crate::bucket::{Bucket, cause, entry, listed};
 /// Lists with `config`, which fails for good.
 async fn check(config: S3Config, expect: &str, setting: Option<S3Setting>) {
     let source = S3Source::new(&config).unwrap();
-    let error = source.list().await.unwrap_err();
+    let error = source.list_all().await.unwrap_err();
     assert_eq!(error.to_string(), format!("cannot list {}", source.name()));
     assert_eq!(cause(&error).to_string(), expect);
     assert_eq!(cause(&error).setting(), setting);
@@ -58,7 +58,7 @@ async fn a_store_that_cannot_be_reached() {
         },
         ..bucket.config("in")
     });
-    let error = source.unwrap().list().await.unwrap_err();
+    let error = source.unwrap().list_all().await.unwrap_err();
     assert_eq!(cause(&error).to_string(), "cannot connect to the store");
     let why = cause(&error).source().expect("it is known why");
     assert!(why.to_string().contains("refused"), "{why}");
@@ -91,7 +91,7 @@ async fn a_key_that_may_only_read() {
     let error = source.set_aside(&found, b"{}").await.unwrap_err();
     check(error, "set aside", S3Permission::Write);
     assert_eq!(bucket.keys().await, ["in/01.json"]);
-    assert!(source.list().await.unwrap().entries().eq([found]));
+    assert!(source.list_all().await.unwrap().entries().eq([found]));
 }
 
 /// The original cannot be deleted: there is one copy of it, however often that is tried.
@@ -168,6 +168,23 @@ async fn an_object_that_is_denied_keeps_no_other_from_leaving() {
     assert_eq!(listed(&source).await, ["01.json"]);
     let error = source.remove(&found[0]).await.unwrap_err();
     assert!(!error.read_only && !error.transient, "{error:?}");
+}
+
+/// Whose turn it is to be asked for again is a matter of passes, not of looks.
+#[tokio::test]
+async fn a_pass_of_several_listings_gives_a_turn_to_one_denied_object() {
+    let (bucket, source, found) = three_files().await;
+    deny(&bucket, &["s3:DeleteObject"], "").await;
+    for entry in &found[..2] {
+        source.remove(entry).await.unwrap_err();
+    }
+    bucket.send(Method::DELETE, "", "policy", &[], b"").await;
+    bucket.put("in/04.json", b"[1]").await;
+    let wanted = Wanted::oldest(1).and_all(|location| location < "03.json");
+    let listing = source.list(&wanted).await.unwrap();
+    let rest = listing.rest().unwrap().first.clone();
+    source.list(&wanted.starting_at(rest)).await.unwrap();
+    assert_eq!(source.remove(&found[0]).await.unwrap(), Removal::Removed);
 }
 
 async fn three_files() -> (Bucket, S3Source, Vec<Entry>) {

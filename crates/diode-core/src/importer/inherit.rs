@@ -1,11 +1,11 @@
 //! The first pass of all: what the peer has imported before us is not imported again.
 
-use bundle_source::{Entry, Listing};
+use bundle_source::{Entry, Wanted};
 
-use super::Importer;
+use super::{Course, Importer};
 use crate::examine::Examined;
 use crate::fingerprint::Fingerprint;
-use crate::plan::counted_as_imported;
+use crate::plan::{AfterImport, counted_as_imported};
 use crate::reader::Reader;
 use crate::trouble::Fatal;
 use crate::{Code, Outcome};
@@ -15,17 +15,25 @@ impl Importer {
     /// are imported. From then on the ledger says that.
     pub(super) async fn inherit(
         &self,
-        listing: &Listing,
         watermark: Option<f64>,
+        course: &mut Course,
     ) -> Result<(), Fatal> {
         let source = self.source.name();
         if self.ledger.is_taken_over(source)? {
             return Ok(());
         }
+        let after_import = self.rules.policy.after_import;
+        // A source that cannot be listed is not ours yet.
+        let wanted = match (watermark, after_import) {
+            (Some(_), AfterImport::Keep) => Wanted::all(),
+            _ => Wanted::oldest(1),
+        };
+        let Some(listing) = self.list(&wanted, course).await else {
+            return Ok(());
+        };
         let mut imported = Vec::new();
         let reader = self.reader();
-        let after_import = self.rules.policy.after_import;
-        let counted = || counted_as_imported(listing, watermark, after_import);
+        let counted = || counted_as_imported(&listing, watermark, after_import);
         let files = counted().count();
         if files > 0 {
             tracing::info!(

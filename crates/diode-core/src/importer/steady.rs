@@ -28,7 +28,9 @@ fn first_of_2026() -> DateTime<Utc> {
 /// What our own time says of files and of the clock.
 pub(super) struct Steady {
     own_time: OwnTime,
-    /// When the files were listed for this pass.
+    /// When the files were listed for this pass, the first time.
+    pass_began: Instant,
+    /// When they were listed last.
     listed_at: Instant,
     /// Files that looked unfinished, with when they were first listed so in this run.
     unfinished: Mutex<HashMap<Location, (Entry, Instant)>>,
@@ -43,8 +45,10 @@ impl Default for Steady {
 
 impl Steady {
     pub(super) fn new(own_time: OwnTime) -> Self {
+        let now = own_time();
         Self {
-            listed_at: own_time(),
+            pass_began: now,
+            listed_at: now,
             own_time,
             unfinished: Mutex::default(),
             trust: Trust::default(),
@@ -60,6 +64,7 @@ impl Steady {
     /// forgotten.
     pub(super) fn listed(&mut self, listing: &Listing, now: DateTime<Utc>) {
         self.listed_at = (self.own_time)();
+        self.pass_began = self.listed_at;
         self.trust.pass_begins(now, self.listed_at);
         let mut unfinished = self.lock();
         if unfinished.is_empty() {
@@ -70,6 +75,11 @@ impl Steady {
             let known = before.remove_entry(file.location);
             known.filter(|(_, (entry, _))| file.is(entry))
         }));
+    }
+
+    /// The pass goes on with another listing.
+    pub(super) fn listed_again(&mut self) {
+        self.listed_at = (self.own_time)();
     }
 
     /// Takes note of a file that looks unfinished.
@@ -87,14 +97,14 @@ impl Steady {
     }
 
     /// How long from now it takes until the first of the files that looked unfinished has settled, of
-    /// those that had not when the files were listed: these were judged.
+    /// those that had not when the pass began: these were judged.
     fn until_settled(&self, settle: Duration) -> Option<Duration> {
         let now = self.now();
         let unfinished = self.lock();
         let settled = unfinished
             .values()
             .filter_map(|(_, since)| since.checked_add(settle));
-        let next = settled.filter(|settled| *settled > self.listed_at).min();
+        let next = settled.filter(|settled| *settled > self.pass_began).min();
         next.map(|settled| settled.saturating_duration_since(now))
     }
 
@@ -254,5 +264,35 @@ mod tests {
             let until_settled = steady.until_settled(settle).map(|left| left.as_secs());
             assert_eq!(until_settled, next, "{after} {listed:?}");
         }
+    }
+
+    #[test]
+    fn in_a_pass_of_several_listings_a_file_settles_from_when_it_was_listed() {
+        let began = Instant::now();
+        let own_time = Arc::new(Mutex::new(began));
+        let told = Arc::clone(&own_time);
+        let mut steady = Steady::new(Arc::new(move || *told.lock().unwrap()));
+        let entry = |name: &str| Entry {
+            location: Location::new(name),
+            size: 1,
+            modified: DateTime::UNIX_EPOCH,
+            etag: None,
+        };
+        let (first, second) = (entry("first.json"), entry("second.json"));
+        let (settle, now) = (Duration::from_secs(5), DateTime::UNIX_EPOCH);
+        let all: Listing = [first.clone(), second.clone()].into_iter().collect();
+        let at = |seconds| *own_time.lock().unwrap() = began + Duration::from_secs(seconds);
+        steady.listed(&all, now);
+        steady.looks_unfinished(&first);
+        at(8);
+        steady.listed_again();
+        steady.looks_unfinished(&second);
+        // The first was not looked at again, though it has settled by now.
+        assert_eq!(steady.until_settled(settle), Some(Duration::ZERO));
+        at(9);
+        steady.listed(&all, now);
+        assert_eq!(steady.is_settled(&first, settle), Some(true));
+        assert_eq!(steady.is_settled(&second, settle), Some(false));
+        assert_eq!(steady.until_settled(settle), Some(Duration::from_secs(4)));
     }
 }

@@ -8,6 +8,7 @@ mod convoys;
 mod head_start;
 mod kept;
 mod lines;
+mod looks;
 mod pressure;
 mod reach;
 mod stop;

@@ -128,7 +128,7 @@ async fn what_a_real_run_knows_is_not_imported_again() {
     let bench = Bench::new();
     bench.put("known.json", &envelope(&[identity()]));
     bench.put("new.json", &envelope(&[identity()]));
-    let listing = bench.source.list().await.unwrap();
+    let listing = bench.source.list_all().await.unwrap();
     let known = listing
         .entries()
         .find(|entry| entry.location.as_str() == "known.json");

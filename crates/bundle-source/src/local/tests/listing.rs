@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 use super::{Impostor, Place, in_time, set_modified};
 use crate::listing::Room;
 use crate::local::listing::{Odd, Oddity, list, news};
-use crate::{LocalSource, Source};
+use crate::{LocalSource, Source, Wanted};
 
 fn oddities(place: &Place) -> Vec<(OsString, Odd)> {
-    let listing = list(&place.folder(), Room::default()).unwrap();
+    let listing = list(&place.folder(), &Wanted::all(), Room::default()).unwrap();
     listing
         .oddities
         .into_iter()
@@ -98,7 +98,7 @@ async fn files_of_the_same_time_are_ordered_by_name() {
 async fn what_is_no_folder_is_an_error() {
     let check = async |folder: PathBuf, transient: bool| {
         let source = LocalSource::new(&folder, None).unwrap();
-        let error = source.list().await.unwrap_err();
+        let error = source.list_all().await.unwrap_err();
         assert_eq!(
             error.to_string(),
             format!("cannot list {}", folder.display())
@@ -117,9 +117,9 @@ async fn a_folder_that_comes_later_is_listed() {
     let place = Place::new();
     let folder = place.path("later");
     let source = LocalSource::new(&folder, None).unwrap();
-    assert!(source.list().await.is_err());
+    assert!(source.list_all().await.is_err());
     fs::create_dir(&folder).unwrap();
-    assert!(source.list().await.unwrap().is_empty());
+    assert!(source.list_all().await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -128,7 +128,7 @@ async fn a_link_to_the_folder_is_the_operators_to_make() {
     place.put("01.json", b"{}");
     symlink(place.path(""), place.elsewhere("link")).unwrap();
     let source = LocalSource::new(place.elsewhere("link"), None).unwrap();
-    assert_eq!(source.list().await.unwrap().len(), 1);
+    assert_eq!(source.list_all().await.unwrap().len(), 1);
 }
 
 #[test]

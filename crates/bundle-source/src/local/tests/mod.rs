@@ -54,7 +54,7 @@ impl Place {
     /// Puts a file and gives its entry.
     async fn entry(&self, name: &str, content: &[u8]) -> Entry {
         self.put(name, content);
-        let entries: Vec<_> = self.source.list().await.unwrap().entries().collect();
+        let entries: Vec<_> = self.source.list_all().await.unwrap().entries().collect();
         entries
             .into_iter()
             .find(|entry| entry.location.as_str() == name)
@@ -62,7 +62,7 @@ impl Place {
     }
 
     async fn listed(&self) -> Vec<String> {
-        let entries: Vec<_> = self.source.list().await.unwrap().entries().collect();
+        let entries: Vec<_> = self.source.list_all().await.unwrap().entries().collect();
         entries
             .iter()
             .map(|entry| entry.location.to_string())

@@ -205,6 +205,6 @@ async fn a_file_whose_time_is_no_date_is_read() {
     File::open(&path).unwrap().set_modified(far).unwrap();
     assert_eq!(path.metadata().unwrap().modified().unwrap(), far);
     let source = LocalSource::new(folder.path(), None).unwrap();
-    let entry = source.list().await.unwrap().entries().next().unwrap();
+    let entry = source.list_all().await.unwrap().entries().next().unwrap();
     assert_eq!(source.read(&entry, 100).await.unwrap(), "[1]");
 }

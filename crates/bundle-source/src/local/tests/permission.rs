@@ -48,7 +48,7 @@ fn sticky() -> Place {
 }
 
 async fn entries(source: &LocalSource) -> Vec<Entry> {
-    source.list().await.unwrap().entries().collect()
+    source.list_all().await.unwrap().entries().collect()
 }
 
 fn refused<T: std::fmt::Debug>(result: Result<T, SourceError>) -> SourceError {

@@ -18,7 +18,14 @@ async fn the_file_and_its_reason_and_nothing_else() {
     let entry = place.entry("01.json", b"[1]").await;
     set_modified(&place.path("01.json"), 1_767_225_600);
     assert_eq!(place.source.set_aside(&entry, b"{}").await.unwrap(), None);
-    let entry = place.source.list().await.unwrap().entries().next().unwrap();
+    let entry = place
+        .source
+        .list_all()
+        .await
+        .unwrap()
+        .entries()
+        .next()
+        .unwrap();
     let path = place
         .source
         .set_aside(&entry, b"{\"code\": 1}")
@@ -148,7 +155,7 @@ async fn a_file_stays_where_it_cannot_be_set_aside() {
         assert_eq!(error.to_string(), expect, "{what}");
         assert!(!error.transient, "{what}: {error:?}");
         assert!(
-            place.source.list().await.unwrap().entries().eq([entry]),
+            place.source.list_all().await.unwrap().entries().eq([entry]),
             "{what}"
         );
         assert_eq!(names_in(&place.elsewhere("")), [""; 0], "{what}");
@@ -256,7 +263,7 @@ async fn a_copy_overwrites_nothing() {
     assert_eq!(copy(&place, &rejected, &entry, "01.json"), Move::Taken);
     assert_eq!(fs::read(place.path("rejected/01.json")).unwrap(), b"taken");
     assert_eq!(place.names("rejected"), ["01.json"]);
-    assert!(place.source.list().await.unwrap().entries().eq([entry]));
+    assert!(place.source.list_all().await.unwrap().entries().eq([entry]));
 }
 
 #[tokio::test]
@@ -340,7 +347,14 @@ async fn private_entry(place: &Place) -> Entry {
     let path = place.put("01.json", b"[1]");
     fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
     set_modified(&path, 1_767_225_600);
-    place.source.list().await.unwrap().entries().next().unwrap()
+    place
+        .source
+        .list_all()
+        .await
+        .unwrap()
+        .entries()
+        .next()
+        .unwrap()
 }
 
 fn rejected_folder(place: &Place) -> Folder {

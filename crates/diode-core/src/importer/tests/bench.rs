@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use async_trait::async_trait;
-use bundle_source::{Entry, Listing, LocalSource, ReadError, Removal, Source, SourceError};
+use bundle_source::{Entry, Listing, LocalSource, ReadError, Removal, Source, SourceError, Wanted};
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use opencti_client::{
@@ -347,11 +347,11 @@ impl Source for StubbornSource {
         self.inner.name()
     }
 
-    async fn list(&self) -> Result<Listing, SourceError> {
+    async fn list(&self, wanted: &Wanted) -> Result<Listing, SourceError> {
         if *self.unmounted.lock().unwrap() {
             return Ok(Listing::default());
         }
-        self.inner.list().await
+        self.inner.list(wanted).await
     }
 
     async fn read(&self, entry: &Entry, limit: u64) -> Result<Bytes, ReadError> {

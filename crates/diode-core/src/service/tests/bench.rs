@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bundle_source::{Entry, Listing, Location, ReadError, Removal, Source, SourceError};
+use bundle_source::{Entry, Listing, Location, ReadError, Removal, Source, SourceError, Wanted};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use opencti_client::{
@@ -354,7 +354,7 @@ impl Source for Shelf {
         self.name
     }
 
-    async fn list(&self) -> Result<Listing, SourceError> {
+    async fn list(&self, wanted: &Wanted) -> Result<Listing, SourceError> {
         self.listings.fetch_add(1, Ordering::Relaxed);
         if self.is_closed.load(Ordering::Relaxed) {
             return Err(SourceError {
@@ -366,7 +366,8 @@ impl Source for Shelf {
             });
         }
         let files = self.files.lock().unwrap();
-        Ok(files.iter().map(|(entry, _)| entry.clone()).collect())
+        let all: Listing = files.iter().map(|(entry, _)| entry.clone()).collect();
+        Ok(all.only(wanted))
     }
 
     async fn read(&self, entry: &Entry, _: u64) -> Result<Bytes, ReadError> {
