@@ -74,15 +74,14 @@ impl Wanted {
         }
     }
 
-    /// The same, and besides all those at such locations, however many they are, and wherever they
-    /// stand.
+    /// The same, and besides all those at such locations, however many they are.
     #[must_use]
     pub fn and_all(self, always: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
         let always = Arc::new(always);
         Self { always, ..self }
     }
 
-    /// The same, but of the others none that stands before `position`: those are not even left out.
+    /// The same, but none that stands before `position`: those are not even left out.
     #[must_use]
     pub fn starting_at(self, position: Position) -> Self {
         Self {
@@ -128,7 +127,7 @@ impl Position {
 #[derive(Debug)]
 pub struct Selection<'w> {
     wanted: &'w Wanted,
-    /// Those that are wanted wherever they stand.
+    /// Those that are wanted in any case.
     always: Listing,
     /// The oldest others that were told, and maybe some more.
     oldest: Listing,
@@ -153,12 +152,12 @@ impl<'w> Selection<'w> {
 
     /// Tells of a file.
     pub fn push(&mut self, file: Listed<'_>) {
-        if (self.wanted.always)(file.location) {
-            self.always.push(file);
-            return;
-        }
         let stands_before = |position: &Position| position.is_after(file.modified, file.location);
         if self.wanted.from.as_ref().is_some_and(stands_before) {
+            return;
+        }
+        if (self.wanted.always)(file.location) {
+            self.always.push(file);
             return;
         }
         if let Some(rest) = &mut self.rest
@@ -260,9 +259,12 @@ mod tests {
             let mut others = 0;
             for file in all.iter() {
                 let position = Position::of(file);
+                if from.as_ref().is_some_and(|from| position < *from) {
+                    continue;
+                }
                 if is_known(file.location) {
                     expect.push(file);
-                } else if from.as_ref().is_none_or(|from| *from <= position) {
+                } else {
                     others += 1;
                     if others <= most {
                         expect.push(file);

@@ -1,12 +1,17 @@
 //! What is remembered of files that wait: the operator reads each reason once in a run of the
 //! program, and a file that would only wait on is not read again to find that out.
+//!
+//! It is little for each: behind a queue that is full there may be a hundred thousand.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::BuildHasher;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use bundle_source::{Entry, Listing, Location};
+use bundle_source::{Entry, Listing, Position};
 use chrono::{DateTime, Utc};
+use foldhash::quality::RandomState;
+use hashbrown::HashTable;
 
 use super::Importer;
 use super::file::Details;
@@ -19,11 +24,15 @@ pub(super) struct Waits(Mutex<Memory>);
 
 #[derive(Debug, Default)]
 struct Memory {
-    files: HashMap<Location, Wait>,
+    files: HashTable<Wait>,
+    /// Seeded anew with each run of the program: nobody can choose names that are taken for others.
+    hasher: RandomState,
     /// Those of all files: there are few.
     senders: HashSet<Arc<Sender>>,
     /// The number of the pass.
-    pass: u64,
+    pass: u32,
+    /// Where the first of the files stands that the pass found waiting, by code.
+    oldest: HashMap<Code, Position>,
     /// Since when files have waited without a break, or when that was told last.
     told_at: Option<Instant>,
 }
@@ -41,18 +50,24 @@ pub(crate) struct Lasting {
     pub(crate) modified: DateTime<Utc>,
 }
 
-/// A file that waits.
+/// A file that waits. It is known by hashes alone, the chance of two files having the same being
+/// less than that of a memory that errs.
 #[derive(Debug)]
 struct Wait {
-    entry: Entry,
+    /// The hash of its location.
+    location: u64,
+    /// The hash of all that tells it from another file.
+    identity: u64,
+    /// Who sent it, where it was understood.
+    sender: Option<Arc<Sender>>,
+    /// The pass that found it waiting last.
+    pass: u32,
     code: Code,
     /// The marks of the codes that were said of it while it was being written: which of them comes next
     /// is chance.
     said: u8,
-    /// The pass that found it waiting last.
-    pass: u64,
-    /// Who sent it, where it was understood.
-    sender: Option<Arc<Sender>>,
+    /// Whether it is there, while that is found out.
+    is_listed: bool,
 }
 
 /// The mark of a code with which a file could wait that is being written.
@@ -70,13 +85,6 @@ fn mark(code: Code) -> u8 {
 /// Whether a file that is being written could wait with this code.
 pub(super) fn may_be_being_written(code: Code) -> bool {
     mark(code) != 0
-}
-
-impl Wait {
-    /// The first of these is that of the oldest file.
-    fn age(&self) -> (DateTime<Utc>, &str) {
-        (self.entry.modified, self.entry.location.as_str())
-    }
 }
 
 /// Who sent a file.
@@ -116,18 +124,22 @@ impl Waits {
         let mut memory = self.lock();
         let sender = Sender::of(details).map(|sender| memory.shared(sender));
         let mark = mark(code);
-        let before = memory.files.get(&entry.location);
+        let location = memory.hash_of(entry.location.as_str());
+        let before = memory.get(location);
         let said = before.map_or(0, |wait| if mark == 0 { 0 } else { wait.said });
         let is_news =
             before.is_none_or(|wait| wait.code != code) && (mark == 0 || said & mark == 0);
         let wait = Wait {
-            entry: entry.clone(),
+            location,
+            identity: memory.identity_of(entry),
+            sender,
+            pass: memory.pass,
             code,
             said: said | mark,
-            pass: memory.pass,
-            sender,
+            is_listed: false,
         };
-        memory.files.insert(entry.location.clone(), wait);
+        memory.insert(wait);
+        memory.is_waiting(entry, code);
         is_news
     }
 
@@ -135,10 +147,10 @@ impl Waits {
     /// mapping, which nothing changes while we run, or its connector's files are held.
     pub(super) fn sender_of_waiting(&self, entry: &Entry, held: &Held) -> Option<Arc<Sender>> {
         let memory = self.lock();
-        let wait = memory.files.get(&entry.location)?;
+        let wait = memory.get(memory.hash_of(entry.location.as_str()))?;
         let sender = wait.sender.as_ref()?;
         let would_wait = wait.code == Code::UnmappedApplicant || held.holds(&sender.connector_id);
-        (would_wait && wait.entry == *entry).then(|| Arc::clone(sender))
+        (would_wait && wait.identity == memory.identity_of(entry)).then(|| Arc::clone(sender))
     }
 
     /// What there is to tell at this time of files that the last pass found waiting. Each was told of
@@ -161,15 +173,20 @@ impl Waits {
     /// A pass begins: forgets the files that are not there any more.
     pub(super) fn keep(&self, listing: &Listing) {
         let mut memory = self.lock();
-        memory.pass += 1;
+        memory.pass = memory.pass.wrapping_add(1);
+        memory.oldest.clear();
         if memory.files.is_empty() {
             return;
         }
-        let mut before = std::mem::take(&mut memory.files);
-        let listed = listing.iter().map(|file| file.location);
-        let kept = listed.filter_map(|location| before.remove_entry(location));
-        memory.files.extend(kept);
-        drop(before);
+        for file in listing.iter() {
+            let location = memory.hash_of(file.location);
+            if let Some(wait) = memory.get_mut(location) {
+                wait.is_listed = true;
+            }
+        }
+        memory
+            .files
+            .retain(|wait| std::mem::take(&mut wait.is_listed));
         memory
             .senders
             .retain(|sender| Arc::strong_count(sender) > 1);
@@ -190,21 +207,64 @@ impl Importer {
 impl Memory {
     /// The files that the last pass found waiting, by code.
     fn lasting(&self) -> Vec<Lasting> {
-        let mut lasting: BTreeMap<&str, (usize, &Wait)> = BTreeMap::new();
-        for wait in self.files.values().filter(|wait| wait.pass == self.pass) {
-            let (files, oldest) = lasting.entry(wait.code.as_str()).or_insert((0, wait));
-            *files += 1;
-            if wait.age() < oldest.age() {
-                *oldest = wait;
+        let mut lasting: BTreeMap<&str, Lasting> = BTreeMap::new();
+        for wait in self.files.iter().filter(|wait| wait.pass == self.pass) {
+            let Some(oldest) = self.oldest.get(&wait.code) else {
+                continue;
+            };
+            let lasting = lasting.entry(wait.code.as_str());
+            lasting
+                .or_insert_with(|| Lasting {
+                    code: wait.code,
+                    files: 0,
+                    oldest: oldest.location.to_string(),
+                    modified: oldest.modified,
+                })
+                .files += 1;
+        }
+        lasting.into_values().collect()
+    }
+
+    /// The pass has found a file waiting.
+    fn is_waiting(&mut self, entry: &Entry, code: Code) {
+        let position = Position::of(entry.as_listed());
+        let oldest = self.oldest.entry(code).or_insert_with(|| position.clone());
+        if position < *oldest {
+            *oldest = position;
+        }
+    }
+
+    fn hash_of(&self, location: &str) -> u64 {
+        self.hasher.hash_one(location)
+    }
+
+    fn identity_of(&self, entry: &Entry) -> u64 {
+        let Entry {
+            location,
+            size,
+            modified,
+            etag,
+        } = entry;
+        self.hasher.hash_one((location, size, modified, etag))
+    }
+
+    fn get(&self, location: u64) -> Option<&Wait> {
+        self.files.find(location, |wait| wait.location == location)
+    }
+
+    fn get_mut(&mut self, location: u64) -> Option<&mut Wait> {
+        self.files
+            .find_mut(location, |wait| wait.location == location)
+    }
+
+    fn insert(&mut self, wait: Wait) {
+        match self.get_mut(wait.location) {
+            Some(before) => *before = wait,
+            None => {
+                self.files
+                    .insert_unique(wait.location, wait, |wait| wait.location);
             }
         }
-        let lasting = lasting.into_values().map(|(files, oldest)| Lasting {
-            code: oldest.code,
-            files,
-            oldest: oldest.entry.location.to_string(),
-            modified: oldest.entry.modified,
-        });
-        lasting.collect()
     }
 
     fn shared(&mut self, sender: Sender) -> Arc<Sender> {
@@ -219,6 +279,8 @@ impl Memory {
 
 #[cfg(test)]
 mod tests {
+    use bundle_source::Location;
+
     use super::*;
 
     const NOBODY: Details<'_> = Details {
@@ -312,8 +374,21 @@ mod tests {
             let found = waits.sender_of_waiting(&file, &held);
             assert_eq!(found.is_some(), expect, "{code} {sender:?}");
             assert!(found.is_none_or(|found| found.details().connector_id == Some("c")));
-            let written_to = Entry { size: 2, ..file };
-            assert_eq!(waits.sender_of_waiting(&written_to, &held), None);
+            let written_to = Entry {
+                size: 2,
+                ..file.clone()
+            };
+            let touched = Entry {
+                modified: DateTime::UNIX_EPOCH + chrono::TimeDelta::nanoseconds(1),
+                ..file.clone()
+            };
+            let replaced = Entry {
+                etag: Some("2".into()),
+                ..file
+            };
+            for other in [written_to, touched, replaced, entry("b.json")] {
+                assert_eq!(waits.sender_of_waiting(&other, &held), None, "{other:?}");
+            }
         }
     }
 
@@ -359,6 +434,16 @@ mod tests {
         ] {
             assert_eq!(pass(minutes, waiting), expect, "{minutes}");
         }
+    }
+
+    #[test]
+    fn what_is_remembered_of_a_file_is_little() {
+        assert!(size_of::<Wait>() <= 32);
+        let waits = Waits::default();
+        for number in 0..10_000 {
+            waits.note(&entry(&number.to_string()), Code::QueueFull, &sent_by("c"));
+        }
+        assert!(waits.lock().files.allocation_size() <= 10_000 * 80);
     }
 
     #[test]
