@@ -11,6 +11,10 @@ use crate::reader::Pending;
 use crate::unpack::Unpacked;
 use crate::{Clock, Ledger, Rules};
 
+/// Where more files are known than these, there is no head start: to go over them twice would take more
+/// memory, and more time, than it saves.
+const MOST_KNOWN: usize = 8_192;
+
 /// The first file of a source's first pass, being read while the platform is asked for what the
 /// pass needs of it.
 ///
@@ -30,6 +34,9 @@ impl HeadStart {
     pub fn begin(source: Arc<dyn Source>, ledger: Arc<Ledger>, rules: Rules, clock: Clock) -> Self {
         let finding = async move {
             let known = Arc::new(ledger.known(source.name()).ok()?);
+            if known.len() > MOST_KNOWN {
+                return None;
+            }
             let listing = source.list(&wanted(&known, 1)).await.ok()?;
             let mut steps = plan(listing.iter(), &known, &rules.policy, clock());
             let first = steps.find_map(Step::into_read)?;

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bundle_source::{Entry, Location};
+use chrono::{DateTime, Utc};
 use tokio::time::{sleep, timeout};
 
 use super::bench::{Bench, envelope, identity};
 use crate::importer::Importer;
-use crate::{AfterImport, HeadStart};
+use crate::{AfterImport, HeadStart, Outcome, Record};
 
 /// An importer with a head start, and what is read for it.
 async fn ahead(bench: &Bench) -> (Importer, Vec<String>) {
@@ -98,4 +100,34 @@ async fn what_the_ledger_knows_is_not_read_before_either() {
     bench.source.reads();
     let (_, reads) = ahead(&bench).await;
     assert_eq!(reads, ["2.json"]);
+}
+
+#[tokio::test]
+async fn where_many_files_are_known_none_is_read_before() {
+    let bench = Bench::new();
+    bench.put("1.json", &envelope("a", &[identity("x")]), 60);
+    for (known, is_read) in [(8_191, true), (2, false)] {
+        let importer = bench.importer();
+        let (source, ledger) = (importer.source(), &importer.ledger);
+        let first = ledger.known(source).unwrap().len();
+        let files: Vec<Entry> = (first..first + known)
+            .map(|number| Entry {
+                location: Location::new(format!("known-{number}")),
+                size: 1,
+                modified: DateTime::UNIX_EPOCH,
+                etag: None,
+            })
+            .collect();
+        let record = Record::default();
+        let rows = files.iter().map(|file| (file, Outcome::Ignored, &record));
+        ledger.record_all(source, rows, Utc::now()).unwrap();
+        let head_start = HeadStart::begin(
+            Arc::clone(&importer.source),
+            Arc::clone(ledger),
+            importer.rules.clone(),
+            Arc::clone(&importer.clock),
+        );
+        let file = head_start.file().await;
+        assert_eq!(file.is_some(), is_read, "{known}");
+    }
 }
