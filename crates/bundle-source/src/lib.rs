@@ -4,6 +4,7 @@ mod content;
 mod listing;
 mod local;
 mod names;
+mod oddities;
 mod s3;
 mod source;
 #[cfg(any(test, feature = "testing"))]

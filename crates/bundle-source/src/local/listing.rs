@@ -1,7 +1,6 @@
 //! The files of a folder that may be bundles, and those that only look so.
 
-use std::collections::HashSet;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt::{self, Write as _};
 use std::io::{self, ErrorKind};
 use std::os::unix::ffi::OsStrExt;
@@ -12,39 +11,29 @@ use super::folder::Folder;
 use super::names::{Name, name_of};
 use super::stamp::Stamp;
 use crate::listing::Room;
+use crate::oddities::Oddities;
 use crate::{Entry, Listing, Location, Selection, Wanted};
 
 /// What a folder holds.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Found {
     /// The files that may be bundles.
     pub(super) listing: Listing,
     /// What is named like a bundle and is left alone.
-    pub(super) oddities: Vec<Oddity>,
+    pub(super) oddities: Oddities<OsString, Odd>,
 }
 
-/// Something that is named like a bundle and is left alone.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Oddity {
-    /// Its name.
-    pub(super) name: OsString,
-    /// Why it is left alone.
-    pub(super) reason: Odd,
-}
-
-impl Oddity {
-    /// Its name for a log line: bytes that are not UTF-8 show as such, as in `caf\xE9.json`.
-    pub(super) fn shown(&self) -> String {
-        let mut shown = String::new();
-        for chunk in self.name.as_bytes().utf8_chunks() {
-            shown.push_str(chunk.valid());
-            for byte in chunk.invalid() {
-                // Writing to a string cannot fail.
-                let _ = write!(shown, "\\x{byte:02X}");
-            }
+/// A name for a log line: bytes that are not UTF-8 show as such, as in `caf\xE9.json`.
+pub(super) fn shown(name: &OsStr) -> String {
+    let mut shown = String::new();
+    for chunk in name.as_bytes().utf8_chunks() {
+        shown.push_str(chunk.valid());
+        for byte in chunk.invalid() {
+            // Writing to a string cannot fail.
+            let _ = write!(shown, "\\x{byte:02X}");
         }
-        shown
     }
+    shown
 }
 
 /// Why something that is named like a bundle is left alone.
@@ -78,12 +67,12 @@ impl fmt::Display for Odd {
 /// [`Oddity`] instead.
 pub(super) fn list(folder: &Folder, wanted: &Wanted, room: Room) -> io::Result<Found> {
     let mut selection = Selection::upon(Listing::with_room(room), wanted);
-    let mut oddities = Vec::new();
+    let mut oddities = Oddities::default();
     for name in folder.names()? {
         let name = name?;
         match examine(folder, &name)? {
             Verdict::Bundle(entry) => selection.push(entry.as_listed()),
-            Verdict::Odd(reason) => oddities.push(Oddity { name, reason }),
+            Verdict::Odd(reason) => oddities.push(|| name, reason),
             Verdict::Other => {}
         }
     }
@@ -91,16 +80,6 @@ pub(super) fn list(folder: &Folder, wanted: &Wanted, room: Room) -> io::Result<F
         listing: selection.finish(),
         oddities,
     })
-}
-
-/// The oddities that were not among those of the listing before.
-pub(super) fn news<'a>(
-    oddities: &'a [Oddity],
-    before: &HashSet<OsString>,
-) -> impl Iterator<Item = &'a Oddity> {
-    oddities
-        .iter()
-        .filter(|oddity| !before.contains(&oddity.name))
 }
 
 enum Verdict {

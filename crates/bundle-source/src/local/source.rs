@@ -1,6 +1,5 @@
 //! The folder as a [`Source`].
 
-use std::collections::HashSet;
 use std::ffi::OsString;
 use std::fmt;
 use std::io::{self, ErrorKind};
@@ -14,7 +13,7 @@ use rustix::fs::FileType;
 
 use super::error::{Trouble, failed};
 use super::folder::Folder;
-use super::listing::{Found, list, news};
+use super::listing::{Odd, list, shown};
 use super::names::{Name, name_of};
 use super::opening::Opener;
 use super::reading::{Unread, blocking, read};
@@ -22,6 +21,7 @@ use super::removal::{remove, restore};
 use super::set_aside::{discard, set_aside};
 use super::watch::LocalWatch;
 use crate::listing::Room;
+use crate::oddities::{Oddities, Said};
 use crate::{Entry, Listing, ReadError, Removal, Source, SourceError, Wanted};
 
 /// The folder for rejected files where none is given, within the folder itself.
@@ -69,7 +69,7 @@ struct Inner {
     rejected: Rejected,
     opener: Arc<Opener>,
     /// The oddities of the last listing, which have been said.
-    said: Mutex<HashSet<OsString>>,
+    said: Mutex<Said<OsString>>,
     /// How much the last listing had in it.
     room: Mutex<Room>,
     /// Whether what an earlier process left half removed was given back.
@@ -226,7 +226,7 @@ impl Inner {
         let before = *room();
         let found = list(&folder, wanted, before)?;
         *room() = found.listing.room();
-        self.say_oddities(&found);
+        self.say_oddities(found.oddities);
         Ok(found.listing)
     }
 
@@ -275,17 +275,20 @@ impl Inner {
         apart(rejected?, folder)
     }
 
-    fn say_oddities(&self, found: &Found) {
+    fn say_oddities(&self, oddities: Oddities<OsString, Odd>) {
         let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
-        for oddity in news(&found.oddities, &said) {
-            let (file, reason) = (oddity.shown(), oddity.reason);
-            tracing::warn!(source = self.name, file, %reason, "a file is left alone");
+        let source = self.name.as_str();
+        let more = said.say_news(oddities, |name, reason| {
+            let file = shown(name);
+            tracing::warn!(source, file, %reason, "a file is left alone");
+        });
+        if let Some(more) = more {
+            tracing::warn!(
+                source,
+                more,
+                "more files are left alone, too many to be named"
+            );
         }
-        *said = found
-            .oddities
-            .iter()
-            .map(|oddity| oddity.name.clone())
-            .collect();
     }
 }
 

@@ -8,6 +8,7 @@ use super::keys::{Area, Odd, Verdict, encode_query};
 use super::objects::unasked;
 use super::retry::retried;
 use super::xml::{Listed as Object, Page, parse_page};
+use crate::oddities::Oddities;
 use crate::{Listed, Listing, Selection, Wanted};
 
 /// What a folder of a bucket holds.
@@ -16,20 +17,20 @@ pub(super) struct Found {
     /// The objects that may be bundles.
     pub(super) listing: Listing,
     /// The keys that look like a bundle's, whose objects are left alone.
-    pub(super) oddities: Vec<(String, Odd)>,
+    pub(super) oddities: Oddities<String, Odd>,
 }
 
 /// The same, while pages come.
 struct Finding<'w> {
     selection: Selection<'w>,
-    oddities: Vec<(String, Odd)>,
+    oddities: Oddities<String, Odd>,
 }
 
 /// Lists what is wanted of an area, from all pages of it.
 pub(super) async fn list(client: &Client, area: &Area, wanted: &Wanted) -> Result<Found, S3Error> {
     let mut finding = Finding {
         selection: Selection::new(wanted),
-        oddities: Vec::new(),
+        oddities: Oddities::default(),
     };
     for prefix in area.prefixes() {
         list_prefix(client, area, prefix, &mut finding).await?;
@@ -75,8 +76,8 @@ impl Finding<'_> {
                 etag: object.etag.as_deref(),
             }),
             Verdict::Odd(reason) => {
-                let key = String::from_utf8_lossy(&object.key).into_owned();
-                self.oddities.push((key, reason));
+                let key = || String::from_utf8_lossy(&object.key).into_owned();
+                self.oddities.push(key, reason);
             }
             Verdict::Other => {}
         }

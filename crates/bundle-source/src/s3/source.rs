@@ -1,6 +1,5 @@
 //! The bucket as a [`Source`].
 
-use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -16,6 +15,7 @@ use super::reading::{Reading, read};
 use super::removal::{delete, remove};
 use super::set_aside::Rejection;
 use crate::names::reason_name;
+use crate::oddities::{Oddities, Said};
 use crate::{Entry, Listing, ReadError, Removal, Source, SourceError, Wanted};
 
 /// Bundle files in a bucket of an S3 store.
@@ -53,7 +53,7 @@ struct Inner {
     client: Arc<Client>,
     area: Area,
     /// The oddities of the last listing, which have been said.
-    said: Mutex<HashSet<String>>,
+    said: Mutex<Said<String>>,
     /// What was denied of removals.
     removals: Mutex<Denials>,
     /// What was denied of settings aside.
@@ -108,7 +108,7 @@ impl Source for S3Source {
         let found = list(&self.inner.client, &self.inner.area, wanted)
             .await
             .map_err(|error| failed("list", &self.inner.name, error))?;
-        self.inner.say_oddities(&found.oddities);
+        self.inner.say_oddities(found.oddities);
         if wanted.is_from_the_start() {
             locked(&self.inner.removals).begin(&found.listing);
         }
@@ -234,14 +234,18 @@ impl Inner {
         failed(action, format!("{}/{key}", self.bucket), error)
     }
 
-    fn say_oddities(&self, oddities: &[(String, Odd)]) {
-        let mut said = locked(&self.said);
-        for (key, reason) in oddities {
-            if !said.contains(key) {
-                tracing::warn!(source = self.name, key, %reason, "an object is left alone");
-            }
+    fn say_oddities(&self, oddities: Oddities<String, Odd>) {
+        let source = self.name.as_str();
+        let more = locked(&self.said).say_news(oddities, |key, reason| {
+            tracing::warn!(source, key, %reason, "an object is left alone");
+        });
+        if let Some(more) = more {
+            tracing::warn!(
+                source,
+                more,
+                "more objects are left alone, too many to be named"
+            );
         }
-        *said = oddities.iter().map(|(key, _)| key.clone()).collect();
     }
 }
 

@@ -1,6 +1,5 @@
 //! What a listing shows, and what a source refuses to be made of.
 
-use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -10,16 +9,12 @@ use std::time::{Duration, Instant};
 
 use super::{Impostor, Place, in_time, set_modified};
 use crate::listing::Room;
-use crate::local::listing::{Odd, Oddity, list, news};
+use crate::local::listing::{Odd, list};
 use crate::{LocalSource, Source, Wanted};
 
 fn oddities(place: &Place) -> Vec<(OsString, Odd)> {
     let listing = list(&place.folder(), &Wanted::all(), Room::default()).unwrap();
-    listing
-        .oddities
-        .into_iter()
-        .map(|oddity| (oddity.name, oddity.reason))
-        .collect()
+    listing.oddities.into_named()
 }
 
 #[tokio::test]
@@ -59,26 +54,6 @@ async fn names_that_cannot_be_told_are_left_alone_and_told() {
         assert_eq!(oddities(&place), [(name.to_owned(), Odd::Name)]);
         assert!(place.path(name).exists(), "{name:?} must stay");
     }
-}
-
-#[test]
-fn an_oddity_is_told_once_while_it_stays() {
-    let check = |before: &[&str], now: &[&str], expect: &[&str]| {
-        let before: HashSet<OsString> = before.iter().map(OsString::from).collect();
-        let oddity = |name: &&str| Oddity {
-            name: name.into(),
-            reason: Odd::Link,
-        };
-        let now: Vec<_> = now.iter().map(oddity).collect();
-        let told: Vec<_> = news(&now, &before)
-            .map(|oddity| oddity.name.clone())
-            .collect();
-        assert_eq!(told, expect);
-    };
-    check(&[], &["a", "b"], &["a", "b"]);
-    check(&["a", "b"], &["a", "b"], &[]);
-    check(&["a"], &["a", "b"], &["b"]);
-    check(&["b"], &["a"], &["a"]);
 }
 
 #[tokio::test]
