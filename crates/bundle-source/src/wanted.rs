@@ -76,9 +76,12 @@ impl Wanted {
 
     /// The same, and besides all those at such locations, however many they are.
     #[must_use]
-    pub fn and_all(self, always: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
-        let always = Arc::new(always);
-        Self { always, ..self }
+    pub fn and_all(self, such: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
+        let always = self.always;
+        Self {
+            always: Arc::new(move |location| always(location) || such(location)),
+            ..self
+        }
     }
 
     /// The same, but none that stands before `position`: those are not even left out.

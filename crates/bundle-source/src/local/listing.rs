@@ -63,8 +63,8 @@ impl fmt::Display for Odd {
 /// Lists what is wanted of a folder; the last listing had so much in it.
 ///
 /// # Errors
-/// Fails where the folder cannot be read or searched; a single file that cannot be examined is an
-/// [`Oddity`] instead.
+/// Fails where the folder cannot be read or searched; a single file that cannot be examined is among
+/// the oddities instead.
 pub(super) fn list(folder: &Folder, wanted: &Wanted, room: Room) -> io::Result<Found> {
     let mut selection = Selection::upon(Listing::with_room(room), wanted);
     let mut oddities = Oddities::default();

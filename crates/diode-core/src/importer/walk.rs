@@ -2,9 +2,10 @@
 //! ones, and those that it left out are come to by another look.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bundle_source::{Listing, Position, Wanted};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{Course, Importer, not_listed};
@@ -16,6 +17,9 @@ use crate::trouble::Fatal;
 /// How many new files a look shows at most, so that memory does not grow with a backlog. Each look
 /// goes over all files that are there: with more at a time there are fewer looks.
 pub(super) const MOST_NEW: usize = 8_192;
+
+/// How long a listing may go on when we are to stop: it tells how many files were not tried.
+const LAST_LOOK: Duration = Duration::from_secs(1);
 
 /// What a look at a source showed.
 struct Look {
@@ -58,9 +62,11 @@ impl Importer {
         self.date_anew()?;
         let mut behind: Option<Behind> = None;
         let mut left = None;
+        let mut is_listed = true;
         while course.report.interruption.is_none() {
             let from = behind.as_ref().map(|behind| &behind.from);
             let Some(look) = self.look(from, course).await? else {
+                is_listed = false;
                 break;
             };
             match from {
@@ -79,7 +85,7 @@ impl Importer {
         if let Some(Behind { files, from }) = behind {
             course.report.leave_all_untried(files, from.modified);
         }
-        if course.report.interruption != Some(Interruption::Source) && self.steady.may_expire() {
+        if is_listed && self.steady.may_expire() {
             self.discard_expired(&mut course.report).await?;
             self.forget_old()?;
         }
@@ -108,15 +114,24 @@ impl Importer {
         }))
     }
 
+    /// Lists the source, unless that fails or takes long when we are to stop: then nothing is seen.
     pub(super) async fn list(&self, wanted: &Wanted, course: &mut Course) -> Option<Listing> {
-        match self.source.list(wanted).await {
-            Ok(listing) => Some(listing),
-            Err(error) => {
-                not_listed(self.source.name(), &error);
-                course.report.interruption = Some(Interruption::Source);
-                None
-            }
-        }
+        let stopped = async {
+            self.turn.cancelled().await;
+            sleep(LAST_LOOK).await;
+        };
+        let interruption = tokio::select! {
+            listing = self.source.list(wanted) => match listing {
+                Ok(listing) => return Some(listing),
+                Err(error) => {
+                    not_listed(self.source.name(), &error);
+                    Interruption::Source
+                }
+            },
+            () = stopped => Interruption::Stopped,
+        };
+        course.report.interruption = Some(interruption);
+        None
     }
 
     /// Takes note of what the first look of a pass tells of files that are known.

@@ -1,10 +1,17 @@
 //! Being asked to stop, or losing the source, in the middle of files.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bundle_source::{Entry, Listing, ReadError, Removal, Source, SourceError, Wanted};
+use bytes::Bytes;
 use opencti_client::DeliveryErrorKind;
+use tokio::time::{Instant, sleep};
 
 use super::bench::{Bench, QueueFault, envelope, identity};
 use crate::report::Interruption;
-use crate::{History, Outcome, ValidationMode};
+use crate::{History, Importer, Outcome, ValidationMode};
 
 #[tokio::test]
 async fn nothing_more_is_uploaded_after_a_stop() {
@@ -19,6 +26,55 @@ async fn nothing_more_is_uploaded_after_a_stop() {
     assert_eq!(report.interruption, Some(Interruption::Stopped));
     assert_eq!((report.count(Outcome::Imported), report.untried), (1, 4));
     assert_eq!(bench.platform.uploads.lock().unwrap().len(), 1);
+}
+
+/// A bucket whose store does not come to an end of its listing.
+#[derive(Debug)]
+struct Endless;
+
+#[async_trait]
+impl Source for Endless {
+    fn name(&self) -> &'static str {
+        "endless"
+    }
+
+    async fn list(&self, _: &Wanted) -> Result<Listing, SourceError> {
+        std::future::pending().await
+    }
+
+    async fn read(&self, _: &Entry, _: u64) -> Result<Bytes, ReadError> {
+        unreachable!("nothing is listed")
+    }
+
+    async fn remove(&self, _: &Entry) -> Result<Removal, SourceError> {
+        unreachable!("nothing is listed")
+    }
+
+    async fn set_aside(&self, _: &Entry, _: &[u8]) -> Result<Option<String>, SourceError> {
+        unreachable!("nothing is listed")
+    }
+
+    async fn discard(&self, _: &str) -> Result<(), SourceError> {
+        unreachable!("nothing is listed")
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_listing_that_takes_long_is_given_up_when_we_are_to_stop() {
+    let bench = Bench::new();
+    let mut importer = Importer {
+        source: Arc::new(Endless),
+        ..bench.importer()
+    };
+    let stop = bench.stop.clone();
+    let stopping = async {
+        sleep(Duration::from_mins(10)).await;
+        stop.cancel();
+        Instant::now()
+    };
+    let (report, stopped) = tokio::join!(importer.pass(None), stopping);
+    assert_eq!(report.interruption, Some(Interruption::Stopped));
+    assert!(stopped.elapsed() <= Duration::from_secs(2));
 }
 
 #[tokio::test]
