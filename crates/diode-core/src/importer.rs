@@ -20,7 +20,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bundle_source::{Entry, Source, SourceError};
+use bundle_source::{Entry, Source};
 use chrono::{DateTime, Utc};
 use opencti_client::{Platform, PlatformVersion, Queue};
 use tokio_util::sync::CancellationToken;
@@ -315,10 +315,6 @@ impl Course {
         let (code, why) = (trouble.code(), file::behind(trouble));
         self.held.hold(connector_id, code, why);
     }
-}
-
-fn not_listed(source: &str, error: &SourceError) {
-    tracing::error!(source, error = chain(error), "the files cannot be listed");
 }
 
 /// One line per file, at the level that its outcome deserves.

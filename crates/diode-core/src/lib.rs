@@ -14,6 +14,7 @@ mod head_start;
 mod importer;
 mod lease;
 mod ledger;
+mod listing;
 mod outcome;
 mod plan;
 mod pressure;

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use bundle_source::{Entry, Location, ReadError, Source};
+use bundle_source::{Entry, Location, ReadError, Source, Wanted};
 use chrono::{DateTime, Utc};
 use opencti_client::{Drafts, PlatformVersion};
 use tokio_util::sync::CancellationToken;
@@ -17,6 +17,7 @@ use self::forecast::{Forecast, Outlook, of_examined, of_refusal, waits};
 use crate::importer::file::{Details, same_content};
 use crate::importer::log_as;
 use crate::ledger::{Known, KnownFiles};
+use crate::listing::list;
 use crate::plan::{Step, plan};
 use crate::reader::Reader;
 use crate::refusal::Refusal;
@@ -114,15 +115,11 @@ impl Rehearsal {
     }
 
     async fn walk(&mut self, report: &mut PassReport) -> Result<(), Fatal> {
-        let listing = match self.parts.source.list_all().await {
+        let RehearsalParts { source, stop, .. } = &self.parts;
+        let listing = match list(&**source, &Wanted::all(), stop).await {
             Ok(listing) => listing,
-            Err(error) => {
-                tracing::error!(
-                    source = self.parts.source.name(),
-                    error = chain(&error),
-                    "the files cannot be listed"
-                );
-                report.interruption = Some(Interruption::Source);
+            Err(interruption) => {
+                report.interruption = Some(interruption);
                 return Ok(());
             }
         };

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{Importer, not_listed};
+use super::Importer;
 use crate::lease::{Lease, NotOurs};
+use crate::listing::not_listed;
 use crate::report::Interruption;
 
 impl Importer {

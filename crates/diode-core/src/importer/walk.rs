@@ -2,14 +2,14 @@
 //! ones, and those that it left out are come to by another look.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bundle_source::{Listing, Position, Wanted};
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{Course, Importer, not_listed};
+use super::{Course, Importer};
 use crate::ledger::KnownFiles;
+use crate::listing::list;
 use crate::plan::{Step, changed_presence, newest_kept, plan, wanted};
 use crate::report::Interruption;
 use crate::trouble::Fatal;
@@ -17,9 +17,6 @@ use crate::trouble::Fatal;
 /// How many new files a look shows at most, so that memory does not grow with a backlog. Each look
 /// goes over all files that are there: with more at a time there are fewer looks.
 pub(super) const MOST_NEW: usize = 8_192;
-
-/// How long a listing may go on when we are to stop: it tells how many files were not tried.
-const LAST_LOOK: Duration = Duration::from_secs(1);
 
 /// What a look at a source showed.
 struct Look {
@@ -114,24 +111,12 @@ impl Importer {
         }))
     }
 
-    /// Lists the source, unless that fails or takes long when we are to stop: then nothing is seen.
+    /// Lists the source. Where that does not come to an end, the pass is cut short.
     pub(super) async fn list(&self, wanted: &Wanted, course: &mut Course) -> Option<Listing> {
-        let stopped = async {
-            self.turn.cancelled().await;
-            sleep(LAST_LOOK).await;
-        };
-        let interruption = tokio::select! {
-            listing = self.source.list(wanted) => match listing {
-                Ok(listing) => return Some(listing),
-                Err(error) => {
-                    not_listed(self.source.name(), &error);
-                    Interruption::Source
-                }
-            },
-            () = stopped => Interruption::Stopped,
-        };
-        course.report.interruption = Some(interruption);
-        None
+        list(&*self.source, wanted, &self.turn)
+            .await
+            .map_err(|interruption| course.report.interruption = Some(interruption))
+            .ok()
     }
 
     /// Takes note of what the first look of a pass tells of files that are known.

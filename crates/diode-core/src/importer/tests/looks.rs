@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
-use bundle_source::{Entry, Listing, ReadError, Removal, Source, SourceError, Wanted};
+use bundle_source::{
+    Entry, Listed, Listing, ReadError, Removal, Selection, Source, SourceError, Wanted,
+};
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use opencti_client::ErrorClass;
@@ -129,6 +131,68 @@ async fn a_backlog_is_imported_in_its_order_by_one_look_after_the_other() {
         assert_eq!(listed.len(), looks, "{most_new}");
         assert!(listed.iter().all(|files| *files <= most_new), "{listed:?}");
     }
+}
+
+/// More new files than a look shows, which are gone when they are to be read.
+#[derive(Debug, Default)]
+struct Crowd {
+    listed: Mutex<Vec<usize>>,
+}
+
+impl Crowd {
+    const FILES: usize = 20_000;
+}
+
+#[async_trait]
+impl Source for Crowd {
+    fn name(&self) -> &'static str {
+        "crowd"
+    }
+
+    async fn list(&self, wanted: &Wanted) -> Result<Listing, SourceError> {
+        let mut selection = Selection::new(wanted);
+        for number in 0..Self::FILES {
+            selection.push(Listed {
+                location: &number.to_string(),
+                size: 1,
+                modified: DateTime::UNIX_EPOCH,
+                etag: None,
+            });
+        }
+        let listing = selection.finish();
+        self.listed.lock().unwrap().push(listing.len());
+        Ok(listing)
+    }
+
+    async fn read(&self, entry: &Entry, _: u64) -> Result<Bytes, ReadError> {
+        let location = entry.location.clone();
+        Err(ReadError::Gone { location })
+    }
+
+    async fn remove(&self, _: &Entry) -> Result<Removal, SourceError> {
+        unreachable!("nothing is imported")
+    }
+
+    async fn set_aside(&self, _: &Entry, _: &[u8]) -> Result<Option<String>, SourceError> {
+        unreachable!("nothing is rejected")
+    }
+
+    async fn discard(&self, _: &str) -> Result<(), SourceError> {
+        unreachable!("nothing was rejected")
+    }
+}
+
+#[tokio::test]
+async fn a_look_shows_8192_new_files_at_most() {
+    let (bench, source) = (Bench::new(), Arc::new(Crowd::default()));
+    let mut importer = Importer {
+        source: Arc::clone(&source) as _,
+        ..bench.importer()
+    };
+    let report = importer.pass(None).await;
+    assert_eq!((report.untried, report.interruption), (0, None));
+    // The first pass of all sees whether the source can be listed.
+    assert_eq!(*source.listed.lock().unwrap(), [1, 8_192, 8_192, 3_616]);
 }
 
 #[tokio::test]
