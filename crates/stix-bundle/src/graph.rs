@@ -165,6 +165,11 @@ impl<'a> Graph<'a> {
         self.names.text_of(self.nodes[node as usize].object_type())
     }
 
+    /// Whether an object is neither a relationship nor a sighting.
+    pub(crate) fn is_entity(&self, node: u32) -> bool {
+        self.nodes[node as usize].form() == Form::Entity
+    }
+
     /// Whether an object is not sent as it is.
     pub(crate) fn is_changed(&self, node: u32) -> bool {
         self.nodes[node as usize].is_untidy() || self.links_of(node).any(|link| !link.is_kept())

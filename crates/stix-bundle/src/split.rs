@@ -255,7 +255,7 @@ impl Split<'_> {
     }
 
     /// How many references were taken out because they closed a cycle, an object's reference to
-    /// itself included.
+    /// itself included. An end of a relationship or sighting stays where the cycle has another one.
     pub fn cycles_broken(&self) -> usize {
         self.cycles_broken
     }

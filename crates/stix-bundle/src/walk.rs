@@ -3,11 +3,16 @@
 use crate::counts::Counts;
 use crate::graph::Graph;
 use crate::links::Link;
+use crate::object::End;
 use crate::room::push;
 
 /// Where counts of dependencies stop growing: the last integer up to which a JSON number is safe
 /// in any reader (RFC 8259, section 6). A small bundle can make them grow exponentially.
 pub(crate) const MAX_DEPS: u64 = 1 << 53;
+
+/// How many links are looked at before a relationship or sighting is entered by a link that is no end:
+/// its own, those of its ends, and so on.
+const LOOKED_AT: usize = 64;
 
 /// Every object after those it refers to.
 #[derive(Debug)]
@@ -16,7 +21,8 @@ pub(crate) struct Walk {
     pub(crate) order: Vec<u32>,
     /// Of each object in the order of the bundle, one and the counts of all that it refers to.
     pub(crate) deps: Counts,
-    /// References that led back to an object on the way to where they stand.
+    /// References that led back to an object on the way to where they stand, or to a relationship or
+    /// sighting with an end there.
     pub(crate) cycles_broken: usize,
     /// References of a type that the platform does not take.
     pub(crate) unsupported: usize,
@@ -96,19 +102,42 @@ impl Walker<'_, '_> {
         } else if !link.is_kept() {
             self.walk.cycles_broken += 1;
         } else if let Some(target) = self.graph.target(link) {
-            self.follow_to(target, at);
+            match self.walk.deps.get(target) {
+                Counts::NONE if link.is(End::Neither) && self.leads_back(target) => self.cut(at),
+                Counts::NONE => self.enter(target),
+                Counts::OPEN => self.cut(at),
+                deps => self.count(deps),
+            }
         }
     }
 
-    fn follow_to(&mut self, target: u32, at: u32) {
-        match self.walk.deps.get(target) {
-            Counts::NONE => self.enter(target),
-            Counts::OPEN => {
-                self.graph.links.remove(at);
-                self.walk.cycles_broken += 1;
-            }
-            deps => self.count(deps),
+    fn cut(&mut self, at: u32) {
+        self.graph.links.remove(at);
+        self.walk.cycles_broken += 1;
+    }
+
+    /// Whether a relationship or sighting has an end on the way, or has one that has, and so on. Entered
+    /// from here it would lose that end, and not be sent; without this link it is entered later.
+    fn leads_back(&self, node: u32) -> bool {
+        if self.graph.is_entity(node) {
+            return false;
         }
+        let mut left = 0..LOOKED_AT;
+        let mut nodes = vec![node];
+        let mut next = 0;
+        while let Some(&node) = nodes.get(next) {
+            next += 1;
+            let links = self.graph.links_of(node).zip(left.by_ref());
+            let ends = links.filter(|(link, _)| !link.is(End::Neither));
+            for end in ends.filter_map(|(link, _)| self.graph.target(link)) {
+                match self.walk.deps.get(end) {
+                    Counts::OPEN => return true,
+                    Counts::NONE if !self.graph.is_entity(end) => nodes.push(end),
+                    _ => {}
+                }
+            }
+        }
+        false
     }
 
     fn leave(&mut self) {

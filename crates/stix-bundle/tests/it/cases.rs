@@ -133,6 +133,72 @@ fn a_cycle_loses_the_reference_that_closes_it() {
 }
 
 #[test]
+fn a_cycle_loses_another_reference_than_an_end_of_a_relationship() {
+    let uses = r#"{"type":"relationship","id":"relationship--1","source_ref":"tool--1","target_ref":"report--1"}"#;
+    let sent_uses = r#"{"type":"relationship","id":"relationship--1","source_ref":"tool--1","target_ref":"report--1","nb_deps":4}"#;
+    let tool = r#"{"type":"tool","id":"tool--1"}"#;
+    let sent_tool = r#"{"type":"tool","id":"tool--1","nb_deps":1}"#;
+    check(
+        &format!(
+            r#"{{"type":"report","id":"report--1","object_refs":["relationship--1","tool--1"]}},{uses},{tool}"#
+        ),
+        &[
+            sent_tool,
+            r#"{"type":"report","id":"report--1","object_refs":["tool--1"],"nb_deps":2}"#,
+            sent_uses,
+        ],
+        &[],
+    );
+    // By way of another object, and of another relationship.
+    check(
+        &format!(
+            r#"{{"type":"report","id":"report--1","object_refs":["note--1","tool--1"]}},
+               {{"type":"note","id":"note--1","object_refs":["sighting--1"]}},
+               {{"type":"sighting","id":"sighting--1","sighting_of_ref":"relationship--1","where_sighted_refs":["tool--1"]}},
+               {uses},{tool}"#
+        ),
+        &[
+            r#"{"type":"note","id":"note--1","object_refs":[],"nb_deps":1}"#,
+            sent_tool,
+            r#"{"type":"report","id":"report--1","object_refs":["note--1","tool--1"],"nb_deps":3}"#,
+            &sent_uses.replace("\"nb_deps\":4", "\"nb_deps\":5"),
+            r#"{"type":"sighting","id":"sighting--1","sighting_of_ref":"relationship--1","where_sighted_refs":["tool--1"],"nb_deps":7}"#,
+        ],
+        &[],
+    );
+}
+
+#[test]
+fn of_a_relationship_64_references_are_looked_at_for_a_way_back() {
+    for (markings, sent) in [(61, true), (62, true), (63, false)] {
+        let list: Vec<_> = (0..markings)
+            .map(|number| format!("\"marking-definition--{number}\""))
+            .collect();
+        let text = format!(
+            r#"{{"objects":[{{"type":"report","id":"report--1","object_refs":["relationship--1"]}},
+                {{"type":"relationship","id":"relationship--1","object_marking_refs":[{}],
+                  "source_ref":"tool--1","target_ref":"report--1"}}]}}"#,
+            list.join(",")
+        );
+        let split = split(&text);
+        assert_eq!(split.part_count() == 2, sent, "{markings}");
+        assert_eq!(split.cycles_broken(), 1);
+    }
+}
+
+#[test]
+fn relationships_whose_ends_are_each_other_cannot_all_be_sent() {
+    check(
+        r#"{"type":"relationship","id":"relationship--1","source_ref":"relationship--2","target_ref":"tool--2"},
+           {"type":"relationship","id":"relationship--2","source_ref":"relationship--1","target_ref":"tool--1"}"#,
+        &[
+            r#"{"type":"relationship","id":"relationship--1","source_ref":"relationship--2","target_ref":"tool--2","nb_deps":2}"#,
+        ],
+        &[(1, "relationship-without-end")],
+    );
+}
+
+#[test]
 fn what_was_taken_out_is_counted() {
     let text = r#"{"objects":[
         {"type":"tool","id":"tool--1","a_refs":["tool--2","tool--2","tool--1","x-foo--1"]},

@@ -118,6 +118,74 @@ fn is_left_of(given: &Value, sent: &Value, key: &str) -> bool {
     }
 }
 
+/// What an object refers to, by number: its ends, where it is a relationship or a sighting, and others.
+#[derive(Clone, Debug)]
+struct Node {
+    object_type: &'static str,
+    ends: Vec<usize>,
+    others: Vec<usize>,
+}
+
+const LINKS: [&str; 3] = ["report", "relationship", "sighting"];
+
+/// Objects that refer to one another as they like, none to itself by an end.
+fn tangle() -> impl Strategy<Value = Vec<Node>> {
+    let node = |number: usize, count: usize| {
+        let other = prop::sample::select((0..count).filter(|n| *n != number).collect::<Vec<_>>());
+        let ends = prop::collection::vec(other, 2);
+        let others = prop::collection::vec(0..count, 0..3);
+        let types = prop::sample::select(&LINKS[..]);
+        (types, ends, others).prop_map(|(object_type, ends, others)| Node {
+            object_type,
+            ends: if object_type == "report" {
+                Vec::new()
+            } else {
+                ends
+            },
+            others,
+        })
+    };
+    (2..9_usize).prop_flat_map(move |count| {
+        (0..count)
+            .map(|number| node(number, count))
+            .collect::<Vec<_>>()
+    })
+}
+
+fn text_of(tangle: &[Node]) -> String {
+    let id = |number: usize| format!("{}--{number}", tangle[number].object_type);
+    let object = |(number, node): (usize, &Node)| {
+        let others: Vec<_> = node.others.iter().map(|other| id(*other)).collect();
+        let mut object = json!({"type": node.object_type, "id": id(number), "object_refs": others});
+        match (node.object_type, &node.ends[..]) {
+            ("relationship", [source, target]) => {
+                object["source_ref"] = json!(id(*source));
+                object["target_ref"] = json!(id(*target));
+            }
+            ("sighting", [of, at]) => {
+                object["sighting_of_ref"] = json!(id(*of));
+                object["where_sighted_refs"] = json!([id(*at)]);
+            }
+            _ => {}
+        }
+        object
+    };
+    let objects: Vec<_> = tangle.iter().enumerate().map(object).collect();
+    json!({"objects": objects}).to_string()
+}
+
+/// Whether an object's ends, and theirs, lead back to it.
+fn is_its_own_end(tangle: &[Node], number: usize) -> bool {
+    let mut ahead = tangle[number].ends.clone();
+    let mut seen = BTreeSet::new();
+    while let Some(next) = ahead.pop() {
+        if seen.insert(next) {
+            ahead.extend(&tangle[next].ends);
+        }
+    }
+    seen.contains(&number)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -166,6 +234,14 @@ proptest! {
                 prop_assert!(sent.get(key).is_some(), "{} is lost", key);
             }
             prop_assert_eq!(&sent["nb_deps"], &json!(split.part(part).nb_deps));
+        }
+    }
+
+    #[test]
+    fn only_a_cycle_of_ends_costs_a_relationship(tangle in tangle()) {
+        let text = text_of(&tangle);
+        for lost in split(&text).not_sent() {
+            prop_assert!(is_its_own_end(&tangle, lost.index), "{} is not sent of {}", lost.index, text);
         }
     }
 

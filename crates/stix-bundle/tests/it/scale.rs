@@ -72,6 +72,40 @@ fn every_object_refers_to_every_other() {
 }
 
 #[test]
+fn many_references_to_relationships_that_lead_back() {
+    let count = 300;
+    let mut text = String::from(r#"{"objects":["#);
+    let relationships: Vec<_> = (0..count)
+        .map(|i| format!("\"relationship--{i}\""))
+        .collect();
+    let refs = relationships.join(",");
+    for i in 0..count {
+        write!(
+            text,
+            r#"{{"type":"report","id":"report--{i}","object_refs":["report--{}",{refs}]}},"#,
+            i + 1
+        )
+        .unwrap();
+    }
+    for i in 0..count {
+        let comma = if i == 0 { "" } else { "," };
+        write!(
+            text,
+            r#"{comma}{{"type":"relationship","id":"relationship--{i}",
+               "source_ref":"relationship--{}","target_ref":"report--0"}}"#,
+            i + 1
+        )
+        .unwrap();
+    }
+    let text = text + "]}";
+    let split = split(&text);
+    assert_eq!(
+        (split.part_count(), split.cycles_broken()),
+        (2 * count, count * count)
+    );
+}
+
+#[test]
 fn references_at_and_around_the_limit() {
     let limits = Limits {
         max_refs: 3,
