@@ -1,8 +1,12 @@
-//! What the platforms and queues of several tests answer alike.
+//! What several tests share: what platforms and queues answer alike, and what is said in the log.
+
+mod lines;
 
 use opencti_client::{
     BrokerAddress, Expectations, Parts, Registered, Route, Secret, WorkProgress, WorkStatus,
 };
+
+pub(crate) use self::lines::Lines;
 
 /// Where the messages of a connector go.
 pub(crate) fn route(connector_id: &str) -> Route {

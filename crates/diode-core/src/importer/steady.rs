@@ -130,6 +130,12 @@ impl Steady {
 }
 
 impl Importer {
+    /// Takes this for our own time.
+    #[cfg(test)]
+    pub(crate) fn follow(&mut self, own_time: OwnTime) {
+        self.steady = Steady::new(own_time);
+    }
+
     /// What the ledger has from a clock that was not set yet counts from now on: it would have expired
     /// as soon as the clock is right.
     pub(super) fn date_anew(&self) -> Result<(), Fatal> {

@@ -4,13 +4,14 @@ mod arrivals;
 mod bench;
 mod unheard;
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use opencti_client::ConnectorInfo;
 
 use self::bench::{Bench, at};
+use crate::doubles::Lines;
 use crate::report::{Interruption, PassReport};
 use crate::{AfterImport, Outcome, StateKey};
 
@@ -72,6 +73,31 @@ async fn what_reaches_all_sources_is_not_tried_twice() {
         [("directory:/in", 0, Some(Interruption::Broker))]
     );
     assert_eq!(bench.bucket.files.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn of_files_that_wait_on_a_service_says_so_each_hour() {
+    let lines = Lines::default();
+    let _listening = lines.listen();
+    let bench = Bench::new(AfterImport::Delete);
+    bench.folder.put("a.json", 10, "c");
+    *bench.platform.queued.lock().unwrap() = Some(600_000_000);
+    let own_time = Arc::new(Mutex::new(Instant::now()));
+    let mut service = bench.service().await;
+    for importer in &mut service.importers {
+        let own_time = Arc::clone(&own_time);
+        importer.follow(Arc::new(move || *own_time.lock().unwrap()));
+    }
+    for _ in 0..=120 {
+        service.run_once().await;
+        *own_time.lock().unwrap() += Duration::from_mins(1);
+    }
+    assert_eq!(lines.with("file waits").len(), 1, "{lines:?}");
+    let told = lines.with("files still wait");
+    assert_eq!(told.len(), 2, "{lines:?}");
+    for part in ["directory:/in", "queue-full", "files=1", "a.json"] {
+        assert!(told[0].contains(part), "{part}: {told:?}");
+    }
 }
 
 /// A bench whose files are kept: two in the folder, one in the bucket, all imported once.

@@ -1,68 +1,14 @@
 //! How often something is said in the log, and at what length.
 
-use std::fmt::{self, Write};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chrono::TimeDelta;
 use opencti_client::ErrorClass;
 use serde_json::json;
-use tracing::field::{Field, Visit};
-use tracing::span::{Attributes, Id, Record};
-use tracing::subscriber::DefaultGuard;
-use tracing::{Event, Level, Metadata, Subscriber};
 
 use super::bench::{Bench, envelope, identity};
+use crate::doubles::Lines;
 use crate::{AfterImport, Code};
-
-/// The lines that this thread says while it is listened to.
-#[derive(Clone, Debug, Default)]
-struct Lines(Arc<Mutex<Vec<String>>>);
-
-impl Lines {
-    fn listen(&self) -> DefaultGuard {
-        tracing::subscriber::set_default(self.clone())
-    }
-
-    /// Those that hold a text.
-    fn with(&self, text: &str) -> Vec<String> {
-        let mut lines = self.0.lock().unwrap().clone();
-        lines.retain(|line| line.contains(text));
-        lines
-    }
-}
-
-struct Line(String);
-
-impl Visit for Line {
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        write!(self.0, " {field}={value:?}").unwrap();
-    }
-}
-
-impl Subscriber for Lines {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        *metadata.level() <= Level::INFO
-    }
-
-    fn event(&self, event: &Event<'_>) {
-        let mut line = Line(event.metadata().level().to_string());
-        event.record(&mut line);
-        self.0.lock().unwrap().push(line.0);
-    }
-
-    fn new_span(&self, _: &Attributes<'_>) -> Id {
-        Id::from_u64(1)
-    }
-
-    fn record(&self, _: &Id, _: &Record<'_>) {}
-
-    fn record_follows_from(&self, _: &Id, _: &Id) {}
-
-    fn enter(&self, _: &Id) {}
-
-    fn exit(&self, _: &Id) {}
-}
 
 #[tokio::test]
 async fn that_a_file_grows_is_said_once_for_each_way_it_looks() {
