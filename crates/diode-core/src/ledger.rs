@@ -41,10 +41,11 @@ const PRUNED_AT_ONCE: i64 = 10_000;
 
 /// The ledger of one program.
 ///
-/// What [`record`](Ledger::record) and [`deleted`](Ledger::deleted) write outlives a
-/// killed process when the call returns, and a power failure after the next
-/// [`flush`](Ledger::flush): so thousands of small files do not cost thousands of waits for the
-/// disk. Every other write is on disk, with all that was written before it, when its call returns.
+/// What [`record`](Ledger::record), [`deleted`](Ledger::deleted) and
+/// [`keep_new_work`](Ledger::keep_new_work) write outlives a killed process when the call returns, and
+/// a power failure after the next [`flush`](Ledger::flush): so thousands of small files do not cost
+/// thousands of waits for the disk. Every other write is on disk, with all that was written before it,
+/// when its call returns.
 #[derive(Debug)]
 pub struct Ledger {
     folder: PathBuf,
@@ -127,12 +128,18 @@ impl Ledger {
         if !self.unflushed.load(Ordering::Relaxed) {
             return Ok(());
         }
+        self.sync()?;
+        self.unflushed.store(false, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Has the disk written without a word of it: what became of files is not on disk for this,
+    /// before it is [flushed](Self::flush).
+    pub(crate) fn sync(&self) -> Result<(), LedgerError> {
         // A commit syncs the log with all commits before it; this one changes nothing.
         self.lock()?
             .pragma_update(None, "user_version", schema::VERSION)
-            .map_err(write)?;
-        self.unflushed.store(false, Ordering::Relaxed);
-        Ok(())
+            .map_err(write)
     }
 
     #[cfg(test)]

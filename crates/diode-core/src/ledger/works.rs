@@ -1,7 +1,7 @@
 //! The works that are open on the platform, one for each source connector.
 
 use opencti_client::WorkId;
-use rusqlite::{OptionalExtension, Row, named_params};
+use rusqlite::{Connection, OptionalExtension, Row, named_params};
 
 use super::{Ledger, LedgerError, invalid, moment, read, write};
 use crate::works::{Hold, OpenWork};
@@ -44,23 +44,15 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::Access`]; what was known before still is.
     pub fn keep_work(&self, work: &OpenWork) -> Result<(), LedgerError> {
-        self.lock()?
-            .execute(
-                &format!(
-                    "INSERT OR REPLACE INTO works ({COLUMNS})
-                     VALUES (:connector_id, :connector_name, :work_id, :hold, :unsent, :used_at)"
-                ),
-                named_params! {
-                    ":connector_id": work.connector_id,
-                    ":connector_name": work.connector_name,
-                    ":work_id": work.work.0,
-                    ":hold": work.hold.as_str(),
-                    ":unsent": i64::try_from(work.unsent).unwrap_or(i64::MAX),
-                    ":used_at": work.used_at.timestamp_millis(),
-                },
-            )
-            .map(drop)
-            .map_err(write)
+        put(&*self.lock()?, work).map_err(write)
+    }
+
+    /// The same of a work that was opened just now, without waiting for the disk.
+    ///
+    /// # Errors
+    /// [`LedgerError::Access`]; what was known before still is.
+    pub fn keep_new_work(&self, work: &OpenWork) -> Result<(), LedgerError> {
+        self.lightly(|connection| put(connection, work))
     }
 
     /// Forgets the open work of a source connector.
@@ -73,6 +65,25 @@ impl Ledger {
             .map(drop)
             .map_err(write)
     }
+}
+
+fn put(connection: &Connection, work: &OpenWork) -> rusqlite::Result<()> {
+    connection
+        .execute(
+            &format!(
+                "INSERT OR REPLACE INTO works ({COLUMNS})
+                 VALUES (:connector_id, :connector_name, :work_id, :hold, :unsent, :used_at)"
+            ),
+            named_params! {
+                ":connector_id": work.connector_id,
+                ":connector_name": work.connector_name,
+                ":work_id": work.work.0,
+                ":hold": work.hold.as_str(),
+                ":unsent": i64::try_from(work.unsent).unwrap_or(i64::MAX),
+                ":used_at": work.used_at.timestamp_millis(),
+            },
+        )
+        .map(drop)
 }
 
 fn open_work(row: &Row<'_>) -> rusqlite::Result<OpenWork> {

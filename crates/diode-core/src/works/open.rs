@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use opencti_client::{ApiError, ErrorClass, Platform, WorkEnd, WorkId};
 use tokio::sync::{Mutex, MutexGuard};
+use tokio::task::spawn_blocking;
 
 use super::contract::{Occasion, Room, Share, Shortfall, Upcoming, Works, WorksError};
 use super::decide::{Hold, Life, OpenWork};
@@ -29,7 +30,7 @@ pub struct OpenWorks {
     pub(super) ledger: Arc<Ledger>,
     clock: Clock,
     own_time: OwnTime,
-    memory: Mutex<Memory>,
+    pub(super) memory: Mutex<Memory>,
 }
 
 impl fmt::Debug for OpenWorks {
@@ -212,7 +213,9 @@ impl OpenWorks {
             unsent: 0,
             used_at: self.now(),
         };
-        self.ledger.keep_work(&work)?;
+        self.ledger.keep_new_work(&work)?;
+        let ledger = Arc::clone(&self.ledger);
+        memory.syncing = Some(spawn_blocking(move || ledger.sync()));
         tracing::info!(
             connector = work.connector_name,
             connector_id = work.connector_id,
@@ -370,8 +373,14 @@ impl OpenWorks {
         (self.own_time)()
     }
 
+    /// What is remembered. A work that was opened is on disk before anything else is done with it than
+    /// sending its messages. Where it could not be written, neither can what became of its files.
     async fn memory(&self) -> MutexGuard<'_, Memory> {
-        self.memory.lock().await
+        let mut memory = self.memory.lock().await;
+        if let Some(syncing) = memory.syncing.take() {
+            let _ = syncing.await;
+        }
+        memory
     }
 
     /// Says where a work went that fails, in the log alone.

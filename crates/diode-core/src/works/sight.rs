@@ -5,10 +5,12 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use opencti_client::{ApiError, ErrorClass, Platform, WorkId};
+use tokio::task::JoinHandle;
 
 use super::decide::{
     Hold, Life, OpenWork, Waiting, is_quiet, is_surely_alive, life, rested_before,
 };
+use crate::LedgerError;
 use crate::trouble::chain;
 
 /// Whether the platform lets us see something.
@@ -37,6 +39,8 @@ pub(super) struct Memory {
     /// When this run began, by our own time and by the clock. What earlier runs sent, they sent
     /// before.
     began: (Instant, DateTime<Utc>),
+    /// The writing of the ledger to disk, where that is under way.
+    pub(super) syncing: Option<JoinHandle<Result<(), LedgerError>>>,
 }
 
 /// What is remembered of one connector's work.
@@ -60,6 +64,7 @@ impl Memory {
             queues: Sight::default(),
             watches: HashMap::new(),
             began: (own_now, clock_now),
+            syncing: None,
         }
     }
 

@@ -5,8 +5,9 @@ mod bench;
 
 use opencti_client::ErrorClass;
 
-use self::bench::{Bench, Fault};
+use self::bench::{Bench, CONNECTOR, Fault};
 use super::{Occasion, Room, Shortfall, Works, WorksError};
+use crate::Ledger;
 
 #[tokio::test]
 async fn a_stream_of_files_has_one_work_that_is_never_complete_in_between() {
@@ -38,6 +39,26 @@ async fn a_work_is_closed_once_its_messages_are_processed_and_the_next_file_open
         ["Connector successfully run"]
     );
     assert_eq!(bench.send(1).await, 1);
+}
+
+#[tokio::test]
+async fn a_work_that_was_opened_is_known_at_once_and_on_disk_when_its_messages_are_sent() {
+    let bench = Bench::new();
+    let share = bench.begin(1).await.unwrap();
+    let ledger = Ledger::open(bench.state.path()).unwrap();
+    let known = ledger.open_work(CONNECTOR).unwrap();
+    assert_eq!(known.map(|work| work.work), Some(share.work.clone()));
+    let is_syncing = async || bench.works.memory.lock().await.syncing.is_some();
+    assert!(is_syncing().await);
+    let all = Shortfall::default();
+    bench.works.sent(&share, &all).await.unwrap();
+    assert!(!is_syncing().await);
+    let again = bench.begin(1).await.unwrap();
+    assert_eq!(again.work, share.work);
+    assert!(
+        !is_syncing().await,
+        "nothing that must be on disk was written"
+    );
 }
 
 #[tokio::test]
