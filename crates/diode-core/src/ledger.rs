@@ -41,11 +41,10 @@ const PRUNED_AT_ONCE: i64 = 10_000;
 
 /// The ledger of one program.
 ///
-/// What [`record`](Ledger::record), [`deleted`](Ledger::deleted) and
-/// [`keep_new_work`](Ledger::keep_new_work) write outlives a killed process when the call returns, and
-/// a power failure after the next [`flush`](Ledger::flush): so thousands of small files do not cost
-/// thousands of waits for the disk. Every other write is on disk, with all that was written before it,
-/// when its call returns.
+/// What [`record`](Ledger::record), [`deleted`](Ledger::deleted) and [`hold_work`](Ledger::hold_work)
+/// write outlives a killed process when the call returns, and a power failure after the next
+/// [`flush`](Ledger::flush): so thousands of small files do not cost thousands of waits for the
+/// disk. Every other write is on disk, with all that was written before it, when its call returns.
 #[derive(Debug)]
 pub struct Ledger {
     folder: PathBuf,

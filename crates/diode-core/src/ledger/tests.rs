@@ -1,4 +1,7 @@
+use opencti_client::WorkId;
+
 use super::*;
+use crate::{Hold, OpenWork};
 
 fn at(seconds: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(seconds, 0).unwrap()
@@ -327,7 +330,19 @@ fn light_writes_are_seen_at_once_and_no_others_become_light() {
     assert!(!other.is_flushed(), "who wrote it may have been killed");
     ledger.left("s", &file.location, None, at(2)).unwrap();
     assert_eq!(synchronous(&ledger), 2, "full");
-    assert!(!ledger.is_flushed());
+    let work = OpenWork {
+        connector_id: "c".into(),
+        connector_name: "Feed".into(),
+        work: WorkId("w".into()),
+        hold: Hold::Held,
+        unsent: 0,
+        used_at: at(2),
+    };
+    ledger.hold_work(&work).unwrap();
+    assert_eq!(synchronous(&ledger), 2, "full");
+    assert_eq!(other.open_work("c").unwrap(), Some(work));
+    ledger.sync().unwrap();
+    assert!(!ledger.is_flushed(), "who flushes says so");
     ledger.flush().unwrap();
     assert!(ledger.is_flushed());
     assert!(other.known("s").unwrap().is_empty());

@@ -47,11 +47,11 @@ impl Ledger {
         put(&*self.lock()?, work).map_err(write)
     }
 
-    /// The same of a work that was opened just now, without waiting for the disk.
+    /// The same of a work that is held from now on, without waiting for the disk.
     ///
     /// # Errors
     /// [`LedgerError::Access`]; what was known before still is.
-    pub fn keep_new_work(&self, work: &OpenWork) -> Result<(), LedgerError> {
+    pub fn hold_work(&self, work: &OpenWork) -> Result<(), LedgerError> {
         self.lightly(|connection| put(connection, work))
     }
 

@@ -16,7 +16,7 @@ use super::name::work_name;
 use super::sight::{Memory, Sight, is_odd, look};
 use crate::rules::OwnTime;
 use crate::trouble::chain;
-use crate::{Clock, Ledger};
+use crate::{Clock, Ledger, LedgerError};
 
 /// The platform keeps no more errors of one work.
 const MAX_REPORTED: usize = 100;
@@ -161,10 +161,10 @@ impl OpenWorks {
                 }
                 match hold {
                     Hold::GivenBack => self.hold_again(memory, work).await,
-                    Hold::Held | Hold::Left => self.keep_held(work).map(Some),
+                    Hold::Held | Hold::Left => self.keep_held(memory, work).map(Some),
                 }
             }
-            (None, Hold::Left) => self.keep_held(work).map(Some),
+            (None, Hold::Left) => self.keep_held(memory, work).map(Some),
             (None, Hold::GivenBack) => {
                 self.forget(&work, "whether it is done cannot be seen")?;
                 Ok(None)
@@ -185,20 +185,30 @@ impl OpenWorks {
         self.change_expectations(&work.work, 1).await?;
         if let Some(Life::Open(_)) = self.look(memory, &work).await? {
             memory.opened(&work.connector_id, self.own_now());
-            return self.keep_held(work).map(Some);
+            return self.keep_held(memory, work).map(Some);
         }
         self.forget(&work, "it was completed")?;
         Ok(None)
     }
 
-    fn keep_held(&self, work: OpenWork) -> Result<OpenWork, WorksError> {
+    fn keep_held(&self, memory: &mut Memory, work: OpenWork) -> Result<OpenWork, WorksError> {
         let work = OpenWork {
             hold: Hold::Held,
             used_at: self.now(),
             ..work
         };
-        self.ledger.keep_work(&work)?;
+        self.note_held(memory, &work)?;
         Ok(work)
+    }
+
+    /// Remembers a work that the platform was told we hold. The disk is written while messages are
+    /// sent already: should the machine fail before, the work expects one thing too much, which is put
+    /// right, or is one that nobody closes.
+    fn note_held(&self, memory: &mut Memory, work: &OpenWork) -> Result<(), LedgerError> {
+        self.ledger.hold_work(work)?;
+        let ledger = Arc::clone(&self.ledger);
+        memory.syncing = Some(spawn_blocking(move || ledger.sync()));
+        Ok(())
     }
 
     /// Opens a work, held, and remembers it.
@@ -213,9 +223,7 @@ impl OpenWorks {
             unsent: 0,
             used_at: self.now(),
         };
-        self.ledger.keep_new_work(&work)?;
-        let ledger = Arc::clone(&self.ledger);
-        memory.syncing = Some(spawn_blocking(move || ledger.sync()));
+        self.note_held(memory, &work)?;
         tracing::info!(
             connector = work.connector_name,
             connector_id = work.connector_id,
@@ -373,7 +381,7 @@ impl OpenWorks {
         (self.own_time)()
     }
 
-    /// What is remembered. A work that was opened is on disk before anything else is done with it than
+    /// What is remembered. A work that is held is on disk before anything else is done with it than
     /// sending its messages. Where it could not be written, neither can what became of its files.
     async fn memory(&self) -> MutexGuard<'_, Memory> {
         let mut memory = self.memory.lock().await;

@@ -42,7 +42,7 @@ async fn a_work_is_closed_once_its_messages_are_processed_and_the_next_file_open
 }
 
 #[tokio::test]
-async fn a_work_that_was_opened_is_known_at_once_and_on_disk_when_its_messages_are_sent() {
+async fn a_work_that_is_held_is_known_at_once_and_on_disk_when_its_messages_are_sent() {
     let bench = Bench::new();
     let share = bench.begin(1).await.unwrap();
     let ledger = Ledger::open(bench.state.path()).unwrap();
