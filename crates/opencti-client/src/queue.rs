@@ -112,6 +112,8 @@ pub struct Cargo<'a> {
 pub struct Delivery {
     /// How many parts were confirmed.
     pub confirmed: usize,
+    /// In how many bundles they were handed over: messages to the broker, or pushes to the platform.
+    pub bundles: usize,
     /// How many of them, at most, reached the queue twice: a connection broke before it confirmed
     /// them, and they were sent again.
     pub doubtful: usize,

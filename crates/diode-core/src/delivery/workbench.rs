@@ -37,7 +37,10 @@ impl Courier {
         match self.platform.upload_pending(&file).await {
             Ok(()) => Ok(Arrived {
                 share,
-                delivery: Delivery::default(),
+                delivery: Delivery {
+                    bundles: 1,
+                    ..Delivery::default()
+                },
             }),
             Err(error) => {
                 let undelivered = not_uploaded(error);

@@ -286,8 +286,10 @@ impl Window {
         let done = self.fresh >= parts.end
             && self.again.range(parts.clone()).next().is_none()
             && self.in_flight.range(parts.clone()).next().is_none();
+        let confirmed = self.confirmed_among(&parts);
         done.then(|| Delivery {
-            confirmed: self.confirmed_among(&parts),
+            confirmed,
+            bundles: confirmed,
             doubtful: self.lost_among(&parts),
             refused: self
                 .refused

@@ -76,6 +76,7 @@ impl ApiQueue {
         }
         Ok(Delivery {
             confirmed,
+            bundles: pushes.bundles.len(),
             doubtful: 0,
             refused: pushes.refused,
         })

@@ -24,6 +24,7 @@ async fn parts_go_together_into_their_work_from_6_5_7_on() {
             delivery,
             Delivery {
                 confirmed: 3,
+                bundles: 1,
                 doubtful: 0,
                 refused: Vec::new()
             }
@@ -53,7 +54,8 @@ async fn older_platforms_open_a_work_of_their_own_and_split_nothing_before_6_3()
         let server = Server::start([pushed()]).await;
         let queue = queue(&server, version, usize::MAX);
         let parts = Three::default();
-        deliver(&queue, &parts, &header()).await.unwrap();
+        let delivery = deliver(&queue, &parts, &header()).await.unwrap();
+        assert_eq!(delivery.bundles, pushes.len(), "{version}");
         assert_eq!(asked(&server), pushes, "{version}");
         assert_eq!(queue.expectations(&parts, 0), Expectations::default());
     }

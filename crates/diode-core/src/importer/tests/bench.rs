@@ -242,6 +242,7 @@ impl FakeQueue {
         let count = file.parts.count();
         let mut delivery = Delivery {
             confirmed: count,
+            bundles: count,
             doubtful: 0,
             refused: Vec::new(),
         };
@@ -253,6 +254,7 @@ impl FakeQueue {
             }
             Some(QueueFault::Refuse(index)) => {
                 delivery.confirmed -= 1;
+                delivery.bundles -= 1;
                 delivery.refused.push(Refused {
                     index,
                     reason: "too large".into(),

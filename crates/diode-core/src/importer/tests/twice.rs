@@ -43,6 +43,7 @@ impl Queue for Told {
 fn handed_over(confirmed: usize, doubtful: usize) -> Delivery {
     Delivery {
         confirmed,
+        bundles: confirmed,
         doubtful,
         refused: Vec::new(),
     }

@@ -281,6 +281,7 @@ impl Queue for FakeQueue {
             published.push(shipment.connector_id.to_owned());
             Ok(Delivery {
                 confirmed: file.parts.count(),
+                bundles: file.parts.count(),
                 doubtful: 0,
                 refused: Vec::new(),
             })
