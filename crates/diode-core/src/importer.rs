@@ -35,6 +35,7 @@ use crate::delivery::Courier;
 use crate::examine::LeftOut;
 use crate::head_start::HeadStart;
 use crate::lease::Lease;
+use crate::observer::{Nobody, Observer};
 use crate::pressure::Backpressure;
 use crate::read_ahead::ReadAhead;
 use crate::reader::Reader;
@@ -84,6 +85,7 @@ pub struct Importer {
     clock: Clock,
     stop: CancellationToken,
     lease: Option<Arc<dyn Lease>>,
+    observer: Arc<dyn Observer>,
     /// Cancelled when we are to stop, or the source is not ours any more.
     turn: CancellationToken,
     courier: Courier,
@@ -143,6 +145,7 @@ impl Importer {
             turn: parts.stop.clone(),
             stop: parts.stop,
             lease: None,
+            observer: Arc::new(Nobody),
             courier,
             rules,
             max_in_flight_bytes: MAX_IN_FLIGHT_BYTES,
@@ -189,6 +192,12 @@ impl Importer {
         self
     }
 
+    /// The same, which tells an observer of its passes and of what becomes of files in them.
+    #[must_use]
+    pub fn with_observer(self, observer: Arc<dyn Observer>) -> Self {
+        Self { observer, ..self }
+    }
+
     /// The time, by the clock that we were given.
     pub(crate) fn now(&self) -> DateTime<Utc> {
         (self.clock)()
@@ -233,6 +242,13 @@ impl Importer {
     /// `watermark` is the source's in the connector's state. It counts only in the first pass of
     /// all, for what the peer has imported before us.
     pub async fn pass(&mut self, watermark: Option<f64>) -> PassReport {
+        self.observer.pass_began(self.source.name());
+        let report = self.go_over_all(watermark).await;
+        self.observer.pass_ended(&report);
+        report
+    }
+
+    async fn go_over_all(&mut self, watermark: Option<f64>) -> PassReport {
         self.removing.ask_again();
         self.setting_aside.ask_again();
         let mut course = Course {
@@ -282,6 +298,12 @@ impl Importer {
     fn reader(&self) -> Reader {
         let (source, clock) = (Arc::clone(&self.source), Arc::clone(&self.clock));
         self.rules.reader(source, clock)
+    }
+
+    /// Counts in what became of a file.
+    fn count(&self, file: &FileReport, course: &mut Course) {
+        course.report.add(file);
+        self.observer.file(self.source.name(), file);
     }
 
     /// How far a connector's trouble reaches.

@@ -15,6 +15,7 @@ mod importer;
 mod lease;
 mod ledger;
 mod listing;
+mod observer;
 mod outcome;
 mod plan;
 mod pressure;
@@ -47,12 +48,13 @@ pub use ledger::{
     FILE_NAME, History, HistoryEntry, Known, KnownFiles, Ledger, LedgerError, Origin, Place,
     Record, SetAside,
 };
+pub use observer::Observer;
 pub use outcome::{Code, Outcome};
 pub use plan::{AfterImport, Policy, Step, counted_as_imported, is_settled, must_wait, plan};
 pub use pressure::Backpressure;
 pub use refusal::{Finding, FindingLevel, Reason, Refusal};
 pub use rehearsal::{Rehearsal, RehearsalParts};
-pub use report::{FileReport, Interruption, PassReport};
+pub use report::{FileReport, Interruption, PassReport, Sent};
 pub use rules::{Clock, Company, Rules};
 pub use service::{Greeting, Patience, Schedule, Service, StartError, greet};
 pub use state::{ConnectorState, SharedState, StateKey, peer_skips, watermark};

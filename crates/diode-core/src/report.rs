@@ -25,13 +25,25 @@ pub struct FileReport {
     pub message: Option<String>,
     /// The way it took, where it was delivered.
     pub way: Way,
-    /// How many messages were delivered.
+    /// How many messages were delivered, as the workers get them: one for each object. None of a
+    /// file that went into the workbench.
     pub messages: usize,
+    /// What was handed over of it; nothing in a rehearsal.
+    pub sent: Sent,
     /// Objects that were not sent, by code and type.
     pub not_sent: Vec<LeftOut>,
     /// A source applicant that no mapping names; an empty text where the envelope names none. Of a
     /// file that waits for a mapping, only where that was not said before.
     pub unmapped: Option<String>,
+}
+
+/// What was handed over to the platform of a file that was delivered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sent {
+    /// Bundles: messages to the broker, pushes to the API, a file in the workbench.
+    pub bundles: usize,
+    /// Objects in them.
+    pub objects: usize,
 }
 
 /// Why a pass ended before all files were tried.
@@ -100,14 +112,15 @@ pub struct PassReport {
     pub untried: usize,
     /// Why it ended early, if it did.
     pub interruption: Option<Interruption>,
+    /// The first time of the files that wait or were not tried, as far as the pass saw them: the file's
+    /// own modification time.
+    pub oldest_waiting: Option<DateTime<Utc>>,
     /// How long it took to find out what there is to do.
     pub(crate) looking: Duration,
     /// Files for which the platform or the broker would be asked in vain again.
     pub(crate) unavailable: usize,
     /// The last time of the files that were imported or set aside, now or earlier.
     pub(crate) done: Option<DateTime<Utc>>,
-    /// The first time of the files that wait.
-    pub(crate) waiting: Option<DateTime<Utc>>,
 }
 
 impl PassReport {
@@ -179,7 +192,7 @@ impl PassReport {
     }
 
     fn waits(&mut self, modified: DateTime<Utc>) {
-        self.waiting = Some(first_of(self.waiting, modified));
+        self.oldest_waiting = Some(first_of(self.oldest_waiting, modified));
     }
 
     /// Takes note of a file of that time that was imported or set aside.
@@ -192,7 +205,7 @@ impl PassReport {
         match self.interruption {
             // What the pass did not get to was not counted: the watermark could pass it.
             Some(Interruption::Ledger) => before,
-            _ => watermark(before, self.done, self.waiting),
+            _ => watermark(before, self.done, self.oldest_waiting),
         }
     }
 

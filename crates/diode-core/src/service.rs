@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use self::arrivals::Lookout;
 use self::heart::Heart;
 use crate::Importer;
+use crate::observer::Observer;
 use crate::pressure::Backpressure;
 use crate::report::PassReport;
 use crate::state::{ConnectorState, SharedState};
@@ -190,6 +191,15 @@ impl Service {
             lookout: number.map(|number| (number, Lookout::new(watch))),
             ..self
         }
+    }
+
+    /// The same, which tells an observer of its signs of life, and of all that its importers do.
+    #[must_use]
+    pub fn with_observer(mut self, observer: Arc<dyn Observer>) -> Self {
+        let watch = |importer: Importer| importer.with_observer(Arc::clone(&observer));
+        self.importers = self.importers.into_iter().map(watch).collect();
+        self.heart.observer = observer;
+        self
     }
 
     /// One pass over each source. None is watched meanwhile: nobody waits for what arrives.

@@ -16,7 +16,7 @@ use crate::fingerprint::Fingerprint;
 use crate::ledger::{Known, Record};
 use crate::plan::{AfterImport, must_wait};
 use crate::refusal::{Finding, FindingLevel, Reason, Refusal};
-use crate::report::FileReport;
+use crate::report::{FileReport, Sent};
 use crate::trouble::{Fatal, Trouble, chain};
 use crate::{Applicant, Code, Company, Outcome, Way};
 
@@ -209,6 +209,7 @@ impl Importer {
         let mut file = report(case, outcome, refusal.as_ref());
         file.way = way;
         file.messages = delivery.confirmed;
+        file.sent = sent(import, way, delivery);
         file.not_sent = not_sent;
         file.unmapped = unmapped(&passenger.applicant);
         (file, refusal)
@@ -230,7 +231,7 @@ impl Importer {
             (Outcome::Imported, AfterImport::Keep) => log(file, &details),
             _ => self.move_away(case, file, details).await?,
         }
-        course.report.add(file);
+        self.count(file, course);
         Ok(())
     }
 
@@ -272,7 +273,7 @@ impl Importer {
             ..Details::default()
         };
         self.move_away(case, &file, details).await?;
-        course.report.add(&file);
+        self.count(&file, course);
         Ok(())
     }
 
@@ -311,7 +312,7 @@ impl Importer {
         self.record_all(&decided)?;
         for (_, file) in files {
             log(file, &Details::default());
-            course.report.add(file);
+            self.count(file, course);
         }
         Ok(())
     }
@@ -368,7 +369,7 @@ impl Importer {
         if is_news && code == Code::UnmappedApplicant {
             file.unmapped = Some(details.applicant_id.unwrap_or_default().to_owned());
         }
-        course.report.add(&file);
+        self.count(&file, course);
         Ok(())
     }
 
@@ -468,6 +469,7 @@ fn report(case: &Case<'_>, outcome: Outcome, refusal: Option<&Refusal>) -> FileR
         message: refusal.map(|refusal| refusal.message.clone()),
         way: Way::default(),
         messages: 0,
+        sent: Sent::default(),
         not_sent: Vec::new(),
         unmapped: None,
     }
@@ -511,6 +513,19 @@ pub(super) fn errors(file: &str, refusal: Option<&Refusal>) -> Vec<String> {
             )
         })
         .collect()
+}
+
+/// What went to the platform. The workbench gets the bundle as it came, or without its broken objects.
+fn sent(import: &Import<'_>, way: Way, delivery: &Delivery) -> Sent {
+    let objects = match (way, &import.defects) {
+        (Way::Direct | Way::Draft, _) => delivery.confirmed,
+        (Way::Workbench, Some(_)) => import.split.part_count(),
+        (Way::Workbench, None) => import.split.part_count() + import.split.not_sent().len(),
+    };
+    Sent {
+        bundles: delivery.bundles,
+        objects,
+    }
 }
 
 /// The refusal of those objects of a delivered import that were not: broken ones, and ones that

@@ -9,6 +9,7 @@ mod head_start;
 mod kept;
 mod lines;
 mod looks;
+mod observed;
 mod pressure;
 mod reach;
 mod stop;

@@ -8,7 +8,7 @@ use crate::examine::{Examined, Import, left_out};
 use crate::importer::file::unmapped;
 use crate::plan::must_wait;
 use crate::refusal::Refusal;
-use crate::report::FileReport;
+use crate::report::{FileReport, Sent};
 use crate::{Applicant, Code, Company, Outcome, Rules, Way};
 
 /// What a forecast depends on beside the file.
@@ -138,6 +138,7 @@ fn report(entry: &Entry, outcome: Outcome, refusal: Option<Refusal>) -> FileRepo
         message,
         way: Way::default(),
         messages: 0,
+        sent: Sent::default(),
         not_sent: Vec::new(),
         unmapped: None,
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use opencti_client::{ApiError, ConnectorInfo, ErrorClass, Ping, Platform, Registration};
 
+use crate::observer::{Nobody, Observer};
 use crate::pressure::Backpressure;
 use crate::state::{ConnectorState, SharedState};
 use crate::trouble::chain;
@@ -20,6 +21,7 @@ pub(super) struct Heart {
     info: Arc<Mutex<ConnectorInfo>>,
     /// What is known of the queues of source connectors, where they may be too full.
     pub(super) pressure: Option<Arc<Backpressure>>,
+    pub(super) observer: Arc<dyn Observer>,
     /// Whose turn it is to hand in the state: of two at once, the older could come last.
     turn: Arc<tokio::sync::Mutex<()>>,
     /// Whether the platform may have acted on the last sign of life without our hearing of it.
@@ -39,6 +41,7 @@ impl Heart {
             state,
             info: Arc::default(),
             pressure: None,
+            observer: Arc::new(Nobody),
             turn: Arc::default(),
             is_unheard_of: Arc::default(),
         }
@@ -93,6 +96,7 @@ impl Heart {
                 "the platform did not take a sign of life"
             );
         }
+        self.observer.sign_of_life(result.as_ref().copied());
         result.is_ok()
     }
 

@@ -2,6 +2,7 @@
 
 mod arrivals;
 mod bench;
+mod observed;
 mod unheard;
 
 use std::sync::atomic::Ordering;

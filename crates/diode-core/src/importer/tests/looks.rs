@@ -251,7 +251,7 @@ async fn what_is_not_come_to_is_counted_and_the_watermark_stays_below_it() {
     assert_eq!(report.interruption, Some(Interruption::Stopped));
     let done = report.count(Outcome::Imported);
     assert_eq!(done + report.untried, 6);
-    assert_eq!(report.waiting, Some(modified(&bench, 100 - done)));
+    assert_eq!(report.oldest_waiting, Some(modified(&bench, 100 - done)));
 }
 
 fn closed() -> SourceError {
@@ -273,7 +273,7 @@ async fn where_a_later_look_fails_the_rest_is_left_and_what_was_imported_is_gone
     let report = importer.pass(None).await;
     assert_eq!(report.interruption, Some(Interruption::Source));
     assert_eq!((report.count(Outcome::Imported), report.untried), (2, 3));
-    assert_eq!(report.waiting, Some(modified(&bench, 98)));
+    assert_eq!(report.oldest_waiting, Some(modified(&bench, 98)));
     for (name, is_there) in [("100", false), ("99", false), ("98", true)] {
         let path = bench.folder.path().join(format!("{name}.json"));
         assert_eq!(exists(&path), is_there, "{name}");
@@ -488,7 +488,7 @@ fn look_at(bench: &Bench, report: &PassReport) -> Seen {
             report.undelivered,
         ],
         interruption: report.interruption,
-        times: [report.done, report.waiting],
+        times: [report.done, report.oldest_waiting],
         sent,
         rows,
         files,

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
 use super::bench::{Bench, envelope, identity};
+use crate::doubles::Notes;
 use crate::lease::{Lease, NotOurs};
 use crate::report::Interruption;
 
@@ -28,10 +29,17 @@ async fn nothing_is_sent_while_the_source_is_not_ours() {
     bench.put("1.json", &envelope("c", &[identity("a")]), 60);
     bench.put("2.json", &envelope("c", &[identity("b")]), 50);
     let lease = Arc::new(GivenLease::default());
-    let mut importer = bench.importer().with_lease(lease.clone());
+    let notes: Arc<Notes> = Arc::default();
+    let importer = bench.importer().with_observer(notes.clone());
+    let mut importer = importer.with_lease(lease.clone());
     let report = importer.pass(None).await;
     assert_eq!(report.interruption, Some(Interruption::Lease));
     assert!(!report.is_eventful(), "the lease has said it");
+    let told = notes.take();
+    assert!(
+        told.len() == 2 && told[1].ends_with("ended lease"),
+        "{told:?}"
+    );
 
     let turn = CancellationToken::new();
     *lease.0.lock().unwrap() = Some(turn.clone());
