@@ -1,16 +1,19 @@
 //! Logs on standard error: JSON lines with pycti's field names, or text.
 
+mod errors;
 mod fields;
 mod layer;
 mod line;
 
 use std::io;
 
-use tracing::Level;
 use tracing::level_filters::LevelFilter;
+use tracing::{Level, Subscriber};
 use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 
+pub(crate) use self::errors::ErrorCount;
 use self::layer::LogLayer;
 pub(crate) use self::line::{Style, escaped};
 use crate::settings::LogLevel;
@@ -24,7 +27,8 @@ const OURS: [&str; 5] = [
     "stix_bundle",
 ];
 
-/// Sends all events of the process to standard error, in the name of `connector`.
+/// Sends all events of the process to standard error, in the name of `connector`. Returns what counts the
+/// errors among them.
 ///
 /// # Errors
 /// Where it was called before.
@@ -32,10 +36,26 @@ pub(crate) fn install(
     connector: &str,
     style: Style,
     level: LogLevel,
-) -> Result<(), tracing::subscriber::SetGlobalDefaultError> {
+) -> Result<ErrorCount, tracing::subscriber::SetGlobalDefaultError> {
     let layer = LogLayer::new(connector, style, chrono::Utc::now, io::stderr);
-    let subscriber = tracing_subscriber::registry().with(layer.with_filter(filter(level)));
-    tracing::subscriber::set_global_default(subscriber)
+    let errors = ErrorCount::default();
+    tracing::subscriber::set_global_default(subscriber(layer, level, &errors))?;
+    Ok(errors)
+}
+
+fn subscriber<W>(
+    log: LogLayer<W>,
+    level: LogLevel,
+    errors: &ErrorCount,
+) -> impl Subscriber + Send + Sync
+where
+    W: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
+{
+    // What is an error is logged at every level.
+    let counting = errors.clone().with_filter(filter(LogLevel::Error));
+    tracing_subscriber::registry()
+        .with(log.with_filter(filter(level)))
+        .with(counting)
 }
 
 /// Has a panic told in the log, like all else. What it says is left out: it may hold some of a file.
@@ -70,6 +90,10 @@ fn filter(level: LogLevel) -> Targets {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+    use std::io::{Read as _, Seek as _};
+    use std::sync::Arc;
+
     use super::*;
 
     #[test]
@@ -90,5 +114,33 @@ mod tests {
         check(LogLevel::Trace, "diode_core", Level::TRACE, true);
         check(LogLevel::Trace, "hyper_util::client", Level::INFO, false);
         check(LogLevel::Trace, "lapin::channel", Level::ERROR, false);
+    }
+
+    #[test]
+    fn errors_are_counted_as_they_are_logged_at_every_level() {
+        for level in [LogLevel::Error, LogLevel::Info, LogLevel::Trace] {
+            let (errors, file) = (ErrorCount::default(), tempfile::tempfile().unwrap());
+            let file = Arc::new(file);
+            let log = LogLayer::new("name", Style::Text, chrono::Utc::now, Arc::clone(&file));
+            tracing::subscriber::with_default(subscriber(log, level, &errors), || {
+                tracing::error!("ours");
+                tracing::error!(target: "hyper_util", "a library's");
+                tracing::error!(target: "lapin::channel", "silent");
+                tracing::warn!("no error");
+                tracing::error_span!("no event").in_scope(|| {});
+            });
+            let text = text_of(&file);
+            let logged = text.lines().filter(|line| line.contains(" ERROR "));
+            assert_eq!((logged.count(), errors.get()), (2, 2), "{level:?}: {text}");
+            let is_logged = text.contains("no error");
+            assert_eq!(is_logged, level != LogLevel::Error, "{level:?}: {text}");
+        }
+    }
+
+    fn text_of(mut file: &File) -> String {
+        let mut text = String::new();
+        file.rewind().unwrap();
+        file.read_to_string(&mut text).unwrap();
+        text
     }
 }

@@ -10,6 +10,7 @@ mod exit;
 mod history;
 mod lease;
 mod logging;
+mod metrics;
 mod output;
 mod rehearse;
 mod report;
@@ -82,7 +83,7 @@ fn start(config: Option<PathBuf>) -> anyhow::Result<Exit> {
     } else {
         Style::Text
     };
-    logging::install(
+    let errors = logging::install(
         &settings.connector.name,
         style,
         settings.connector.log_level,
@@ -99,7 +100,7 @@ fn start(config: Option<PathBuf>) -> anyhow::Result<Exit> {
         .build()
         .context("cannot start the runtime")?;
     Ok(
-        run_to_end(runtime, run::run(settings)).unwrap_or_else(|error| {
+        run_to_end(runtime, run::run(settings, errors)).unwrap_or_else(|error| {
             tracing::error!("{error:#}");
             Exit::after(&error)
         }),

@@ -13,6 +13,8 @@ use crate::bucket::Unusable;
 use crate::claims::{self, Turn};
 use crate::exit::Exit;
 use crate::lease::{self, BucketLease, Waiting};
+use crate::logging::ErrorCount;
+use crate::metrics::Served;
 use crate::rehearse;
 use crate::settings::{Sending, Settings};
 use crate::wire;
@@ -20,11 +22,11 @@ use crate::wire;
 /// How long we take to leave when asked to; container engines kill after ten seconds.
 const LEAVE_WITHIN: Duration = Duration::from_secs(9);
 
-/// Imports what waits, until told to stop.
+/// Imports what waits, until told to stop. Metrics have the errors that were counted.
 ///
 /// # Errors
 /// What keeps the connector from starting, other than the platform: the state folder, TLS.
-pub(crate) async fn run(settings: Settings) -> anyhow::Result<Exit> {
+pub(crate) async fn run(settings: Settings, errors: ErrorCount) -> anyhow::Result<Exit> {
     let stop = CancellationToken::new();
     watch_signals(&stop)?;
     if settings.connector.send_to_queue == Sending::Rehearsal {
@@ -35,6 +37,8 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<Exit> {
         Turn::Taken => return Ok(Exit::Taken),
         Turn::Stopped => return Ok(Exit::Done),
     };
+    let metrics = settings.connector.metrics.as_ref();
+    let metrics = metrics.map(|set| Served::begin(set, errors, stop.clone()));
     let mut prepared = wire::prepare(&settings)?;
     let once = settings.connector.run_and_terminate;
     if once {
@@ -76,6 +80,9 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<Exit> {
         }
     };
     let mut service = prepared.service(&settings, &greeting, stop.clone());
+    if let Some(metrics) = &metrics {
+        service = service.with_observer(metrics.observer());
+    }
     let working = async {
         if once {
             Exit::of_passes(&service.run_once().await)

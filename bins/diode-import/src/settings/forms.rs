@@ -109,6 +109,20 @@ pub(super) fn port(value: &Value) -> Form<u16> {
     u16::try_from(number).or_else(|_| wrong("is not a port", "write a number up to 65535"))
 }
 
+/// A part of a metric's name that another part may stand before. A colon, which a name may have, is for
+/// the rules of Prometheus itself, and no label's name has it.
+pub(super) fn part_of_metric(value: &Value) -> Form<String> {
+    let part = text(value)?;
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    if !part.bytes().all(fits) {
+        return wrong(
+            "cannot be part of a metric's name",
+            "write letters of ASCII, digits and underscores",
+        );
+    }
+    Ok(part)
+}
+
 /// An ISO 8601 duration of weeks, days, hours, minutes and seconds: years and months have no
 /// length of their own.
 pub(super) fn duration(value: &Value) -> Form<Duration> {

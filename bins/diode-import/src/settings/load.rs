@@ -10,6 +10,7 @@ use stix_bundle::Limits;
 use super::applicants::{applicant_mappings, stand_in};
 use super::forms;
 use super::layers::Layers;
+use super::metrics::metrics;
 use super::model::{Connector, DiodeImport, Sending, Settings};
 use super::problem::Refusal;
 use super::reader::{Reader, range};
@@ -54,6 +55,7 @@ impl Settings {
         let mq = mq(&mut reader);
         if let (Some(connector), Some(diode_import)) = (&connector, &diode_import) {
             refuse_in_part(&mut reader, connector, diode_import);
+            warn_of_unserved(&mut reader, connector);
         }
         let settings = match (opencti, connector, diode_import) {
             (Some(opencti), Some(connector), Some(diode_import)) => Some(Self {
@@ -123,6 +125,7 @@ fn connector(reader: &mut Reader) -> Option<Connector> {
     let queue_threshold = queue_threshold(reader);
     let send_to_queue = reader.required(&table::CONNECTOR_SEND_TO_QUEUE, forms::sending);
     let validate = reader.required(&table::CONNECTOR_VALIDATE_BEFORE_IMPORT, forms::unsaid);
+    let metrics = metrics(reader);
     Some(Connector {
         id: id?,
         name: name?,
@@ -135,6 +138,7 @@ fn connector(reader: &mut Reader) -> Option<Connector> {
         queue_threshold: queue_threshold?,
         send_to_queue: send_to_queue?,
         validate_before_import: validate?,
+        metrics,
     })
 }
 
@@ -179,6 +183,15 @@ fn refuse_in_part(reader: &mut Reader, connector: &Connector, diode_import: &Dio
     for setting in missing {
         let instead = "write it, since a rehearsal does not ask the platform for it";
         reader.missing(setting, instead);
+    }
+}
+
+fn warn_of_unserved(reader: &mut Reader, connector: &Connector) {
+    if connector.send_to_queue == Sending::Rehearsal && connector.metrics.is_some() {
+        reader.warn(
+            "CONNECTOR_SEND_TO_QUEUE is false, so CONNECTOR_EXPOSE_METRICS has no effect: a rehearsal \
+             serves no metrics",
+        );
     }
 }
 

@@ -4,6 +4,7 @@ mod applicants;
 mod forms;
 mod layers;
 mod load;
+mod metrics;
 mod model;
 mod network;
 mod overview;
@@ -20,7 +21,7 @@ mod transport;
 mod unknown;
 
 pub(crate) use load::{Inputs, Loaded, load_limits, load_state_path};
-pub(crate) use model::{LogLevel, Mq, QueueProtocol, Sending, Settings};
+pub(crate) use model::{LogLevel, MetricsSettings, Mq, QueueProtocol, Sending, Settings};
 pub(crate) use overview::{Row, overview};
 pub(crate) use place::Place;
 pub(crate) use problem::Refusal;

@@ -71,6 +71,17 @@ pub(crate) struct Connector {
     pub(crate) send_to_queue: Sending,
     /// What becomes of imports whose envelope does not say whether they are validated first.
     pub(crate) validate_before_import: Unsaid,
+    /// The metrics that are served, if they are.
+    pub(crate) metrics: Option<MetricsSettings>,
+}
+
+/// Metrics that are served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct MetricsSettings {
+    /// The TCP port.
+    pub(crate) port: u16,
+    /// What all their names begin with, without the underscore that follows it.
+    pub(crate) prefix: Option<String>,
 }
 
 /// The least severe level that is logged.

@@ -77,18 +77,14 @@ settings! {
         .help("Whether imports must be validated by a person, when the envelope does not say.");
     CONNECTOR_EXPOSE_METRICS = Setting::pycti("connector.expose_metrics", Kind::Boolean)
         .default("false")
-        .planned()
-        .help("Serves Prometheus metrics.");
+        .help("Serves Prometheus metrics over HTTP, to whoever reaches the port at any IPv4 address of this machine: those of [METRICS.md](METRICS.md).");
     CONNECTOR_METRICS_PORT = Setting::pycti("connector.metrics_port", PORT)
         .default("9095")
-        .planned()
-        .help("The port of the metrics.");
+        .help("The port of the metrics. Where it is taken, importing goes on, and it is tried again each minute.");
     CONNECTOR_METRICS_NAMESPACE = Setting::pycti("connector.metrics_namespace", Kind::Text)
-        .planned()
-        .help("First part of the metrics' names.");
+        .help("What the names of all metrics begin with, before an underscore: letters of ASCII, digits and underscores.");
     CONNECTOR_METRICS_SUBSYSTEM = Setting::pycti("connector.metrics_subsystem", Kind::Text)
-        .planned()
-        .help("Second part of the metrics' names.");
+        .help("What comes next in the names of all metrics, likewise.");
 
     DIODE_IMPORT_GET_FROM_DIRECTORY = Setting::peer("diode_import.get_from_directory", Kind::Boolean)
         .default("true")
