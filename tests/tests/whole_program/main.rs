@@ -15,6 +15,7 @@ mod faults_platform;
 mod history;
 mod lease;
 mod lifecycle;
+mod metrics;
 mod pressure;
 #[expect(dead_code, reason = "the tests of the bucket itself use more of it")]
 #[path = "../../../crates/bundle-source/tests/s3/proxy.rs"]
