@@ -117,7 +117,7 @@ impl Observer for Metrics {
     }
 
     fn sign_of_life(&self, result: Result<(), &ApiError>) {
-        self.counts().sign_of_life(result.is_ok());
+        self.counts().sign_of_life(result);
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use diode_core::{Code, FileReport, Interruption, Outcome, PassReport};
+use opencti_client::ApiError;
 
 /// What was done so far in this run of the program. How large it is depends on the number of sources
 /// alone, not on what is in files.
@@ -83,11 +84,10 @@ impl Counts {
         self.of(&report.source).pass_ended(report, now);
     }
 
-    pub(super) fn sign_of_life(&mut self, was_taken: bool) {
-        if was_taken {
-            self.pings += 1;
-        } else {
-            self.failed_pings += 1;
+    pub(super) fn sign_of_life(&mut self, result: Result<(), &ApiError>) {
+        match result {
+            Ok(()) => self.pings += 1,
+            Err(_) => self.failed_pings += 1,
         }
     }
 

@@ -1,5 +1,6 @@
 use chrono::TimeDelta;
 use diode_core::{LeftOut, Sent, Way};
+use opencti_client::ErrorClass;
 
 use super::*;
 
@@ -215,8 +216,9 @@ fn sources_are_counted_apart() {
 #[test]
 fn signs_of_life_are_counted_by_whether_they_were_taken() {
     let mut counts = Counts::default();
-    for was_taken in [true, false, true, true] {
-        counts.sign_of_life(was_taken);
+    let error = ApiError::new("ping", ErrorClass::Transient, "away");
+    for result in [Ok(()), Err(&error), Ok(()), Ok(())] {
+        counts.sign_of_life(result);
     }
     assert_eq!((counts.pings, counts.failed_pings), (3, 1));
 }
