@@ -55,10 +55,11 @@ async fn a_work_that_is_held_is_known_at_once_and_on_disk_when_its_messages_are_
     assert!(!is_syncing().await);
     let again = bench.begin(1).await.unwrap();
     assert_eq!(again.work, share.work);
-    assert!(
-        !is_syncing().await,
-        "nothing that must be on disk was written"
-    );
+    assert!(!is_syncing().await, "nothing new is known");
+    bench.works.sent(&again, &all).await.unwrap();
+    bench.settle(Occasion::Leaving).await;
+    assert_eq!(bench.begin(1).await.unwrap().work, share.work);
+    assert!(is_syncing().await, "it is held again");
 }
 
 #[tokio::test]
