@@ -59,7 +59,7 @@ async fn listen(port: u16, try_again_after: Duration) -> TcpListener {
                     port,
                     error = %error,
                     "metrics are not served for now: the port that CONNECTOR_METRICS_PORT names \
-                     cannot be had; it is tried again each minute"
+                     cannot be had; free it, or name another; it is tried again each minute"
                 );
             }
             Err(_) => {}

@@ -4,6 +4,8 @@
 mod bench;
 
 use opencti_client::ErrorClass;
+use tokio::sync::oneshot;
+use tokio::task::yield_now;
 
 use self::bench::{Bench, CONNECTOR, Fault};
 use super::{Occasion, Room, Shortfall, Works, WorksError};
@@ -60,6 +62,30 @@ async fn a_work_that_is_held_is_known_at_once_and_on_disk_when_its_messages_are_
     bench.settle(Occasion::Leaving).await;
     assert_eq!(bench.begin(1).await.unwrap().work, share.work);
     assert!(is_syncing().await, "it is held again");
+}
+
+#[tokio::test]
+async fn nothing_is_done_with_a_work_before_it_is_on_disk_but_sending() {
+    let bench = Bench::new();
+    let share = bench.begin(1).await.unwrap();
+    let (written, disk) = oneshot::channel();
+    let syncing = tokio::spawn(async move {
+        disk.await.unwrap();
+        Ok(())
+    });
+    bench.works.memory.lock().await.syncing = Some(syncing);
+    let all = Shortfall::default();
+    let sent = bench.works.sent(&share, &all);
+    tokio::pin!(sent);
+    for _ in 0..100 {
+        tokio::select! {
+            biased;
+            _ = &mut sent => panic!("the disk was not waited for"),
+            () = yield_now() => {}
+        }
+    }
+    written.send(()).unwrap();
+    sent.await.unwrap();
 }
 
 #[tokio::test]
