@@ -20,8 +20,10 @@ pub(crate) enum Feature {
     SplittingWorkers,
     /// `stixBundlePush.work_id`
     PushToWork,
-    /// `isWorkAlive`
+    /// `isWorkAlive`, and workers that drop the messages of a work that is not alive
     WorkAlive,
+    /// The header `opencti-work-id`, which fails a request where that work is not alive
+    WorkHeader,
     /// `RegisterConnectorInput.auto_update`
     AutoUpdate,
     /// `registerConnector.config.s3`
@@ -41,6 +43,7 @@ impl Feature {
             Self::WorkAlive => PlatformVersion::new(6, 8, 7),
             Self::AutoUpdate => PlatformVersion::new(6, 8, 9),
             Self::S3Connection => PlatformVersion::new(6, 9, 10),
+            Self::WorkHeader => PlatformVersion::new(6, 9, 19),
         }
     }
 
@@ -91,6 +94,8 @@ mod tests {
         check(Feature::S3Connection, "6.9.10", true);
         check(Feature::WorkAlive, "7.260309.0-lts.2", true);
         check(Feature::WorkAlive, "next", false);
+        check(Feature::WorkHeader, "6.9.18", false);
+        check(Feature::WorkHeader, "6.9.19", true);
     }
 
     #[test]

@@ -234,8 +234,14 @@ pub trait Platform: Send + Sync {
 
     /// Adds to the number of messages that a work expects; a negative number gives back.
     ///
+    /// From 6.8.7 on the platform's workers drop the messages of a work that is not alive: one that a
+    /// user deleted, that the platform ended, or that Redis lost. So where the platform tells that,
+    /// announcing messages for such a work fails. It may stop being alive afterwards; ask
+    /// [`is_work_alive`](Self::is_work_alive) once the last message is confirmed.
+    ///
     /// # Errors
-    /// [`ApiError`]
+    /// [`ApiError`]; of the class [`WorkGone`](crate::ErrorClass::WorkGone) where the work is not
+    /// alive.
     async fn add_expectations(&self, work: &WorkId, count: i32) -> Result<(), ApiError>;
 
     /// Reports one expectation as processed, or as failed with `error` (`reportExpectation`).
@@ -285,13 +291,14 @@ pub trait Platform: Send + Sync {
     async fn work(&self, work: &WorkId) -> Result<Option<WorkProgress>, ApiError>;
 
     /// Whether the workers still import what belongs to a work; `None` where the platform cannot
-    /// be asked, which it can from 6.8.7 on.
+    /// be asked, which it can from 6.8.7 on. Before, workers import it in any case.
     ///
     /// To about 7.2604 a work that was told to be finished, and is, counts as not alive, too.
     ///
     /// # Errors
-    /// [`ApiError`]; of the class [`Forbidden`](crate::ErrorClass::Forbidden) as for
-    /// [`work`](Self::work).
+    /// [`ApiError`]; of the class [`Forbidden`](crate::ErrorClass::Forbidden) where our account
+    /// lacks the capability `MODULES`, on platforms from 6.8.7 to 6.9.18: later ones tell it to
+    /// every account.
     async fn is_work_alive(&self, work: &WorkId) -> Result<Option<bool>, ApiError>;
 
     /// What lies in a connector's push queue; `None` where the platform does not know the

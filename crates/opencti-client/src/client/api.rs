@@ -13,7 +13,7 @@ use super::speaker::{self, Speaker};
 use super::transport::Transport;
 use crate::features::Feature;
 use crate::{
-    Account, ApiError, Applicant, BundlePush, DraftId, PendingFile, Ping, Platform,
+    Account, ApiError, Applicant, BundlePush, DraftId, ErrorClass, PendingFile, Ping, Platform,
     PlatformVersion, QueueDetails, Registered, Registration, S3Connection, WorkEnd, WorkId,
     WorkProgress,
 };
@@ -131,8 +131,16 @@ impl Platform for Client {
             id: work.0.clone(),
             expectations: Some(count.into()),
         };
-        let call = self.call::<op::AddExpectations>(&op::ADD_EXPECTATIONS, variables);
-        convert::done(call.await?.work_edit, &op::ADD_EXPECTATIONS)
+        let add = &op::ADD_EXPECTATIONS;
+        let call = self.call_for_work::<op::AddExpectations>(add, variables, work);
+        convert::done(call.await?.work_edit, add)?;
+        if count > 0
+            && self.tells_of_works_only_when_asked()
+            && let Ok(Some(false)) = self.ask_whether_alive(work).await
+        {
+            return Err(convert::work_not_alive(add));
+        }
+        Ok(())
     }
 
     async fn report_expectation(&self, work: &WorkId, error: Option<&str>) -> Result<(), ApiError> {
@@ -207,13 +215,19 @@ impl Platform for Client {
     }
 
     async fn is_work_alive(&self, work: &WorkId) -> Result<Option<bool>, ApiError> {
-        let variables = op::is_work_alive::Variables { id: work.0.clone() };
-        let newer = async {
-            let answer = self.call::<op::IsWorkAlive>(&op::IS_WORK_ALIVE, variables);
-            Ok(answer.await?.is_work_alive)
-        };
-        self.newer_or_first(Feature::WorkAlive, newer, ready(Ok(None)))
-            .await
+        let version = self.known_version();
+        if version.is_some() && !Feature::WorkAlive.is_in(version) {
+            return Ok(None);
+        }
+        match self.ask_whether_alive(work).await {
+            Err(error) if error.class() != ErrorClass::Credentials => {
+                match self.probe_whether_alive(work).await {
+                    Ok(Some(alive)) => Ok(Some(alive)),
+                    Ok(None) | Err(_) => Err(error),
+                }
+            }
+            answer => answer,
+        }
     }
 
     async fn queue_details(&self, connector_id: &str) -> Result<Option<QueueDetails>, ApiError> {

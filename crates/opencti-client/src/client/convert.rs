@@ -86,6 +86,12 @@ fn port(number: i64, whose: &str) -> Result<u16, ApiError> {
     })
 }
 
+/// A work that took what was announced for it, and is not alive.
+pub(super) fn work_not_alive(operation: &Operation) -> ApiError {
+    let message = "the work is not alive: workers drop the messages that are sent for it";
+    ApiError::new(operation.name, ErrorClass::WorkGone, message)
+}
+
 pub(super) fn progress(work: &op::work::WorkWork) -> WorkProgress {
     let status = match work.status {
         op::work::State::wait => WorkStatus::Wait,

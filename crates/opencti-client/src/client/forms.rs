@@ -34,6 +34,57 @@ impl Client {
         answer.await.map_err(|error| self.explain(error))
     }
 
+    /// Calls an operation that belongs to a work, see [`Transport::call_for_work`].
+    ///
+    /// [`Transport::call_for_work`]: super::transport::Transport::call_for_work
+    pub(super) async fn call_for_work<Q: GraphQLQuery>(
+        &self,
+        operation: &Operation,
+        variables: Q::Variables,
+        work: &WorkId,
+    ) -> Result<Q::ResponseData, ApiError> {
+        let answer = self
+            .transport
+            .call_for_work::<Q>(operation, variables, work);
+        answer.await.map_err(|error| self.explain(error))
+    }
+
+    /// Whether a work is alive, by asking; `None` where the platform does not know the question.
+    pub(super) async fn ask_whether_alive(&self, work: &WorkId) -> Result<Option<bool>, ApiError> {
+        let variables = op::is_work_alive::Variables { id: work.0.clone() };
+        let answer = self.call::<op::IsWorkAlive>(&op::IS_WORK_ALIVE, variables);
+        match answer.await {
+            Ok(answer) => Ok(answer.is_work_alive),
+            Err(error) if error.is_not_known() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether a work is alive, by a request that belongs to it and asks for nothing that needs a
+    /// capability; `None` where the platform may not look at what a request belongs to.
+    pub(super) async fn probe_whether_alive(
+        &self,
+        work: &WorkId,
+    ) -> Result<Option<bool>, ApiError> {
+        let probe = self.call_for_work::<op::About>(&op::ABOUT, op::about::Variables, work);
+        match probe.await {
+            Ok(_) => Ok(Feature::WorkHeader
+                .is_in(self.known_version())
+                .then_some(true)),
+            Err(error) if error.class() == ErrorClass::WorkGone => Ok(Some(false)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether the platform drops messages of works that are not alive, without telling that in its
+    /// answer to a request that belongs to one.
+    pub(super) fn tells_of_works_only_when_asked(&self) -> bool {
+        match self.known_version() {
+            None => true,
+            version => Feature::WorkAlive.is_in(version) && !Feature::WorkHeader.is_in(version),
+        }
+    }
+
     /// Names the capability that is missing, where one is.
     fn explain(&self, error: ApiError) -> ApiError {
         if error.class() != ErrorClass::Forbidden {

@@ -18,7 +18,7 @@ use super::problem::{Problem, tls_advice};
 use super::proxy::HttpProxy;
 use super::redact::Redaction;
 use super::speaker::Speaker;
-use crate::{ApiError, ErrorClass, PendingFile, tls};
+use crate::{ApiError, ErrorClass, PendingFile, WorkId, tls};
 
 /// How long an idle connection is kept. Node.js closes one after five seconds; a request that meets
 /// the closing cannot be told from one that was acted on.
@@ -26,6 +26,10 @@ const POOL_IDLE: Duration = Duration::from_secs(3);
 
 /// The header that names the user in whose name a request is made.
 const APPLICANT: &str = "opencti-applicant-id";
+
+/// The header that names the work a request belongs to. From 6.9.19 on the platform refuses whatever
+/// is asked with it once that work is not alive; before, it does not look at it.
+const WORK: &str = "opencti-work-id";
 
 /// The slowest line on which a large request is given the time it needs.
 const SLOWEST_BYTES_PER_SECOND: usize = 128 * 1024;
@@ -93,6 +97,25 @@ impl Transport {
         self.send::<Q>(operation, &payload).await
     }
 
+    /// Calls an operation that belongs to a work.
+    ///
+    /// # Errors
+    /// [`ApiError`]; of the class [`ErrorClass::WorkGone`] where the platform looks at that, and the
+    /// work is not alive.
+    pub(super) async fn call_for_work<Q: GraphQLQuery>(
+        &self,
+        operation: &Operation,
+        variables: Q::Variables,
+        work: &WorkId,
+    ) -> Result<Q::ResponseData, ApiError> {
+        let body = encode(operation, &Q::build_query(variables))?;
+        let payload = Payload {
+            work: HeaderValue::from_str(&work.0).ok(),
+            ..Payload::json(body)
+        };
+        self.send::<Q>(operation, &payload).await
+    }
+
     /// Calls an operation whose variable `file` is a file.
     ///
     /// # Errors
@@ -150,6 +173,9 @@ impl Transport {
             .body(payload.body.clone());
         if let Speaker::User(id) = &payload.speaker {
             request = request.header(APPLICANT, id);
+        }
+        if let Some(work) = &payload.work {
+            request = request.header(WORK, work);
         }
         let sent = request.send().await;
         let unreachable = |error| self.unreachable(operation, timeout, error);
@@ -243,6 +269,7 @@ impl Transport {
 struct Payload {
     content_type: HeaderValue,
     speaker: Speaker,
+    work: Option<HeaderValue>,
     body: Bytes,
 }
 
@@ -251,6 +278,7 @@ impl Payload {
         Self {
             content_type: HeaderValue::from_static("application/json"),
             speaker: Speaker::Ourselves,
+            work: None,
             body: body.into(),
         }
     }

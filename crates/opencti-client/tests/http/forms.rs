@@ -35,10 +35,6 @@ async fn a_platform_that_knows_less_than_it_says_is_asked_as_the_oldest() {
         client.register_connector(&registration()).await.unwrap();
     }
     assert_eq!(
-        client.is_work_alive(&WorkId("w".into())).await.unwrap(),
-        None
-    );
-    assert_eq!(
         auto_update(&server.asked()[1..]),
         [Some(false), None, None],
         "of three registrations"

@@ -5,7 +5,7 @@ use opencti_client::{
 };
 use serde_json::{Value, json};
 
-use crate::client::{about, check, check_asked, client, data, graphql_error, registration};
+use crate::client::{about, check, check_asked, client, data, edited, graphql_error, registration};
 use crate::server::{Reply, Server};
 
 #[tokio::test]
@@ -50,9 +50,79 @@ async fn what_needs_a_capability_fails_as_forbidden() {
 #[tokio::test]
 async fn whether_a_work_is_alive_is_asked_where_the_platform_knows() {
     check_alive("6.8.6", None).await;
-    check_alive("next", None).await;
+    check_alive("next", Some(false)).await;
     check_alive("6.8.7", Some(false)).await;
     check_alive("7.260309.0-lts1", Some(false)).await;
+}
+
+#[tokio::test]
+async fn who_may_not_ask_for_works_learns_from_a_request_that_belongs_to_one() {
+    let forbidden = || graphql_error("You are not allowed to do this.", "FORBIDDEN_ACCESS");
+    let dead = || graphql_error("Work is no longer alive", "WORK_NOT_ALIVE");
+    for (version, probe, expect) in [
+        ("6.9.19", about("6.9.19"), Ok(Some(true))),
+        ("6.9.19", dead(), Ok(Some(false))),
+        ("7.261026.0", dead(), Ok(Some(false))),
+        // Here the header is not looked at.
+        ("6.9.18", about("6.9.18"), Err(ErrorClass::Forbidden)),
+        ("next", about("next"), Err(ErrorClass::Forbidden)),
+        ("next", dead(), Ok(Some(false))),
+    ] {
+        let server = Server::start([about(version), forbidden(), probe]).await;
+        let client = client(&server);
+        client.version().await.unwrap();
+        server.asked();
+        let alive = client.is_work_alive(&WorkId("work_1".to_owned())).await;
+        assert_eq!(alive.map_err(|error| error.class()), expect, "{version}");
+        let asked = server.asked();
+        assert!(!asked[0].headers.contains_key("opencti-work-id"));
+        assert_eq!(asked[1].headers["opencti-work-id"], "work_1");
+    }
+}
+
+#[tokio::test]
+async fn messages_are_not_announced_for_a_work_that_is_not_alive() {
+    let alive = |alive| data(&json!({ "isWorkAlive": alive }));
+    let dead = || graphql_error("Work is no longer alive", "WORK_NOT_ALIVE");
+    let unknown = || graphql_error("Cannot query field", "GRAPHQL_VALIDATION_FAILED");
+    let forbidden = || graphql_error("You are not allowed to do this.", "FORBIDDEN_ACCESS");
+    let added = || edited("addExpectations");
+    let gone = Err(ErrorClass::WorkGone);
+    for (version, replies, expect, requests) in [
+        // Workers import what belongs to a work that is not alive.
+        ("6.8.6", vec![added()], Ok(()), 1),
+        // The answer does not tell.
+        ("6.8.7", vec![added(), alive(true)], Ok(()), 2),
+        ("6.8.7", vec![added(), alive(false)], gone, 2),
+        ("6.9.18", vec![added(), forbidden()], Ok(()), 2),
+        // It does.
+        ("6.9.19", vec![added()], Ok(()), 1),
+        ("6.9.19", vec![dead()], gone, 1),
+        ("next", vec![added(), alive(false)], gone, 2),
+        ("next", vec![added(), unknown()], Ok(()), 2),
+    ] {
+        let server = Server::start([about(version)].into_iter().chain(replies)).await;
+        let client = client(&server);
+        client.version().await.unwrap();
+        server.asked();
+        let work = WorkId("work_1".to_owned());
+        let told = client.add_expectations(&work, 5).await;
+        assert_eq!(told.map_err(|error| error.class()), expect, "{version}");
+        let asked = server.asked();
+        assert_eq!(asked[0].headers["opencti-work-id"], "work_1");
+        assert_eq!(asked.len(), requests, "{version}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_given_back_needs_no_question() {
+    let server = Server::start([about("6.9.10"), edited("addExpectations")]).await;
+    let client = client(&server);
+    client.version().await.unwrap();
+    server.asked();
+    let work = WorkId("work_1".to_owned());
+    client.add_expectations(&work, -5).await.unwrap();
+    assert_eq!(server.asked().len(), 1);
 }
 
 #[tokio::test]
