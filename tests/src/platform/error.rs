@@ -38,8 +38,10 @@ impl Shape {
 pub(super) struct Refusal {
     pub(super) code: String,
     pub(super) message: String,
-    /// What `http_status` in the error's data says; the HTTP answer itself is a 200.
+    /// What `http_status` in the error's data says.
     pub(super) status: Option<u16>,
+    /// The status of the HTTP answer: 200 for most errors.
+    pub(super) http: u16,
 }
 
 impl Refusal {
@@ -59,6 +61,17 @@ impl Refusal {
         Self::platform("UNSUPPORTED_ERROR", 500, message)
     }
 
+    pub(super) fn work_not_alive() -> Self {
+        Self {
+            http: 500,
+            ..Self::platform(
+                "WORK_NOT_ALIVE",
+                400,
+                "Work is no longer alive, no request can be done within the context of this work",
+            )
+        }
+    }
+
     /// An exception that the platform did not catch.
     pub(super) fn internal(message: impl Into<String>) -> Self {
         Self::native("INTERNAL_SERVER_ERROR", message)
@@ -70,6 +83,7 @@ impl Refusal {
             code: code.to_owned(),
             message: message.to_owned(),
             status: Some(status),
+            http: 200,
         }
     }
 
@@ -79,6 +93,7 @@ impl Refusal {
             code: code.to_owned(),
             message: message.into(),
             status: None,
+            http: 200,
         }
     }
 

@@ -31,6 +31,8 @@ pub enum Fault {
     HangAfterwards,
     /// The push queues of all connectors are deleted before the call is carried out.
     LoseQueues,
+    /// All works are deleted before the call is carried out.
+    DeleteWorks,
 }
 
 impl Fault {

@@ -134,7 +134,29 @@ impl Platform {
         state.works.retain(|work| work.id != work_id);
     }
 
-    /// Resets a connector's state, as the platform's user interface does.
+    /// Takes a work's key away, as a Redis that loses its data does, or an upgrade to 6.8.7 from a
+    /// version that made no such keys.
+    pub fn lose_work_key(&self, work_id: &str) {
+        let mut state = self.server.backend.state();
+        let work = state.works.iter_mut().find(|work| work.id == work_id);
+        if let Some(work) = work {
+            work.is_alive = false;
+        }
+    }
+
+    /// Lets a minute pass for the platform's connector manager, which ends the works of a connector
+    /// that are older than the one reported for last.
+    pub fn run_connector_manager(&self) {
+        self.server.backend.state().end_old_works();
+    }
+
+    /// How many messages workers dropped because their work was not alive.
+    pub fn dropped(&self) -> usize {
+        self.server.backend.state().dropped
+    }
+
+    /// Resets a connector's state, as the platform's user interface does. What it throws
+    /// away of that connector's queue, [`drain`](Self::drain) takes.
     ///
     /// # Errors
     /// If there is no such connector.
@@ -154,9 +176,9 @@ impl Platform {
         state.connectors.get(connector_id)?.state.clone()
     }
 
-    /// Deletes a connector, as the platform's user interface does.
+    /// Deletes a connector and its works, as the platform's user interface does.
     pub fn delete_connector(&self, connector_id: &str) {
-        self.server.backend.state().connectors.remove(connector_id);
+        self.server.backend.state().delete_connector(connector_id);
     }
 
     /// The name of a connector's push queue on the broker.

@@ -49,12 +49,18 @@ impl Backend {
 
     /// Carries out a call, and returns the value of its field.
     pub(super) async fn execute(&self, call: &Call) -> Result<Value, Refusal> {
+        if let Some(work) = call.headers.get("opencti-work-id")
+            && self.version >= Version::WORK_HEADER
+            && !self.state().is_work_alive(work)
+        {
+            return Err(Refusal::work_not_alive());
+        }
         let arguments = Arguments(&call.arguments);
         match call.operation.as_str() {
             "about" => Ok(json!({ "version": self.about })),
             "me" => Ok(self.me(call.applicant.as_deref())),
             "work" => Ok(self.work(&arguments.text("id"))),
-            "isWorkAlive" => Ok(json!(self.is_work_alive(&arguments.text("id")))),
+            "isWorkAlive" => Ok(json!(self.state().is_work_alive(&arguments.text("id")))),
             "connector" => self.connector(&arguments.text("id")).await,
             "registerConnector" => self.register(&call.arguments["input"]).await,
             "pingConnector" => self.ping(arguments).await,
@@ -99,17 +105,9 @@ impl Backend {
             },
             "tracking": {
                 "import_expected_number": work.expected,
-                "import_processed_number": work.processed,
+                "import_processed_number": (work.processed != 0).then_some(work.processed),
             },
         })
-    }
-
-    /// Before the middle of 2026 a work that was finished and processed counted as dead.
-    fn is_work_alive(&self, id: &str) -> bool {
-        let forgets = self.version < Version(7, 260_422, 0);
-        let state = self.state();
-        let work = state.works.iter().find(|work| work.id == id);
-        work.is_some_and(|work| !(forgets && work.is_closed))
     }
 
     async fn connector(&self, id: &str) -> Result<Value, Refusal> {

@@ -166,6 +166,10 @@ impl Server {
             }
             Fault::Cut => Some(Err(Cut)),
             Fault::CutAfterwards | Fault::HangAfterwards => None,
+            Fault::DeleteWorks => {
+                self.backend.state().works.clear();
+                None
+            }
             Fault::LoseQueues => {
                 let ids: Vec<String> = self.backend.state().connectors.keys().cloned().collect();
                 for id in ids {
@@ -184,7 +188,8 @@ impl Server {
         path: &[&str],
         data: Option<Value>,
     ) -> Response<Full<Bytes>> {
-        reply(StatusCode::OK, &refusal.to_body(self.shape, path, data))
+        let status = StatusCode::from_u16(refusal.http).unwrap_or(StatusCode::OK);
+        reply(status, &refusal.to_body(self.shape, path, data))
     }
 }
 

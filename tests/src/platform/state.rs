@@ -72,8 +72,27 @@ pub struct Work {
     pub in_error: bool,
     /// The draft that it goes into.
     pub draft: Option<String>,
-    /// Whether it was finished, and all of it processed by then: its messages count no more.
-    pub is_closed: bool,
+    /// Whether its key is in Redis. From 6.8.7 on, workers drop the messages of a work that has none.
+    pub is_alive: bool,
+}
+
+/// When a platform began to behave as it does.
+impl Version {
+    /// A call about a work that does not exist is answered like any other.
+    const DELETED_WORKS_ARE_SILENT: Self = Self(6, 8, 0);
+    /// Workers ask whether a work is alive, and drop the messages of one that is not.
+    pub(super) const WORKERS_DROP: Self = Self(6, 8, 7);
+    /// `toProcessed` makes 1 of 1 of a work that expects nothing.
+    const NOTHING_COUNTS_AS_ONE: Self = Self(6, 8, 9);
+    /// The header `opencti-work-id` of a work that is not alive fails any request.
+    pub(super) const WORK_HEADER: Self = Self(6, 9, 19);
+    /// A report completes a work that has at least as many as it expects, not only just as many.
+    const MORE_IS_ENOUGH: Self = Self(7, 260_422, 0);
+    /// `toProcessed` completes nothing until [`Self::THE_END_COMPLETES_AGAIN`], and takes no key away.
+    const THE_END_COMPLETES_NOTHING: Self = Self(7, 260_428, 0);
+    const THE_END_COMPLETES_AGAIN: Self = Self(7, 260_615, 0);
+    /// A work that the connector manager ends keeps its key.
+    const ENDED_WORKS_LIVE: Self = Self(7, 260_510, 0);
 }
 
 impl Work {
@@ -83,23 +102,45 @@ impl Work {
         self.expected - self.processed
     }
 
-    fn report(&mut self, error: Option<String>) {
+    /// Counts a report. The work stays alive, whether or not it is complete by that.
+    fn report(&mut self, error: Option<String>, version: Version) {
         self.processed += 1;
         self.errors.extend(error);
-        self.complete_when_equal();
-    }
-
-    fn finish(&mut self, message: String, in_error: bool) {
-        self.messages.push(message);
-        self.in_error |= in_error;
-        self.complete_when_equal();
-        self.is_closed |= self.status == Status::Complete;
-    }
-
-    fn complete_when_equal(&mut self) {
-        if self.processed == self.expected {
+        if self.is_balanced(version) {
             self.status = Status::Complete;
         }
+    }
+
+    fn finish(&mut self, message: String, in_error: bool, version: Version) {
+        if in_error {
+            self.errors.push(message.clone());
+        }
+        self.messages.push(message);
+        self.in_error |= in_error;
+        let changes_nothing = Version::THE_END_COMPLETES_NOTHING..Version::THE_END_COMPLETES_AGAIN;
+        if changes_nothing.contains(&version) {
+            return;
+        }
+        if self.is_balanced(version) && self.processed > 0 {
+            self.status = Status::Complete;
+            self.is_alive &= version >= Version::THE_END_COMPLETES_AGAIN;
+        } else if self.expected == 0 {
+            self.status = Status::Complete;
+            if version >= Version::NOTHING_COUNTS_AS_ONE {
+                (self.expected, self.processed) = (1, 1);
+            }
+        }
+    }
+
+    fn is_balanced(&self, version: Version) -> bool {
+        self.processed == self.expected
+            || (self.processed > self.expected && version >= Version::MORE_IS_ENOUGH)
+    }
+
+    /// Ends the work by force.
+    fn end(&mut self, version: Version) {
+        self.status = Status::Complete;
+        self.is_alive &= version >= Version::ENDED_WORKS_LIVE;
     }
 }
 
@@ -120,6 +161,10 @@ pub(super) struct State {
     pub(super) calls: Vec<Call>,
     pub(super) connectors: BTreeMap<String, Connector>,
     pub(super) works: Vec<Work>,
+    /// The work of each connector that was reported for last.
+    pub(super) last_reported: BTreeMap<String, String>,
+    /// How many messages workers dropped because their work was not alive.
+    pub(super) dropped: usize,
     /// How many works were opened, those included that were deleted.
     pub(super) opened: usize,
     pub(super) drafts: Vec<String>,
@@ -184,7 +229,7 @@ impl State {
             messages: Vec::new(),
             in_error: false,
             draft: None,
-            is_closed: false,
+            is_alive: true,
         };
         self.opened += 1;
         self.works.push(work.clone());
@@ -194,28 +239,57 @@ impl State {
     /// Changes a work.
     pub(super) fn edit_work(&mut self, id: &str, edit: WorkEdit) -> Result<(), Refusal> {
         let Some(work) = self.works.iter_mut().find(|work| work.id == id) else {
-            return self.edit_of_nothing(&edit);
+            return self.edit_of_nothing();
         };
         match edit {
             WorkEdit::Receive => {}
             WorkEdit::Expect(count) => work.expected += count,
-            WorkEdit::Report(error) => work.report(error),
-            WorkEdit::Finish { message, in_error } => work.finish(message, in_error),
+            WorkEdit::Report(error) => {
+                work.report(error, self.version);
+                let connector = work.connector_id.clone();
+                self.last_reported.insert(connector, id.to_owned());
+            }
+            WorkEdit::Finish { message, in_error } => work.finish(message, in_error, self.version),
             WorkEdit::Draft(draft) => work.draft = Some(draft),
         }
         Ok(())
     }
 
     /// A work that is gone made older platforms crash; newer ones say that all is well.
-    fn edit_of_nothing(&self, edit: &WorkEdit) -> Result<(), Refusal> {
-        let silent_since = match edit {
-            WorkEdit::Expect(_) => Version(6, 7, 10),
-            _ => Version(6, 8, 0),
-        };
-        if self.version < silent_since {
-            return Err(Refusal::internal("cannot read properties of undefined"));
+    fn edit_of_nothing(&self) -> Result<(), Refusal> {
+        if self.version < Version::DELETED_WORKS_ARE_SILENT {
+            return Err(Refusal::internal("Cannot read properties of undefined"));
         }
         Ok(())
+    }
+
+    /// Whether workers import the messages of a work, where they ask.
+    pub(super) fn is_work_alive(&self, id: &str) -> bool {
+        let work = self.works.iter().find(|work| work.id == id);
+        work.is_some_and(|work| work.is_alive)
+    }
+
+    /// What the connector manager does each minute: it ends every work that is older than the one
+    /// of its connector that was reported for last.
+    pub(super) fn end_old_works(&mut self) {
+        for (connector, last) in &self.last_reported {
+            let of_connector = self
+                .works
+                .iter_mut()
+                .filter(|work| work.connector_id == *connector);
+            for work in of_connector.take_while(|work| work.id != *last) {
+                if work.status == Status::Progress {
+                    work.end(self.version);
+                }
+            }
+        }
+    }
+
+    /// Deletes a connector with its works.
+    pub(super) fn delete_connector(&mut self, id: &str) {
+        self.connectors.remove(id);
+        self.works.retain(|work| work.connector_id != id);
+        self.last_reported.remove(id);
     }
 
     /// Creates a draft workspace, and returns its id.
@@ -272,19 +346,86 @@ mod tests {
 
     #[test]
     fn edits_of_a_deleted_work_fail_on_older_platforms_only() {
-        for (version, expect_fails, report_fails) in [
-            (Version(6, 7, 9), true, true),
-            (Version(6, 7, 10), false, true),
-            (Version(6, 8, 0), false, false),
-        ] {
+        for (version, fails) in [(Version(6, 7, 20), true), (Version(6, 8, 0), false)] {
             let mut state = State {
                 version,
                 ..State::default()
             };
             let expect = state.edit_work("w", WorkEdit::Expect(1));
-            assert_eq!(expect.is_err(), expect_fails, "{version}");
+            assert_eq!(expect.is_err(), fails, "{version}");
             let report = state.edit_work("w", WorkEdit::Report(None));
-            assert_eq!(report.is_err(), report_fails, "{version}");
+            assert_eq!(report.is_err(), fails, "{version}");
+        }
+    }
+
+    /// Three are expected and two reported: as it was tried on live platforms.
+    #[test]
+    fn what_is_given_back_before_the_end_completes_a_work_and_after_it_does_not() {
+        let finish = || WorkEdit::Finish {
+            message: "done".to_owned(),
+            in_error: false,
+        };
+        for (edits, status) in [
+            ([WorkEdit::Expect(-1), finish()], Status::Complete),
+            ([finish(), WorkEdit::Expect(-1)], Status::Progress),
+        ] {
+            let (mut state, id) = with_work();
+            state.edit_work(&id, WorkEdit::Expect(3)).unwrap();
+            state.edit_work(&id, WorkEdit::Report(None)).unwrap();
+            state.edit_work(&id, WorkEdit::Report(None)).unwrap();
+            for edit in edits {
+                state.edit_work(&id, edit).unwrap();
+            }
+            assert_eq!(state.works[0].status, status);
+        }
+    }
+
+    #[test]
+    fn the_end_completes_a_work_and_takes_its_key_by_version() {
+        for (version, completes, stays_alive) in [
+            (Version(6, 9, 28), true, false),
+            (Version(7, 260_422, 0), true, false),
+            (Version(7, 260_428, 0), false, true),
+            (Version(7, 260_609, 0), false, true),
+            (Version(7, 260_615, 0), true, true),
+        ] {
+            let (mut state, id) = with_work();
+            state.version = version;
+            state.edit_work(&id, WorkEdit::Expect(2)).unwrap();
+            state.edit_work(&id, WorkEdit::Report(None)).unwrap();
+            state.edit_work(&id, WorkEdit::Expect(-1)).unwrap();
+            let finish = WorkEdit::Finish {
+                message: "done".to_owned(),
+                in_error: false,
+            };
+            state.edit_work(&id, finish).unwrap();
+            let is_complete = state.works[0].status == Status::Complete;
+            assert_eq!(is_complete, completes, "{version}");
+            assert_eq!(state.is_work_alive(&id), stays_alive, "{version}");
+        }
+    }
+
+    #[test]
+    fn the_connector_manager_ends_what_is_older_than_the_work_last_reported_for() {
+        for (version, stay_alive) in [
+            (Version(7, 260_507, 0), false),
+            (Version(7, 260_510, 0), true),
+        ] {
+            let (mut state, first) = with_work();
+            state.version = version;
+            let second = state.add_work("c", "name").unwrap().id;
+            for id in [&first, &second] {
+                state.edit_work(id, WorkEdit::Expect(2)).unwrap();
+            }
+            state.edit_work(&first, WorkEdit::Report(None)).unwrap();
+            state.end_old_works();
+            assert_eq!(state.works[0].status, Status::Progress, "none is older");
+            state.edit_work(&second, WorkEdit::Report(None)).unwrap();
+            state.end_old_works();
+            assert_eq!(state.works[0].status, Status::Complete);
+            assert_eq!(state.works[1].status, Status::Progress);
+            assert_eq!(state.is_work_alive(&first), stay_alive, "{version}");
+            assert!(state.is_work_alive(&second));
         }
     }
 

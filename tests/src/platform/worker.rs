@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::operations::Backend;
 use super::state::WorkEdit;
+use super::version::Version;
 
 /// An object that a worker imported.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,7 +23,8 @@ pub struct Imported {
 }
 
 /// Works a queue off, as one worker does from 6.3.0 on: a message of one object is imported and
-/// reported; one of several is split, counted, and put at the end of the queue.
+/// reported; one of several is split, counted, and put at the end of the queue. From 6.8.7 on, a
+/// message whose work is not alive is dropped; before, it is imported, and reported in vain.
 pub(super) async fn work_off(
     backend: &Backend,
     connector_id: &str,
@@ -35,6 +37,10 @@ pub(super) async fn work_off(
     let mut imported = Vec::new();
     while let Some(mut message) = queue.pop_front() {
         let bundle = content(&message)?;
+        if is_dropped(backend, &message) {
+            backend.state().dropped += 1;
+            continue;
+        }
         match bundle["objects"].as_array().map(Vec::as_slice) {
             Some([object]) => {
                 edit_work(backend, &message, WorkEdit::Report(None))?;
@@ -68,8 +74,18 @@ fn edit_work(backend: &Backend, message: &Value, edit: WorkEdit) -> anyhow::Resu
     let Some(work) = message["work_id"].as_str() else {
         return Ok(());
     };
-    let edited = backend.state().edit_work(work, edit);
+    let mut state = backend.state();
+    if !state.works.iter().any(|known| known.id == work) {
+        return Ok(());
+    }
+    let edited = state.edit_work(work, edit);
     edited.map_err(|refusal| anyhow::anyhow!("work {work}: {}", refusal.message))
+}
+
+fn is_dropped(backend: &Backend, message: &Value) -> bool {
+    let state = backend.state();
+    let work = message["work_id"].as_str();
+    state.version >= Version::WORKERS_DROP && work.is_some_and(|work| !state.is_work_alive(work))
 }
 
 fn text(value: &Value) -> Option<String> {
