@@ -151,8 +151,26 @@ impl Courier {
         }
     }
 
-    /// Opens or joins a work, and sends.
+    /// Opens or joins a work, and sends; a second time where the work did not outlive that.
     async fn attempt(
+        &self,
+        way: Way,
+        files: &[Consignment<'_>],
+        route: &Route,
+        arrived: &mut Vec<Arrived>,
+    ) -> Result<(), Undelivered> {
+        match self.attempt_once(way, files, route, arrived).await {
+            Err(Undelivered::Trouble(Trouble::Platform(error)))
+                if error.class() == ErrorClass::WorkGone =>
+            {
+                self.unless_stopped()?;
+                self.attempt_once(way, files, route, arrived).await
+            }
+            result => result,
+        }
+    }
+
+    async fn attempt_once(
         &self,
         way: Way,
         files: &[Consignment<'_>],
@@ -186,10 +204,15 @@ impl Courier {
                 return Err(undelivered);
             }
         };
+        for (outcome, file) in outcomes.iter().zip(files) {
+            self.take_room(file.import, outcome);
+        }
+        if outcomes.iter().any(Result::is_ok) {
+            self.make_sure_of(&share).await?;
+        }
         let mut unsent = 0;
         let mut failed: Option<DeliveryError> = None;
-        for ((outcome, parts), file) in outcomes.into_iter().zip(&parts).zip(files) {
-            self.take_room(file.import, &outcome);
+        for (outcome, parts) in outcomes.into_iter().zip(&parts) {
             match outcome {
                 Ok(delivery) if failed.is_none() => arrived.push(Arrived {
                     share: share.clone(),
@@ -209,6 +232,18 @@ impl Courier {
         };
         let undelivered = error.into();
         self.give_back(&share, unsent, &undelivered).await;
+        Err(undelivered)
+    }
+
+    /// Makes sure that the workers import what was sent: the broker's confirmation alone does not.
+    async fn make_sure_of(&self, share: &Share) -> Result<(), Undelivered> {
+        let undelivered = match self.works.is_alive(share).await {
+            Ok(true) => return Ok(()),
+            Ok(false) => return Err(work_gone().into()),
+            Err(error) => error.into(),
+        };
+        // All of it may have arrived, and all of it is sent again.
+        self.give_back(share, 0, &undelivered).await;
         Err(undelivered)
     }
 
@@ -335,6 +370,15 @@ impl Undelivered {
             Self::Fatal(fatal) => fatal.to_string(),
         }
     }
+}
+
+/// The work did not outlive the sending of its messages.
+fn work_gone() -> ApiError {
+    ApiError::new(
+        "isWorkAlive",
+        ErrorClass::WorkGone,
+        "the work was deleted or ended while messages were sent for it, and the workers drop them",
+    )
 }
 
 /// We were asked to stop, before anything was sent.

@@ -34,3 +34,4 @@ mod validation;
 mod versions;
 mod watch;
 mod works;
+mod works_alive;

@@ -121,11 +121,12 @@ async fn broken_objects_are_errors_of_the_work() {
     site.put("a.json", &envelope(WEATHER, 1, &[malware(1), broken]));
     site.run().await;
     let works = site.platform.works();
-    assert_eq!(works[0].errors.len(), 1, "{works:#?}");
+    assert_eq!(works[0].errors.len(), 2, "{works:#?}");
     assert!(
         works[0].errors[0].starts_with("a.json: $.bundle.objects[1]"),
         "{works:#?}"
     );
+    assert_eq!(works[0].errors[1], "1 object was not sent");
     site.assert_accounted(&site.drain(WEATHER.id).await);
 }
 

@@ -1,5 +1,6 @@
 //! Passes over a real folder and a real ledger, against a platform and a queue in memory.
 
+mod alive;
 mod anew;
 mod applicants;
 mod bench;
@@ -216,8 +217,8 @@ async fn a_message_that_the_broker_refuses_makes_the_file_partial() {
     assert_eq!(reason["code"], "partial");
     assert_eq!(reason["findings"][0]["path"], "$.bundle.objects[1]");
     assert_eq!(reason["findings"][0]["code"], "refused-by-broker");
-    let report = "report a.json: $.bundle.objects[1] was not sent: too large [refused-by-broker]";
-    assert!(bench.diary().contains(&report.to_owned()));
+    let told = "error a.json: $.bundle.objects[1] was not sent: too large [refused-by-broker]";
+    assert!(bench.diary().contains(&told.to_owned()));
 }
 
 #[tokio::test]

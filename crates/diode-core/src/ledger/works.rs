@@ -55,6 +55,22 @@ impl Ledger {
         self.lightly(|connection| put(connection, work))
     }
 
+    /// How many files are known that were sent for a work.
+    ///
+    /// # Errors
+    /// [`LedgerError::Access`]
+    pub fn files_of_work(&self, work: &WorkId) -> Result<u64, LedgerError> {
+        let count: i64 = self
+            .lock()?
+            .query_row(
+                "SELECT COUNT(*) FROM files WHERE work_id = ?1",
+                [&work.0],
+                |row| row.get(0),
+            )
+            .map_err(read)?;
+        Ok(u64::try_from(count).unwrap_or(0))
+    }
+
     /// Forgets the open work of a source connector.
     ///
     /// # Errors

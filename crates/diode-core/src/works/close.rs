@@ -1,9 +1,11 @@
 //! Looking at open works, and closing those that are done.
 
 use super::contract::{Occasion, WorksError};
-use super::decide::{Hold, Life, OpenWork, closing};
+use opencti_client::ErrorClass;
+
+use super::decide::{Counts, Hold, Life, OpenWork, closing, missing};
 use super::open::OpenWorks;
-use super::sight::{Memory, Sight, waiting};
+use super::sight::{Look, Memory, Sight, waiting};
 use crate::trouble::chain;
 
 impl OpenWorks {
@@ -19,7 +21,13 @@ impl OpenWorks {
             if memory.is_under_way(&work.connector_id) {
                 continue;
             }
-            if let Err(error) = self.settle_one(memory, &work, occasion).await {
+            let settled = match self.settle_one(memory, &work, occasion).await {
+                Err(WorksError::Platform(error)) if error.class() == ErrorClass::WorkGone => {
+                    self.lay_down(&work, Life::Gone)
+                }
+                settled => settled,
+            };
+            if let Err(error) = settled {
                 memory.doubts(&work.connector_id);
                 Self::tell_failure(&work, &error);
                 if error.is_of_all_works() {
@@ -56,51 +64,105 @@ impl OpenWorks {
             return Ok(());
         }
         match self.look(memory, work).await? {
-            Some(Life::Open(open)) => self.close_if_done(memory, work, open).await.map(drop),
-            Some(life) => self.lay_down(work, life),
-            None if occasion == Occasion::PassEnd => self.retire(memory, work).await,
-            None => Ok(()),
+            Look::Seen(Life::Open(counts)) => {
+                self.close_if_done(memory, work, counts).await.map(drop)
+            }
+            Look::Seen(life) => self.lay_down(work, life),
+            Look::Unseen if occasion == Occasion::PassEnd => self.retire(memory, work).await,
+            Look::Unseen | Look::Odd => Ok(()),
         }
     }
 
-    /// Closes a work that expects `open` reports, if that means that it is done.
+    /// Closes a work with these counts, if they mean that it is done.
     pub(super) async fn close_if_done(
         &self,
         memory: &mut Memory,
         work: &OpenWork,
-        open: i64,
+        counts: Counts,
     ) -> Result<bool, WorksError> {
         let quiet = memory.quiet(work, self.own_now());
-        let waiting = waiting(&*self.platform, memory, &work.connector_id).await?;
-        match closing(work.hold, open, quiet, waiting) {
-            Some(change) => self.close(work, change).await.map(|()| true),
-            None => Ok(false),
-        }
-    }
-
-    /// Puts right what a work expects, and gives back our own expectation, which completes it.
-    async fn close(&self, work: &OpenWork, change: i64) -> Result<(), WorksError> {
-        if change != 0 {
+        let waiting = waiting(&*self.platform, memory, &work.connector_id).await;
+        let Some(change) = closing(work.hold, counts.open, quiet, waiting) else {
+            return Ok(false);
+        };
+        let missing = missing(work.hold, counts, memory.announced(&work.connector_id));
+        if missing > 0 {
+            self.tell_missing(memory, work, missing);
+        } else if change != 0 {
             tracing::info!(
                 connector = work.connector_name,
                 connector_id = work.connector_id,
                 work = %work.work,
                 change,
-                "what a work expects differs from what its workers reported, and nothing waits for \
-                 them: put right"
+                "messages of a work were processed twice: what it expects is put right"
             );
         }
-        let change = i32::try_from(change).unwrap_or(i32::MAX);
-        self.change_expectations(&work.work, change).await?;
-        self.release(work).await?;
-        self.ledger.forget_work(&work.connector_id)?;
+        self.close(work, change).await?;
         tracing::info!(
             connector = work.connector_name,
             connector_id = work.connector_id,
             work = %work.work,
-            "work done: everything that was sent is processed"
+            missing,
+            "work done: {}",
+            match missing {
+                0 => "everything that was sent is processed",
+                _ => "what was sent and not thrown away is processed",
+            }
         );
-        Ok(())
+        Ok(true)
+    }
+
+    /// Puts right what a work expects, and reports our own expectation, which completes it.
+    ///
+    /// A report makes the platform end the earlier works of the connector. Their messages would be in
+    /// the same queue, which is empty. Nothing but a report completes a work on every version.
+    async fn close(&self, work: &OpenWork, change: i64) -> Result<(), WorksError> {
+        let change = match work.hold {
+            Hold::Held | Hold::Left => change,
+            Hold::GivenBack => change.saturating_add(1),
+        };
+        let change = i32::try_from(change).unwrap_or(i32::MAX);
+        self.change_expectations(&work.work, change).await?;
+        self.note(work, Hold::GivenBack)?;
+        self.finish(&work.work, work.unsent).await?;
+        self.platform.report_expectation(&work.work, None).await?;
+        Ok(self.ledger.forget_work(&work.connector_id)?)
+    }
+
+    /// Says that messages of a work were never processed, although nothing is left in its queue.
+    fn tell_missing(&self, memory: &Memory, work: &OpenWork, missing: u64) {
+        let files = self.files_of(work);
+        if memory.is_of_a_killed_run(work) {
+            tracing::warn!(
+                connector = work.connector_name,
+                connector_id = work.connector_id,
+                work = %work.work,
+                missing,
+                files,
+                "messages that a work expects were never processed, and its queue is empty. An earlier \
+                 run was killed: those that it had announced and not sent were sent again. If the \
+                 connector was reset, or its queue purged or deleted, the others are lost: \
+                 diode-import history --json lists the files of this work; bring them back to import \
+                 them again"
+            );
+            return;
+        }
+        tracing::warn!(
+            connector = work.connector_name,
+            connector_id = work.connector_id,
+            work = %work.work,
+            missing,
+            files,
+            "messages were thrown away before a worker took them: the connector was reset on the \
+             platform, or its queue was purged or deleted. Their objects are not imported: \
+             diode-import history --json lists the files of this work; bring them back to import them \
+             again"
+        );
+    }
+
+    /// How many files the ledger knows that were sent for a work.
+    pub(super) fn files_of(&self, work: &OpenWork) -> u64 {
+        self.ledger.files_of_work(&work.work).unwrap_or_default()
     }
 
     /// Lets a work become complete without us, unless workers may yet tell it of more. It stays in
@@ -109,8 +171,7 @@ impl OpenWorks {
         match work.hold {
             Hold::Left | Hold::GivenBack => Ok(()),
             Hold::Held if !memory.is_counted(work) => self.note(work, Hold::Left),
-            Hold::Held if memory.sight == Sight::Clear => self.release(work).await,
-            Hold::Held => self.release_quietly(work).await,
+            Hold::Held => self.release(work).await,
         }
     }
 
@@ -121,7 +182,7 @@ impl OpenWorks {
     pub(super) async fn retire(&self, memory: &Memory, work: &OpenWork) -> Result<(), WorksError> {
         match work.hold {
             Hold::GivenBack => {}
-            Hold::Held if memory.is_counted(work) => self.release_quietly(work).await?,
+            Hold::Held if memory.is_counted(work) => self.release(work).await?,
             Hold::Held | Hold::Left => {
                 self.note(work, Hold::GivenBack)?;
                 self.change_expectations(&work.work, -1).await?;
@@ -131,21 +192,14 @@ impl OpenWorks {
         Ok(())
     }
 
-    /// Says that everything was sent, and reports our own expectation.
+    /// Gives back our own expectation, and says that everything was sent. In this order: a work that
+    /// is told of the end before is not complete when its last expectation is given back. Messages may
+    /// wait, also of an earlier work of the connector, which a report would end.
     async fn release(&self, work: &OpenWork) -> Result<(), WorksError> {
         self.note(work, Hold::GivenBack)?;
-        self.finish(&work.work, work.unsent).await?;
         if work.hold != Hold::GivenBack {
-            self.platform.report_expectation(&work.work, None).await?;
+            self.change_expectations(&work.work, -1).await?;
         }
-        Ok(())
-    }
-
-    /// The same without a report: whether an earlier work of the connector is still open, which a
-    /// report would end, is not known.
-    async fn release_quietly(&self, work: &OpenWork) -> Result<(), WorksError> {
-        self.note(work, Hold::GivenBack)?;
-        self.change_expectations(&work.work, -1).await?;
         self.finish(&work.work, work.unsent).await?;
         Ok(())
     }
@@ -163,19 +217,27 @@ impl OpenWorks {
 
     /// Forgets a work that was ended, or deleted, without us.
     pub(super) fn lay_down(&self, work: &OpenWork, life: Life) -> Result<(), WorksError> {
-        match life {
-            Life::Ended(open) if open > work.hold.expectations() => {
-                tracing::warn!(
-                    connector = work.connector_name,
-                    connector_id = work.connector_id,
-                    work = %work.work,
-                    unreported = open - work.hold.expectations(),
-                    "a work was ended while messages were queued for it: some versions of the \
-                     platform throw those away; import the files again if objects are missing"
-                );
-                self.forget(work, "it was ended")
+        let unreported = match life {
+            Life::Ended(counts) => {
+                Some(counts.open.saturating_sub(work.hold.expectations()).max(0))
             }
+            Life::Gone | Life::Open(_) => None,
+        };
+        if unreported != Some(0) {
+            tracing::warn!(
+                connector = work.connector_name,
+                connector_id = work.connector_id,
+                work = %work.work,
+                unreported,
+                files = self.files_of(work),
+                "a work was deleted or ended on the platform. Messages that still waited for it are \
+                 dropped by the workers of 6.8.7 and newer: if objects are missing, bring its files \
+                 back to import them again; diode-import history --json lists them"
+            );
+        }
+        match life {
             Life::Gone => self.forget(work, "it was deleted"),
+            Life::Ended(_) if unreported != Some(0) => self.forget(work, "it was ended"),
             Life::Ended(_) | Life::Open(_) => self.forget(work, "it is complete"),
         }
     }

@@ -95,8 +95,8 @@ impl WorksError {
 
 /// How works are opened, kept and closed.
 ///
-/// For each file: [`begin`](Self::begin), then one of [`sent`](Self::sent) and
-/// [`broken_off`](Self::broken_off). The expectations told for a work, less those given back or
+/// For each file: [`begin`](Self::begin), then [`is_alive`](Self::is_alive) and
+/// [`sent`](Self::sent), or [`broken_off`](Self::broken_off). The expectations told for a work, less those given back or
 /// reported, are never fewer than the messages that its workers have yet to report.
 #[async_trait]
 pub trait Works: Send + Sync {
@@ -105,6 +105,15 @@ pub trait Works: Send + Sync {
     /// # Errors
     /// [`WorksError`]; nothing may be sent.
     async fn begin(&self, file: &Upcoming<'_>) -> Result<Share, WorksError>;
+
+    /// Whether the workers import what was sent. It is asked after the last message was confirmed.
+    ///
+    /// If not, the work was deleted or ended meanwhile, and the workers drop the messages: the share is
+    /// over, and the files are to be sent again under another work.
+    ///
+    /// # Errors
+    /// [`WorksError`]; whether they import it is not known.
+    async fn is_alive(&self, share: &Share) -> Result<bool, WorksError>;
 
     /// Every message of the file was confirmed, but for what `shortfall` names.
     ///

@@ -81,12 +81,21 @@ impl FromStr for Hold {
 /// What the platform says of a work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Life {
-    /// It takes messages, and expects that many reports.
-    Open(i64),
-    /// It was ended while it expected that many reports.
-    Ended(i64),
+    /// It takes messages.
+    Open(Counts),
+    /// It was ended.
+    Ended(Counts),
     /// It is not known.
     Gone,
+}
+
+/// What a work expects and has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Counts {
+    /// How many reports it was told to expect in all.
+    pub(super) expected: i64,
+    /// How many of them it has yet to get.
+    pub(super) open: i64,
 }
 
 /// Reads what the platform says of a work: its progress, and whether its messages are still
@@ -95,11 +104,25 @@ pub(super) fn life(progress: Option<WorkProgress>, alive: Option<bool>) -> Life 
     let Some(progress) = progress else {
         return Life::Gone;
     };
-    let open = progress.expected.saturating_sub(progress.processed);
+    let counts = Counts {
+        expected: progress.expected,
+        open: progress.expected.saturating_sub(progress.processed),
+    };
     match progress.status {
-        WorkStatus::Wait | WorkStatus::Progress if alive != Some(false) => Life::Open(open),
-        _ => Life::Ended(open),
+        WorkStatus::Wait | WorkStatus::Progress if alive != Some(false) => Life::Open(counts),
+        _ => Life::Ended(counts),
     }
+}
+
+/// Whether the workers import the messages of a work, all of which are confirmed. One that is not
+/// alive any more may have been completed: then they have imported all of them.
+pub(super) fn is_imported(alive: Option<bool>, progress: Option<WorkProgress>) -> bool {
+    let is_done = |progress: WorkProgress| {
+        progress.status == WorkStatus::Complete
+            && progress.expected > 0
+            && progress.processed >= progress.expected
+    };
+    alive != Some(false) || progress.is_some_and(is_done)
 }
 
 /// What is known of the queue that a work's messages are in.
@@ -130,6 +153,22 @@ pub(super) fn closing(hold: Hold, open: i64, quiet: Duration, waiting: Waiting) 
     (is_quiet(quiet) && done).then_some(change)
 }
 
+/// How many messages of a work that is closed were never processed, although its queue is empty.
+///
+/// `announced` is how many were sent for it, where this run knows that: a message that holds several
+/// objects is expected only once a worker has taken it.
+pub(super) fn missing(hold: Hold, counts: Counts, announced: Option<i64>) -> u64 {
+    let ours = hold.expectations();
+    let unreported = counts.open.saturating_sub(ours).max(0);
+    let never_expected = announced.map_or(0, |announced| {
+        announced
+            .saturating_add(ours)
+            .saturating_sub(counts.expected)
+            .max(0)
+    });
+    u64::try_from(unreported.saturating_add(never_expected)).unwrap_or(0)
+}
+
 /// Whether nothing was sent for long enough.
 pub(super) fn is_quiet(quiet: Duration) -> bool {
     quiet >= QUIET
@@ -158,22 +197,93 @@ mod tests {
         }
     }
 
+    fn counts(expected: i64, open: i64) -> Counts {
+        Counts { expected, open }
+    }
+
+    #[test]
+    fn what_was_neither_reported_nor_ever_expected_is_missing() {
+        use Hold::{GivenBack, Held};
+        for (hold, counts, announced, expect) in [
+            (Held, counts(11, 1), Some(10), 0),
+            (Held, counts(11, 4), Some(10), 3),
+            (Held, counts(11, 4), None, 3),
+            (GivenBack, counts(10, 4), None, 4),
+            // Some arrived twice.
+            (Held, counts(11, -1), Some(10), 0),
+            // No worker has taken the message with ten objects, or but one of two.
+            (Held, counts(1, 1), Some(10), 10),
+            (Held, counts(1, 1), None, 0),
+            (Held, counts(11, 1), Some(20), 10),
+        ] {
+            let got = missing(hold, counts, announced);
+            assert_eq!(got, expect, "{hold:?} {counts:?} {announced:?}");
+        }
+    }
+
     #[test]
     fn a_work_takes_messages_while_it_is_in_progress_and_alive() {
         use WorkStatus::{Complete, Other, Progress, Timeout, Wait};
         for (progress, alive, expect) in [
             (None, None, Life::Gone),
             (None, Some(true), Life::Gone),
-            (Some(progress(Progress, 5, 2)), None, Life::Open(3)),
-            (Some(progress(Progress, 5, 2)), Some(true), Life::Open(3)),
-            (Some(progress(Progress, 5, 7)), Some(true), Life::Open(-2)),
-            (Some(progress(Wait, 0, 0)), None, Life::Open(0)),
-            (Some(progress(Progress, 5, 2)), Some(false), Life::Ended(3)),
-            (Some(progress(Complete, 5, 5)), Some(true), Life::Ended(0)),
-            (Some(progress(Timeout, 5, 1)), None, Life::Ended(4)),
-            (Some(progress(Other, 1, 0)), None, Life::Ended(1)),
+            (
+                Some(progress(Progress, 5, 2)),
+                None,
+                Life::Open(counts(5, 3)),
+            ),
+            (
+                Some(progress(Progress, 5, 2)),
+                Some(true),
+                Life::Open(counts(5, 3)),
+            ),
+            (
+                Some(progress(Progress, 5, 7)),
+                Some(true),
+                Life::Open(counts(5, -2)),
+            ),
+            (Some(progress(Wait, 0, 0)), None, Life::Open(counts(0, 0))),
+            (
+                Some(progress(Progress, 5, 2)),
+                Some(false),
+                Life::Ended(counts(5, 3)),
+            ),
+            (
+                Some(progress(Complete, 5, 5)),
+                Some(true),
+                Life::Ended(counts(5, 0)),
+            ),
+            (
+                Some(progress(Timeout, 5, 1)),
+                None,
+                Life::Ended(counts(5, 4)),
+            ),
+            (Some(progress(Other, 1, 0)), None, Life::Ended(counts(1, 1))),
         ] {
             assert_eq!(life(progress, alive), expect, "{progress:?} {alive:?}");
+        }
+    }
+
+    #[test]
+    fn messages_of_a_work_are_imported_while_it_is_alive_and_where_all_are_reported() {
+        use WorkStatus::{Complete, Progress};
+        for (alive, progress, expect) in [
+            (Some(true), Some(progress(Progress, 5, 0)), true),
+            // It cannot be asked: workers do not ask either, or we may not.
+            (None, None, true),
+            // Deleted, lost by Redis, ended by force.
+            (Some(false), None, false),
+            (Some(false), Some(progress(Progress, 5, 5)), false),
+            (Some(false), Some(progress(Complete, 5, 0)), false),
+            (Some(false), Some(progress(Complete, 0, 0)), false),
+            // The workers were quicker than the question.
+            (Some(false), Some(progress(Complete, 5, 5)), true),
+        ] {
+            assert_eq!(
+                is_imported(alive, progress),
+                expect,
+                "{alive:?} {progress:?}"
+            );
         }
     }
 

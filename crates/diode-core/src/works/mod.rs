@@ -2,10 +2,15 @@
 //!
 //! A work counts messages: those that it was told to expect, and those that the workers have
 //! reported. It is complete as soon as the two are equal, and nothing marks it as closed for
-//! more; and once a later work of a connector reports, the platform ends the earlier ones by
-//! force, and some versions of it throw away what is queued for them. So there is at most one open
-//! work for each source connector, which expects one thing more than its messages while files may
-//! still come.
+//! more. So there is at most one open work for each source connector, which expects one thing more
+//! than its messages while files may still come.
+//!
+//! From 6.8.7 on the workers drop the messages of a work that is not alive: a user deleted it, Redis
+//! lost it, it is older than an upgrade to such a version, or the platform ended it. The platform
+//! ends each work that is older than the one of its connector that was reported for last. So we report
+//! for a work only when its queue is empty; before, what we expect ourselves is given back, and errors
+//! are told by `toProcessed`. And a file counts as delivered only if its work was alive when it was
+//! announced, and is after the last message was confirmed.
 //!
 //! What is told errs on one side only. A work that expects too much is put right later, when the
 //! queue is empty; one that expects too little would be complete, and its last messages thrown

@@ -11,20 +11,18 @@ use tokio::sync::{Mutex, MutexGuard};
 use tokio::task::spawn_blocking;
 
 use super::contract::{Occasion, Room, Share, Shortfall, Upcoming, Works, WorksError};
-use super::decide::{Hold, Life, OpenWork};
+use super::decide::{Hold, Life, OpenWork, is_imported};
 use super::name::work_name;
-use super::sight::{Memory, Sight, is_odd, look};
+use super::sight::{Look, Memory, Sight, is_for_good, look, permitted};
 use crate::rules::OwnTime;
 use crate::trouble::chain;
 use crate::{Clock, Ledger, LedgerError};
 
-/// The platform keeps no more errors of one work.
-const MAX_REPORTED: usize = 100;
+/// How many errors of one work are told one by one: what workers report, the platform keeps as far.
+const MAX_TOLD: usize = 100;
 
-/// Works of which each source connector has at most one that is open, across passes and runs.
-///
-/// Where our token may not read works, there is one for each pass and connector, and it is never
-/// reported to by us: the platform would take that for a sign that the earlier ones are done.
+/// Works of which each source connector has at most one that is open, across passes and runs. Where
+/// our token may not read works, there is one for each pass and connector.
 pub struct OpenWorks {
     pub(super) platform: Arc<dyn Platform>,
     pub(super) ledger: Arc<Ledger>,
@@ -47,7 +45,12 @@ impl Works for OpenWorks {
             Room::Shared => self.join(&mut memory, file).await?,
             Room::Alone => self.open_apart(&memory, file).await?,
         };
-        memory.starts(&file.connector.id, file.added_by_workers, self.own_now());
+        memory.starts(
+            &file.connector.id,
+            file.messages,
+            file.added_by_workers,
+            self.own_now(),
+        );
         Ok(Share {
             connector_id: file.connector.id.clone(),
             work,
@@ -56,26 +59,64 @@ impl Works for OpenWorks {
         })
     }
 
+    async fn is_alive(&self, share: &Share) -> Result<bool, WorksError> {
+        let mut memory = self.memory().await;
+        let alive = self.ask_whether_alive(&mut memory, &share.work).await?;
+        let progress = match alive {
+            Some(false) => permitted(self.platform.work(&share.work).await)?.flatten(),
+            Some(true) | None => None,
+        };
+        if is_imported(alive, progress) {
+            return Ok(true);
+        }
+        memory.ends(&share.connector_id, self.own_now());
+        memory.doubts(&share.connector_id);
+        let known = self.ledger.open_work(&share.connector_id)?;
+        let known = known.filter(|work| work.work == share.work);
+        let earlier = known.as_ref().map_or(0, |work| self.files_of(work));
+        tracing::warn!(
+            connector_id = share.connector_id,
+            work = %share.work,
+            earlier_files = earlier,
+            "the work was deleted or ended on the platform while messages were sent for it. The \
+             workers drop those, so they are sent again for another work. What still waited of \
+             earlier files is dropped, too: if objects are missing, bring the files back to import \
+             them again; diode-import history --json lists them"
+        );
+        if let Some(work) = known {
+            self.forget(&work, "it is not alive")?;
+        }
+        Ok(false)
+    }
+
     async fn sent(&self, share: &Share, shortfall: &Shortfall) -> Result<(), WorksError> {
         let mut memory = self.memory().await;
         memory.ends(&share.connector_id, self.own_now());
-        match share.room {
-            Room::Shared => self.account(&memory, share, shortfall).await,
-            Room::Alone => {
-                let change = count(shortfall.doubtful) - count(shortfall.refused);
-                self.change_expectations(&share.work, change).await?;
-                if share.added_by_workers == 0 {
-                    self.finish(&share.work, shortfall.errors.len()).await?;
-                }
-                Ok(())
-            }
+        let surplus = (shortfall.doubtful == 0).then_some(shortfall.refused);
+        memory.falls_short(&share.connector_id, surplus);
+        let change = count(shortfall.doubtful) - count(shortfall.refused);
+        self.change_expectations(&share.work, change).await?;
+        let before = match share.room {
+            Room::Shared => self.note_unsent(share, shortfall.errors.len())?,
+            Room::Alone => 0,
+        };
+        let left = MAX_TOLD.saturating_sub(before);
+        for error in shortfall.errors.iter().take(left) {
+            self.platform
+                .finish_work(&share.work, error, WorkEnd::InError)
+                .await?;
         }
+        if share.room == Room::Alone && share.added_by_workers == 0 {
+            self.finish(&share.work, shortfall.errors.len()).await?;
+        }
+        Ok(())
     }
 
     async fn broken_off(&self, share: &Share, unsent: i64, why: &str) -> Result<(), WorksError> {
         let mut memory = self.memory().await;
         memory.ends(&share.connector_id, self.own_now());
         memory.doubts(&share.connector_id);
+        memory.falls_short(&share.connector_id, None);
         let change = i32::try_from(unsent.saturating_neg()).unwrap_or(i32::MAX);
         self.change_expectations(&share.work, change).await?;
         if share.room == Room::Alone {
@@ -128,7 +169,7 @@ impl OpenWorks {
         match told {
             Ok(()) => Ok(work.work),
             Err(error) if error.class() == ErrorClass::WorkGone => {
-                self.forget(&work, "it is no longer known")?;
+                self.lay_down(&work, Life::Gone)?;
                 let work = self.open(memory, file).await?.work;
                 self.change_expectations(&work, count(file.messages))
                     .await?;
@@ -141,7 +182,8 @@ impl OpenWorks {
         }
     }
 
-    /// The open work of a connector, if messages may still be sent for it.
+    /// The open work of a connector, if messages may still be sent for it. Where the platform does
+    /// not tell, nothing waits for that: another is opened.
     async fn usable(
         &self,
         memory: &mut Memory,
@@ -154,9 +196,9 @@ impl OpenWorks {
             return Ok(Some(work));
         }
         match (self.look(memory, &work).await?, work.hold) {
-            (Some(Life::Open(_)) | None, Hold::Held) => Ok(Some(work)),
-            (Some(Life::Open(open)), hold) => {
-                if self.close_if_done(memory, &work, open).await? {
+            (Look::Seen(Life::Open(_)) | Look::Unseen, Hold::Held) => Ok(Some(work)),
+            (Look::Seen(Life::Open(counts)), hold) => {
+                if self.close_if_done(memory, &work, counts).await? {
                     return Ok(None);
                 }
                 match hold {
@@ -164,16 +206,29 @@ impl OpenWorks {
                     Hold::Held | Hold::Left => self.keep_held(memory, work).map(Some),
                 }
             }
-            (None, Hold::Left) => self.keep_held(memory, work).map(Some),
-            (None, Hold::GivenBack) => {
+            (Look::Unseen, Hold::Left) => self.keep_held(memory, work).map(Some),
+            (Look::Unseen, Hold::GivenBack) => {
                 self.forget(&work, "whether it is done cannot be seen")?;
                 Ok(None)
             }
-            (Some(life @ (Life::Ended(_) | Life::Gone)), _) => {
+            (Look::Odd, _) => {
+                self.leave_unseen(memory, &work).await?;
+                Ok(None)
+            }
+            (Look::Seen(life @ (Life::Ended(_) | Life::Gone)), _) => {
                 self.lay_down(&work, life)?;
                 Ok(None)
             }
         }
+    }
+
+    /// Leaves a work that the platform does not tell of, so that another can be opened.
+    async fn leave_unseen(&self, memory: &Memory, work: &OpenWork) -> Result<(), WorksError> {
+        if let Err(error) = self.retire(memory, work).await {
+            Self::tell_failure(work, &error);
+            self.forget(work, "the platform does not answer for it")?;
+        }
+        Ok(())
     }
 
     /// Keeps a work open that was given back. It may be complete before it hears of that.
@@ -182,13 +237,19 @@ impl OpenWorks {
         memory: &mut Memory,
         work: OpenWork,
     ) -> Result<Option<OpenWork>, WorksError> {
-        self.change_expectations(&work.work, 1).await?;
-        if let Some(Life::Open(_)) = self.look(memory, &work).await? {
-            memory.opened(&work.connector_id, self.own_now());
-            return self.keep_held(memory, work).map(Some);
+        match self.change_expectations(&work.work, 1).await {
+            Err(error) if error.class() == ErrorClass::WorkGone => {
+                self.lay_down(&work, Life::Gone)?;
+                return Ok(None);
+            }
+            told => told?,
         }
-        self.forget(&work, "it was completed")?;
-        Ok(None)
+        if let Look::Seen(Life::Ended(_) | Life::Gone) = self.look(memory, &work).await? {
+            self.forget(&work, "it was completed")?;
+            return Ok(None);
+        }
+        memory.taken_back(&work.connector_id, self.own_now());
+        self.keep_held(memory, work).map(Some)
     }
 
     fn keep_held(&self, memory: &mut Memory, work: OpenWork) -> Result<OpenWork, WorksError> {
@@ -246,11 +307,11 @@ impl OpenWorks {
         }
     }
 
-    /// Opens a work for one file alone. The connector's open work ends before: what is reported
-    /// for a later work would end it by force.
+    /// Opens a work for one file alone. The connector's open work ends before: it is the earlier
+    /// one, and once workers report for this one, the platform ends it by force.
     async fn open_apart(&self, memory: &Memory, file: &Upcoming<'_>) -> Result<WorkId, WorksError> {
         if let Some(work) = self.ledger.open_work(&file.connector.id)? {
-            self.retire(memory, &work).await?;
+            self.leave_unseen(memory, &work).await?;
         }
         let work = self.add_work(file).await?;
         self.change_expectations(&work, count(file.messages))
@@ -261,31 +322,6 @@ impl OpenWorks {
     async fn add_work(&self, file: &Upcoming<'_>) -> Result<WorkId, ApiError> {
         let name = work_name(&file.connector.name, file.modified);
         self.platform.add_work(&file.connector.id, &name).await
-    }
-
-    /// Gives back what was told of messages that the broker refused, and reports what was not
-    /// sent. An error is an expectation that is reported at once, so that messages and what is
-    /// expected of them still agree.
-    async fn account(
-        &self,
-        memory: &Memory,
-        share: &Share,
-        shortfall: &Shortfall,
-    ) -> Result<(), WorksError> {
-        let before = self.note_unsent(share, shortfall.errors.len())?;
-        let room = match memory.sight {
-            Sight::Clear => MAX_REPORTED.saturating_sub(before),
-            Sight::Blind | Sight::Odd | Sight::Unknown => 0,
-        };
-        let reported = shortfall.errors.len().min(room);
-        let change = count(reported + shortfall.doubtful) - count(shortfall.refused);
-        self.change_expectations(&share.work, change).await?;
-        for error in shortfall.errors.iter().take(reported) {
-            self.platform
-                .report_expectation(&share.work, Some(error))
-                .await?;
-        }
-        Ok(())
     }
 
     /// Remembers that objects were not sent. Returns how many there were before.
@@ -304,27 +340,34 @@ impl OpenWorks {
         Ok(before)
     }
 
-    /// What the platform says of a work; `None` where our token may not ask, or where this is not
-    /// the first answer that makes no sense: after the first the platform is asked another time.
+    /// What the platform says of a work.
+    ///
+    /// # Errors
+    /// [`ApiError`] where it does not answer other questions, either.
     pub(super) async fn look(
         &self,
         memory: &mut Memory,
         work: &OpenWork,
-    ) -> Result<Option<Life>, ApiError> {
-        if memory.sight == Sight::Blind {
-            return Ok(None);
+    ) -> Result<Look, ApiError> {
+        if !memory.may_look(self.own_now()) {
+            return Ok(Look::Unseen);
         }
         let life = match look(&*self.platform, &work.work).await {
-            Err(error) if is_odd(&error) => {
-                return match std::mem::replace(&mut memory.sight, Sight::Odd) {
-                    Sight::Odd => Ok(None),
-                    Sight::Unknown | Sight::Clear | Sight::Blind => {
-                        tracing::warn!(error = chain(&error), "works cannot be read for now");
-                        Err(error)
-                    }
-                };
+            Ok(life) => life,
+            Err(error) => {
+                let error = self.of_this_question(error).await?;
+                if !memory.looks_odd(self.own_now()) {
+                    return Ok(Look::Unseen);
+                }
+                tracing::warn!(
+                    connector_id = work.connector_id,
+                    work = %work.work,
+                    error = chain(&error),
+                    "the platform does not tell how far works are: until it does, files go into \
+                     other ones"
+                );
+                return Ok(Look::Odd);
             }
-            answer => answer?,
         };
         match life {
             Some(Life::Open(_)) => memory.saw(&work.connector_id, self.own_now()),
@@ -335,7 +378,42 @@ impl OpenWorks {
             ),
         }
         memory.sight = life.map_or(Sight::Blind, |_| Sight::Clear);
-        Ok(life)
+        Ok(life.map_or(Look::Unseen, Look::Seen))
+    }
+
+    /// Whether a work is alive; `None` where that cannot be asked. A platform that answers other
+    /// questions, but not this one, is not waited for.
+    async fn ask_whether_alive(
+        &self,
+        memory: &mut Memory,
+        work: &WorkId,
+    ) -> Result<Option<bool>, ApiError> {
+        let error = match self.platform.is_work_alive(work).await {
+            Ok(alive) => return Ok(alive),
+            Err(error) if is_for_good(&error) => return Ok(None),
+            Err(error) => self.of_this_question(error).await?,
+        };
+        if memory.lives_are_odd() {
+            tracing::warn!(
+                work = %work,
+                error = chain(&error),
+                "the platform does not tell whether a work is alive: should one be deleted while \
+                 messages wait for it, that is not noticed"
+            );
+        }
+        Ok(None)
+    }
+
+    /// An error that is about the question that was asked: the platform answers others.
+    ///
+    /// # Errors
+    /// [`ApiError`] where it does not, or does not accept us.
+    async fn of_this_question(&self, error: ApiError) -> Result<ApiError, ApiError> {
+        match error.class() {
+            ErrorClass::Credentials => Err(error),
+            ErrorClass::Transient if self.platform.version().await.is_err() => Err(error),
+            _ => Ok(error),
+        }
     }
 
     /// Tells a work of more messages, or of fewer.

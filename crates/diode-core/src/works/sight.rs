@@ -13,6 +13,10 @@ use super::decide::{
 use crate::LedgerError;
 use crate::trouble::chain;
 
+/// For how long a question that was answered oddly is not asked again: an answer that fails takes
+/// its retries and their time.
+const ODD_FOR: Duration = Duration::from_secs(30);
+
 /// Whether the platform lets us see something.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Sight {
@@ -21,10 +25,23 @@ pub(super) enum Sight {
     Unknown,
     /// It does.
     Clear,
-    /// Its last answer made no sense; another may.
+    /// It did not answer this question, or in a way that makes no sense, although it answers others;
+    /// its next answer may.
     Odd,
     /// Our token may not ask, or the platform does not understand the question.
     Blind,
+}
+
+/// What came of a look at a work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Look {
+    /// The platform told this.
+    Seen(Life),
+    /// For the first time, it did not answer this question, or in a way that makes no sense.
+    Odd,
+    /// It cannot be asked: it does not let us, does not understand the question, or answered oddly
+    /// before.
+    Unseen,
 }
 
 /// What is remembered while the program runs, by a time that only goes on: a clock that jumps
@@ -35,6 +52,10 @@ pub(super) struct Memory {
     pub(super) sight: Sight,
     /// Of what waits in queues.
     queues: Sight,
+    /// Whether a work is alive.
+    lives: Sight,
+    /// When a look at a work was last answered oddly.
+    odd_at: Option<Instant>,
     watches: HashMap<String, Watch>,
     /// When this run began, by our own time and by the clock. What earlier runs sent, they sent
     /// before.
@@ -54,6 +75,11 @@ struct Watch {
     under_way: bool,
     /// Whether everything sent for it is in its counts: opened in this run, and told of all.
     counted: bool,
+    /// Whether it was opened in this run, or taken back from one that ended in order.
+    orderly: bool,
+    /// How many messages were sent for it, those included that workers make of others; `None` where
+    /// that is not known.
+    announced: Option<i64>,
 }
 
 impl Memory {
@@ -62,18 +88,34 @@ impl Memory {
         Self {
             sight: Sight::default(),
             queues: Sight::default(),
+            lives: Sight::default(),
+            odd_at: None,
             watches: HashMap::new(),
             began: (own_now, clock_now),
             syncing: None,
         }
     }
 
-    /// Messages for a connector's work follow, of which workers will count some.
-    pub(super) fn starts(&mut self, connector_id: &str, uncounted: usize, now: Instant) {
+    /// So many messages for a connector's work follow, and some that workers will count.
+    pub(super) fn starts(
+        &mut self,
+        connector_id: &str,
+        messages: usize,
+        uncounted: usize,
+        now: Instant,
+    ) {
         let watch = self.watch(connector_id);
         watch.under_way = true;
         watch.counted &= uncounted == 0;
         watch.used = Some(now);
+        watch.announce(i64::try_from(messages.saturating_add(uncounted)).ok());
+    }
+
+    /// So many messages were not sent after all; `None`: nobody knows.
+    pub(super) fn falls_short(&mut self, connector_id: &str, messages: Option<usize>) {
+        let messages = messages.and_then(|messages| i64::try_from(messages).ok());
+        self.watch(connector_id)
+            .announce(messages.map(i64::saturating_neg));
     }
 
     /// No more messages follow for now.
@@ -102,14 +144,53 @@ impl Memory {
         watch.is_some_and(|watch| watch.under_way)
     }
 
-    /// A work was opened for a connector, or one that nothing more was sent for is used again.
+    /// A work was opened for a connector.
     pub(super) fn opened(&mut self, connector_id: &str, now: Instant) {
+        self.taken_back(connector_id, now);
+        self.watch(connector_id).announced = Some(0);
+    }
+
+    /// A work of a connector that was given back is used again.
+    pub(super) fn taken_back(&mut self, connector_id: &str, now: Instant) {
         let watch = self.watch(connector_id);
         *watch = Watch {
             counted: true,
+            orderly: true,
             used: Some(now),
             ..Watch::default()
         };
+    }
+
+    /// How many messages were sent for a connector's work, where this run sent all of them.
+    pub(super) fn announced(&self, connector_id: &str) -> Option<i64> {
+        self.watches.get(connector_id)?.announced
+    }
+
+    /// Whether a work was in use when an earlier run was killed.
+    pub(super) fn is_of_a_killed_run(&self, work: &OpenWork) -> bool {
+        let watch = self.watches.get(&work.connector_id);
+        work.hold == Hold::Held && !watch.is_some_and(|watch| watch.orderly)
+    }
+
+    /// Notes that a look was answered oddly. Returns whether the one before was not.
+    pub(super) fn looks_odd(&mut self, now: Instant) -> bool {
+        self.odd_at = Some(now);
+        std::mem::replace(&mut self.sight, Sight::Odd) != Sight::Odd
+    }
+
+    /// Notes that whether a work is alive was answered oddly. Returns whether that is news.
+    pub(super) fn lives_are_odd(&mut self) -> bool {
+        std::mem::replace(&mut self.lives, Sight::Odd) != Sight::Odd
+    }
+
+    /// Whether works may be looked at now.
+    pub(super) fn may_look(&self, now: Instant) -> bool {
+        let is_odd = |odd_at| now.saturating_duration_since(odd_at) < ODD_FOR;
+        match self.sight {
+            Sight::Blind => false,
+            Sight::Odd => !self.odd_at.is_some_and(is_odd),
+            Sight::Unknown | Sight::Clear => true,
+        }
     }
 
     /// Whether all that was sent for a work is in its counts, so that it may be given back while
@@ -149,6 +230,15 @@ impl Memory {
     }
 }
 
+impl Watch {
+    fn announce(&mut self, messages: Option<i64>) {
+        self.announced = self
+            .announced
+            .zip(messages)
+            .map(|(before, messages)| before.saturating_add(messages));
+    }
+}
+
 /// What the platform says of a work; `None` where it does not let us ask.
 ///
 /// # Errors
@@ -164,17 +254,16 @@ pub(super) async fn look(platform: &dyn Platform, work: &WorkId) -> Result<Optio
     Ok(Some(life(progress, alive)))
 }
 
-/// Whether messages wait for a connector. An answer that makes no sense says nothing against it.
-///
-/// # Errors
-/// [`ApiError`] where the platform may tell another time.
+/// Whether messages wait for a connector. What the platform does not answer, or oddly, says nothing
+/// against it.
 pub(super) async fn waiting(
     platform: &dyn Platform,
     memory: &mut Memory,
     connector_id: &str,
-) -> Result<Waiting, ApiError> {
+) -> Waiting {
     let details = match permitted(platform.queue_details(connector_id).await) {
-        Err(error) if is_odd(&error) => {
+        Ok(details) => details.flatten(),
+        Err(error) => {
             if memory.queues != Sight::Odd {
                 tracing::warn!(
                     connector_id,
@@ -183,21 +272,20 @@ pub(super) async fn waiting(
                 );
             }
             memory.queues = Sight::Odd;
-            return Ok(Waiting::Something);
+            return Waiting::Something;
         }
-        answer => answer?.flatten(),
     };
     memory.queues = Sight::Clear;
-    Ok(match details {
+    match details {
         None => Waiting::Unknown,
         Some(details) if details.messages > 0 => Waiting::Something,
         Some(_) => Waiting::Nothing,
-    })
+    }
 }
 
 /// The answer to a question that our token may not be allowed to ask, or that the platform's
 /// version may not understand.
-fn permitted<T>(answer: Result<T, ApiError>) -> Result<Option<T>, ApiError> {
+pub(super) fn permitted<T>(answer: Result<T, ApiError>) -> Result<Option<T>, ApiError> {
     match answer {
         Ok(answer) => Ok(Some(answer)),
         Err(error) if is_for_good(&error) => Ok(None),
@@ -214,11 +302,6 @@ pub(crate) fn is_for_good(error: &ApiError) -> bool {
     }
 }
 
-/// Whether an answer made no sense, which says nothing of the next one.
-pub(super) fn is_odd(error: &ApiError) -> bool {
-    error.class() == ErrorClass::Contract && !is_for_good(error)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -227,21 +310,20 @@ mod tests {
     fn one_odd_answer_does_not_blind_for_good() {
         use ErrorClass::{Contract, Credentials, Forbidden, Transient};
         let unknown = Some("GRAPHQL_VALIDATION_FAILED");
-        for (class, code, for_good, odd) in [
-            (Forbidden, None, true, false),
-            (Contract, unknown, true, false),
-            (Contract, Some("FUNCTIONAL_ERROR"), false, true),
-            (Contract, None, false, true),
-            (Transient, unknown, false, false),
-            (Credentials, None, false, false),
+        for (class, code, for_good) in [
+            (Forbidden, None, true),
+            (Contract, unknown, true),
+            (Contract, Some("FUNCTIONAL_ERROR"), false),
+            (Contract, None, false),
+            (Transient, unknown, false),
+            (Credentials, None, false),
         ] {
             let error = ApiError::new("work", class, "no");
             let error = match code {
                 Some(code) => error.with_code(code),
                 None => error,
             };
-            let got = (is_for_good(&error), is_odd(&error));
-            assert_eq!(got, (for_good, odd), "{class:?} {code:?}");
+            assert_eq!(is_for_good(&error), for_good, "{class:?} {code:?}");
         }
     }
 }

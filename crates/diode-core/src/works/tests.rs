@@ -7,9 +7,10 @@ use opencti_client::ErrorClass;
 use tokio::sync::oneshot;
 use tokio::task::yield_now;
 
-use self::bench::{Bench, CONNECTOR, Fault};
+use self::bench::{Bench, CONNECTOR, Counted, Fault, Reading, World};
 use super::{Occasion, Room, Shortfall, Works, WorksError};
 use crate::Ledger;
+use crate::doubles::Lines;
 
 #[tokio::test]
 async fn a_stream_of_files_has_one_work_that_is_never_complete_in_between() {
@@ -89,7 +90,7 @@ async fn nothing_is_done_with_a_work_before_it_is_on_disk_but_sending() {
 }
 
 #[tokio::test]
-async fn small_files_cost_one_call_each() {
+async fn small_files_cost_two_calls_each() {
     let bench = Bench::new();
     bench.send(1).await;
     bench.calls();
@@ -97,7 +98,7 @@ async fn small_files_cost_one_call_each() {
         bench.send(1).await;
         bench.settle(Occasion::PassEnd).await;
     }
-    assert_eq!(bench.calls(), ["expect 1"; 3]);
+    assert_eq!(bench.calls(), ["expect 1", "alive"].repeat(3));
 }
 
 #[tokio::test]
@@ -106,14 +107,14 @@ async fn who_leaves_lets_the_work_complete_alone_and_the_next_run_joins_it_until
     bench.send(3).await;
     bench.process(1);
     bench.settle(Occasion::Leaving).await;
-    assert_eq!(bench.counts(0), (4, 2, false));
+    assert_eq!(bench.counts(0), (3, 1, false));
 
     bench.restart();
     assert_eq!(bench.send(2).await, 0);
-    assert_eq!(bench.counts(0), (7, 2, false));
+    assert_eq!(bench.counts(0), (6, 1, false));
     bench.settle(Occasion::Leaving).await;
     bench.process(4);
-    assert_eq!(bench.counts(0), (7, 7, true));
+    assert_eq!(bench.counts(0), (5, 5, true));
 
     bench.restart();
     assert_eq!(bench.send(1).await, 1);
@@ -261,24 +262,132 @@ async fn a_file_under_way_for_long_is_not_taken_for_one_that_never_came() {
 }
 
 #[tokio::test]
-async fn a_work_that_a_user_deleted_is_noticed_before_more_is_sent_for_it() {
-    for (age, noticed) in [(59, false), (60, true)] {
-        let bench = Bench::new();
-        bench.send(1).await;
-        bench.process(1);
-        bench.world().works[0].deleted = true;
-        bench.later(age);
-        assert_eq!(bench.send(1).await == 1, noticed, "{age}");
+async fn a_work_that_is_not_alive_is_noticed_before_more_is_sent_for_it() {
+    let ways: [fn(&mut Counted); 2] = [|work| work.deleted = true, |work| work.keyless = true];
+    for dies in ways {
+        for age in [0, 59, 60] {
+            let bench = Bench::new();
+            bench.send(1).await;
+            bench.process(1);
+            dies(&mut bench.world().works[0]);
+            bench.later(age);
+            assert_eq!(bench.send(1).await, 1, "{age}");
+            bench.process(1);
+            assert_eq!(bench.world().lost, 0, "{age}");
+        }
     }
     let bench = Bench::new();
     let share = bench.begin(1).await.unwrap();
     bench.world().works[0].deleted = true;
-    bench
-        .works
-        .broken_off(&share, 1, "queue gone")
-        .await
-        .unwrap();
+    let broken_off = bench.works.broken_off(&share, 1, "queue gone");
+    assert!(
+        broken_off.await.is_err(),
+        "there is nothing to give back to"
+    );
     assert_eq!(bench.send(1).await, 1, "a failure makes us look at once");
+}
+
+#[tokio::test]
+async fn a_work_that_does_not_outlive_the_sending_is_left_and_its_file_sent_for_another() {
+    let ways: [fn(&mut World); 2] = [
+        |world| world.works[1].deleted = true,
+        |world| world.works[1].keyless = true,
+    ];
+    for dies in ways {
+        for room in [Room::Shared, Room::Alone] {
+            let bench = Bench::new();
+            // What the platform lets us see is known by then.
+            bench.begin_of("other", Room::Shared, 0, 0).await.unwrap();
+            bench.world().before_alive = Some(dies);
+            assert_eq!(bench.send_in(room, 3).await, 2, "{room:?}");
+            bench.process(usize::MAX);
+            let world = bench.world();
+            assert_eq!(world.lost, 3, "{room:?}: what was sent for the first one");
+            assert_eq!(world.works[2].processed, 3, "{room:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_work_that_the_workers_completed_before_it_was_asked_for_is_delivered() {
+    let bench = Bench::new();
+    bench.world().before_alive = Some(|world| world.process(usize::MAX));
+    assert_eq!(bench.send_in(Room::Alone, 3).await, 0);
+    assert_eq!(bench.counts(0), (3, 3, true));
+}
+
+#[tokio::test]
+async fn whether_a_work_is_alive_is_waited_for_where_the_platform_is_away() {
+    let bench = Bench::new();
+    let share = bench.begin(1).await.unwrap();
+    bench.world().reading = Reading::Away;
+    assert!(bench.works.is_alive(&share).await.is_err());
+    bench.world().reading = Reading::Allowed;
+    assert!(bench.works.is_alive(&share).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_platform_that_does_not_tell_whether_works_are_alive_holds_nothing_up() {
+    use ErrorClass::{Contract, Transient};
+    for class in [Contract, Transient] {
+        let bench = Bench::new();
+        bench.world().odd_class = Some(class);
+        bench.world().odd_lives = usize::MAX;
+        for _ in 0..3 {
+            assert_eq!(bench.send(1).await, 0, "{class:?}");
+        }
+    }
+    let bench = Bench::new();
+    bench.world().reading = Reading::Forbidden;
+    assert_eq!(bench.send(1).await, 0);
+}
+
+/// Plain files and files for drafts in every order, with workers that come only after the connector
+/// manager has been there: nothing is thrown away.
+#[tokio::test]
+async fn in_every_order_of_drafts_and_others_the_connector_manager_ends_no_work_that_waits() {
+    let rooms = |number: usize| {
+        (0..4).map(move |bit| match number & (1 << bit) {
+            0 => Room::Shared,
+            _ => Room::Alone,
+        })
+    };
+    for (number, restarts) in (0..16).flat_map(|number| [(number, false), (number, true)]) {
+        let mut bench = Bench::new();
+        let mut sent = 0;
+        for room in rooms(number) {
+            let share = bench.begin_in(room, 2, 0).await.unwrap();
+            bench.queue(&share, 2);
+            sent += 2;
+            assert!(bench.works.is_alive(&share).await.unwrap());
+            let shortfall = Shortfall {
+                errors: vec!["broken".into()],
+                ..Shortfall::default()
+            };
+            bench.works.sent(&share, &shortfall).await.unwrap();
+            bench.later(60);
+            bench.settle(Occasion::PassEnd).await;
+            bench.world().end_old_works();
+            if restarts {
+                bench.settle(Occasion::Leaving).await;
+                bench.restart();
+                bench.world().end_old_works();
+            }
+        }
+        let queued = bench.world().queue.len();
+        assert_eq!(queued, sent, "{number} {restarts}: all wait");
+        for _ in 0..queued {
+            bench.process(1);
+        }
+        assert_eq!(bench.world().lost, 0, "{number} {restarts}");
+        for _ in 0..3 {
+            bench.later(60);
+            bench.settle(Occasion::PassEnd).await;
+        }
+        let world = bench.world();
+        let open: Vec<_> = world.works.iter().filter(|work| !work.complete).collect();
+        assert!(open.is_empty(), "{number} {restarts}: {open:?}");
+    }
 }
 
 #[tokio::test]
@@ -295,7 +404,7 @@ async fn a_work_that_was_ended_by_others_is_left() {
 #[tokio::test]
 async fn whose_token_may_not_read_works_has_one_for_each_pass_and_reports_nothing() {
     let mut bench = Bench::new();
-    bench.world().blind = true;
+    bench.world().reading = Reading::Forbidden;
     for pass in 0..2 {
         assert_eq!(bench.send(2).await, pass);
         assert_eq!(bench.send(1).await, pass);
@@ -313,7 +422,8 @@ async fn whose_token_may_not_read_works_has_one_for_each_pass_and_reports_nothin
     bench.works.sent(&share, &shortfall).await.unwrap();
     bench.settle(Occasion::PassEnd).await;
     assert_eq!(bench.counts(2), (1, 0, false));
-    assert_eq!(bench.world().works[2].messages, ["1 object was not sent"]);
+    let errors = ["too large", "1 object was not sent"];
+    assert_eq!(bench.world().works[2].errors, errors);
     assert!(!bench.calls().contains(&"report".to_owned()));
 
     // Killed in a pass, the next run goes on with its work: no other may end it by force.
@@ -370,7 +480,6 @@ async fn where_all_answers_are_odd_files_are_sent_and_each_pass_has_its_work() {
     bench.restart();
     bench.calls();
     (bench.world().odd_works, bench.world().odd_queues) = (usize::MAX, usize::MAX);
-    assert!(bench.begin(2).await.is_err(), "asked another time");
     for pass in 1..=2 {
         assert_eq!(bench.send(2).await, pass);
         bench.later(60);
@@ -397,13 +506,13 @@ async fn an_odd_answer_about_a_queue_keeps_no_file_waiting_and_closes_no_work() 
     for _ in 0..3 {
         bench.later(60);
         bench.settle(Occasion::PassEnd).await;
-        assert_eq!(bench.counts(0), (5, 1, false));
+        assert_eq!(bench.counts(0), (4, 0, false));
     }
     bench.process(3);
     bench.world().odd_queues = 0;
     bench.later(60);
     bench.settle(Occasion::PassEnd).await;
-    assert_eq!(bench.counts(0), (5, 5, true));
+    assert_eq!(bench.counts(0), (4, 4, true));
 }
 
 #[tokio::test]
@@ -417,7 +526,7 @@ async fn objects_that_were_not_sent_are_errors_of_the_work_and_change_no_balance
         ..Shortfall::default()
     };
     bench.works.sent(&share, &shortfall).await.unwrap();
-    assert_eq!(bench.counts(0), (1 + 3 + 2, 2, false));
+    assert_eq!(bench.counts(0), (1 + 3, 0, false));
     assert_eq!(bench.world().works[0].errors, ["broken", "too large"]);
 
     let share = bench.begin(0).await.unwrap();
@@ -431,11 +540,9 @@ async fn objects_that_were_not_sent_are_errors_of_the_work_and_change_no_balance
     bench.process(3);
     bench.later(60);
     bench.settle(Occasion::PassEnd).await;
-    assert_eq!(bench.counts(0), (104, 104, true));
-    assert_eq!(
-        bench.world().works[0].messages,
-        ["202 objects were not sent"]
-    );
+    assert_eq!(bench.counts(0), (4, 4, true));
+    let last = bench.world().works[0].errors.last().cloned();
+    assert_eq!(last.as_deref(), Some("202 objects were not sent"));
 }
 
 #[tokio::test]
@@ -540,4 +647,69 @@ async fn whatever_call_fails_nothing_is_thrown_away_and_every_work_gets_done() {
             assert!(work.complete, "{call} {done}: {work:?}\n{:?}", world.calls);
         }
     }
+}
+
+/// A work of ten messages of which so many are processed before the queue is purged.
+async fn purged(bench: &mut Bench, processed: usize, is_killed: bool) -> Lines {
+    let share = bench.begin(10).await.unwrap();
+    bench.queue(&share, 10);
+    if is_killed {
+        bench.restart();
+    } else {
+        let nothing = Shortfall::default();
+        bench.works.sent(&share, &nothing).await.unwrap();
+    }
+    bench.process(processed);
+    bench.world().queue.clear();
+    let lines = Lines::default();
+    let listening = lines.listen();
+    bench.later(60);
+    bench.settle(Occasion::PassEnd).await;
+    drop(listening);
+    lines
+}
+
+#[tokio::test]
+async fn what_a_purge_throws_away_is_told_with_its_number() {
+    for (processed, is_killed, told) in [
+        (
+            4,
+            false,
+            "WARN message=messages were thrown away before a worker took them",
+        ),
+        (
+            4,
+            true,
+            "WARN message=messages that a work expects were never processed",
+        ),
+    ] {
+        let mut bench = Bench::new();
+        let lines = purged(&mut bench, processed, is_killed).await;
+        let [line] = <[String; 1]>::try_from(lines.with("missing=6 files=0")).unwrap();
+        assert!(line.starts_with(told), "{line}");
+        assert!(
+            lines
+                .with("everything that was sent is processed")
+                .is_empty()
+        );
+        assert!(bench.counts(0).2);
+    }
+    let lines = purged(&mut Bench::new(), 10, false).await;
+    assert!(lines.with("WARN").is_empty());
+    assert_eq!(lines.with("everything that was sent is processed").len(), 1);
+}
+
+#[tokio::test]
+async fn what_workers_would_have_taken_apart_is_told_of_as_well() {
+    let bench = Bench::new();
+    let share = bench.begin_in(Room::Shared, 0, 10).await.unwrap();
+    let nothing = Shortfall::default();
+    bench.works.sent(&share, &nothing).await.unwrap();
+    let lines = Lines::default();
+    let listening = lines.listen();
+    bench.later(60);
+    bench.settle(Occasion::PassEnd).await;
+    drop(listening);
+    assert_eq!(lines.with("missing=10").len(), 2);
+    assert!(lines.with("everything that was sent").is_empty());
 }

@@ -43,6 +43,8 @@ pub(super) struct FakePlatform {
     pub(super) is_silent: Mutex<bool>,
     /// A call, as the diary has it, that comes together with a stop.
     pub(super) stops: Mutex<Option<(String, CancellationToken)>>,
+    /// How often a work turns out not to be alive when that is asked.
+    pub(super) dead: Mutex<usize>,
     /// How many bytes are in which connector's queue; without any, queues cannot be looked at.
     pub(super) queues: Mutex<HashMap<String, u64>>,
 }
@@ -109,8 +111,11 @@ impl Platform for FakePlatform {
         self.note(format!("report {}", error.unwrap_or("ok")))
     }
 
-    async fn finish_work(&self, _: &WorkId, _: &str, end: WorkEnd) -> Result<(), ApiError> {
-        self.note(format!("finish {end:?}"))
+    async fn finish_work(&self, _: &WorkId, text: &str, end: WorkEnd) -> Result<(), ApiError> {
+        match end {
+            WorkEnd::Sent => self.note("finish Sent".into()),
+            WorkEnd::InError => self.note(format!("error {text}")),
+        }
     }
 
     async fn add_draft(&self, _: &str) -> Result<DraftId, ApiError> {
@@ -137,7 +142,20 @@ impl Platform for FakePlatform {
     }
 
     async fn is_work_alive(&self, _: &WorkId) -> Result<Option<bool>, ApiError> {
-        Ok(None)
+        self.fault("alive")?;
+        if self
+            .diary
+            .lock()
+            .unwrap()
+            .last()
+            .is_none_or(|last| !last.starts_with("publish"))
+        {
+            return Ok(Some(true));
+        }
+        let mut dead = self.dead.lock().unwrap();
+        let is_alive = *dead == 0;
+        *dead = dead.saturating_sub(1);
+        Ok(Some(is_alive))
     }
 
     async fn queue_details(&self, connector_id: &str) -> Result<Option<QueueDetails>, ApiError> {
@@ -423,6 +441,7 @@ impl Bench {
                 uploads: Mutex::default(),
                 is_silent: Mutex::default(),
                 stops: Mutex::default(),
+                dead: Mutex::default(),
                 queues: Mutex::default(),
             }),
             queue: Arc::new(FakeQueue {

@@ -24,6 +24,8 @@ pub(super) struct Counted {
     pub(super) processed: i64,
     pub(super) complete: bool,
     pub(super) deleted: bool,
+    /// Whether its key is gone: it is there, and its messages are dropped.
+    pub(super) keyless: bool,
     pub(super) errors: Vec<String>,
     pub(super) messages: Vec<String>,
 }
@@ -31,6 +33,11 @@ pub(super) struct Counted {
 impl Counted {
     pub(super) fn complete_if(&mut self, condition: bool) {
         self.complete |= condition;
+    }
+
+    /// Whether workers import what belongs to it.
+    fn is_alive(&self) -> bool {
+        !self.complete && !self.deleted && !self.keyless
     }
 }
 
@@ -41,22 +48,39 @@ pub(super) struct Fault {
     pub(super) done: bool,
 }
 
+/// Whether works can be read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Reading {
+    #[default]
+    Allowed,
+    /// Our token may not.
+    Forbidden,
+    /// The platform answers nothing.
+    Away,
+}
+
 #[derive(Default)]
 pub(super) struct World {
     pub(super) works: Vec<Counted>,
+    /// The work that was last reported for.
+    pub(super) last_reported: Option<usize>,
     /// The works that queued messages belong to.
     pub(super) queue: VecDeque<usize>,
     /// Messages that workers threw away.
     pub(super) lost: usize,
     pub(super) calls: Vec<String>,
     pub(super) fault: Option<Fault>,
-    /// Whether our token may not read works.
-    pub(super) blind: bool,
+    pub(super) reading: Reading,
     /// Whether workers process all that is queued just before a work hears of more.
     pub(super) quick: bool,
-    /// How often what is asked of works, and of queues, is answered oddly.
+    /// How often what is asked of works, whether they are alive, and of queues, is answered oddly.
     pub(super) odd_works: usize,
+    pub(super) odd_lives: usize,
     pub(super) odd_queues: usize,
+    /// The class of odd answers.
+    pub(super) odd_class: Option<ErrorClass>,
+    /// What happens just before it is asked whether a work is alive.
+    pub(super) before_alive: Option<fn(&mut World)>,
     /// The work that cannot be finished, and why.
     pub(super) unfinishable: Option<(usize, ErrorClass)>,
     /// Whether the broker still tells of an empty queue.
@@ -80,12 +104,22 @@ impl World {
                 return;
             };
             let work = &mut self.works[index];
-            if work.complete || work.deleted {
+            if !work.is_alive() {
                 self.lost += 1;
                 continue;
             }
             work.processed += 1;
             work.complete_if(work.processed == work.expected);
+            self.last_reported = Some(index);
+        }
+    }
+
+    /// A minute of the connector manager: it ends what is older than the work last reported for.
+    pub(super) fn end_old_works(&mut self) {
+        let older = self.last_reported.unwrap_or(0);
+        for work in self.works.iter_mut().take(older) {
+            work.keyless |= !work.complete;
+            work.complete = true;
         }
     }
 
@@ -104,24 +138,22 @@ impl World {
         fault.map_or(Ok(result), |_| Err(transient()))
     }
 
-    /// Answers oddly as long as `left` says so.
-    fn oddly(left: &mut usize) -> Result<(), ApiError> {
-        if *left == 0 {
+    /// Answers oddly as long as the number says so that `left` is.
+    fn oddly(&mut self, left: fn(&mut Self) -> &mut usize) -> Result<(), ApiError> {
+        if *left(self) == 0 {
             return Ok(());
         }
-        *left -= 1;
-        Err(ApiError::new(
-            "call",
-            ErrorClass::Contract,
-            "makes no sense",
-        ))
+        *left(self) -= 1;
+        let class = self.odd_class.unwrap_or(ErrorClass::Contract);
+        Err(ApiError::new("call", class, "makes no sense"))
     }
 
     pub(super) fn readable(&self) -> Result<(), ApiError> {
-        if self.blind {
-            return Err(ApiError::new("work", ErrorClass::Forbidden, "made to fail"));
+        match self.reading {
+            Reading::Allowed => Ok(()),
+            Reading::Forbidden => Err(ApiError::new("work", ErrorClass::Forbidden, "made to fail")),
+            Reading::Away => Err(transient()),
         }
-        Ok(())
     }
 }
 
@@ -141,7 +173,10 @@ impl Counting {
 #[async_trait]
 impl Platform for Counting {
     async fn version(&self) -> Result<Option<PlatformVersion>, ApiError> {
-        unreachable!("works do not ask for it")
+        if self.world().reading == Reading::Away {
+            return Err(transient());
+        }
+        Ok(None)
     }
 
     async fn register_connector(&self, _: &Registration) -> Result<Registered, ApiError> {
@@ -164,16 +199,23 @@ impl Platform for Counting {
     }
 
     async fn add_expectations(&self, work: &WorkId, count: i32) -> Result<(), ApiError> {
-        self.world().call(format!("expect {count}"), |world| {
+        let is_gone = self.world().call(format!("expect {count}"), |world| {
             if world.quick {
                 world.process(usize::MAX);
             }
-            world.work(work).expected += i64::from(count);
-        })
+            let work = world.work(work);
+            work.expected += i64::from(count);
+            work.deleted || work.keyless
+        })?;
+        if is_gone {
+            return Err(ApiError::new("call", ErrorClass::WorkGone, "not alive"));
+        }
+        Ok(())
     }
 
     async fn report_expectation(&self, work: &WorkId, error: Option<&str>) -> Result<(), ApiError> {
         self.world().call("report".into(), |world| {
+            world.last_reported = Some(World::index(work));
             let work = world.work(work);
             work.processed += 1;
             work.errors.extend(error.map(str::to_owned));
@@ -181,7 +223,7 @@ impl Platform for Counting {
         })
     }
 
-    async fn finish_work(&self, work: &WorkId, text: &str, _: WorkEnd) -> Result<(), ApiError> {
+    async fn finish_work(&self, work: &WorkId, text: &str, end: WorkEnd) -> Result<(), ApiError> {
         let mut world = self.world();
         if let Some((index, class)) = world.unfinishable
             && index == World::index(work)
@@ -190,8 +232,11 @@ impl Platform for Counting {
         }
         world.call("finish".into(), |world| {
             let work = world.work(work);
-            work.messages.push(text.to_owned());
-            work.complete_if(work.processed >= work.expected);
+            match end {
+                WorkEnd::Sent => work.messages.push(text.to_owned()),
+                WorkEnd::InError => work.errors.push(text.to_owned()),
+            }
+            work.complete_if(work.processed == work.expected || work.expected == 0);
         })
     }
 
@@ -214,7 +259,7 @@ impl Platform for Counting {
     async fn work(&self, work: &WorkId) -> Result<Option<WorkProgress>, ApiError> {
         let mut world = self.world();
         world.readable()?;
-        World::oddly(&mut world.odd_works)?;
+        world.oddly(|world| &mut world.odd_works)?;
         world.call("look".into(), |world| {
             let work = world.work(work);
             (!work.deleted).then_some(WorkProgress {
@@ -232,16 +277,17 @@ impl Platform for Counting {
     async fn is_work_alive(&self, work: &WorkId) -> Result<Option<bool>, ApiError> {
         let mut world = self.world();
         world.readable()?;
-        world.call("alive".into(), |world| {
-            let work = world.work(work);
-            Some(!work.deleted && !work.complete)
-        })
+        if let Some(happens) = world.before_alive.take() {
+            happens(&mut world);
+        }
+        world.oddly(|world| &mut world.odd_lives)?;
+        world.call("alive".into(), |world| Some(world.work(work).is_alive()))
     }
 
     async fn queue_details(&self, _: &str) -> Result<Option<QueueDetails>, ApiError> {
         let mut world = self.world();
         world.readable()?;
-        World::oddly(&mut world.odd_queues)?;
+        world.oddly(|world| &mut world.odd_queues)?;
         world.call("queue".into(), |world| {
             Some(QueueDetails {
                 messages: if world.is_late {
@@ -356,15 +402,25 @@ impl Bench {
             .extend(std::iter::repeat_n(index, messages));
     }
 
-    /// Sends a file of so many messages. Returns the work that counts them.
+    /// Sends a file of so many messages, again as long as its work does not outlive that. Returns the
+    /// work that counts them.
     pub(super) async fn send(&self, messages: usize) -> usize {
-        let share = self.begin(messages).await.unwrap();
-        self.queue(&share, messages);
-        self.works
-            .sent(&share, &Shortfall::default())
-            .await
-            .unwrap();
-        World::index(&share.work)
+        self.send_in(Room::Shared, messages).await
+    }
+
+    pub(super) async fn send_in(&self, room: Room, messages: usize) -> usize {
+        loop {
+            let share = self.begin_in(room, messages, 0).await.unwrap();
+            self.queue(&share, messages);
+            if !self.works.is_alive(&share).await.unwrap() {
+                continue;
+            }
+            self.works
+                .sent(&share, &Shortfall::default())
+                .await
+                .unwrap();
+            return World::index(&share.work);
+        }
     }
 
     /// Lets the workers process so many messages.
