@@ -285,7 +285,7 @@ pub(super) async fn waiting(
 
 /// The answer to a question that our token may not be allowed to ask, or that the platform's
 /// version may not understand.
-pub(super) fn permitted<T>(answer: Result<T, ApiError>) -> Result<Option<T>, ApiError> {
+fn permitted<T>(answer: Result<T, ApiError>) -> Result<Option<T>, ApiError> {
     match answer {
         Ok(answer) => Ok(Some(answer)),
         Err(error) if is_for_good(&error) => Ok(None),
