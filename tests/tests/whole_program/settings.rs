@@ -128,6 +128,44 @@ async fn what_looks_like_a_mistake_is_told_and_does_no_harm() {
     }
 }
 
+/// Case `quoted-settings`: the list form of a compose file leaves quotes in the values.
+#[tokio::test]
+async fn values_in_quotes_are_told_and_an_id_within_them_is_refused() {
+    let site = site(b"").await;
+    let program = site
+        .program()
+        .with("CONNECTOR_ID", r#""7a1c9e52-0d3b-4c8f-8e21-6b5a4f3e2d1c""#)
+        .with("CONNECTOR_NAME", r#""Diode Import""#)
+        .with("OPENCTI_TOKEN", r#""hunter2""#)
+        .with("DIODE_IMPORT_GET_FROM_DIRECTORY_PATH", r#""/data/diode""#)
+        .with("MQ_HOST", r#""rabbitmq""#);
+    let quoted = |name: &str| format!("{name}, from the environment, begins and ends with a quote");
+    let named = [
+        "is not a UUID; make one with uuidgen",
+        &quoted("CONNECTOR_ID (connector.id)"),
+        &quoted("CONNECTOR_NAME (connector.name)"),
+        &quoted("OPENCTI_TOKEN (opencti.token)"),
+        &quoted("DIODE_IMPORT_GET_FROM_DIRECTORY_PATH (diode_import.get_from_directory_path)"),
+        &quoted("MQ_HOST (mq.host)"),
+        "1 problem found",
+    ];
+    refused(&site, &program, &named).await;
+}
+
+#[tokio::test]
+async fn a_mapping_that_helps_nobody_ends_the_program() {
+    let site = site(b"").await;
+    let program = site.program();
+    let none = program
+        .clone()
+        .with("DIODE_IMPORT_APPLICANT_MAPPINGS", "alice");
+    refused(&site, &none, &["has no entry that can be used"]).await;
+    let half = program
+        .with("DIODE_IMPORT_APPLICANT_MAPPINGS", "a:b,c")
+        .with("DIODE_IMPORT_REQUIRE_APPLICANT_MAPPING", "true");
+    refused(&site, &half, &["has no colon in entry 2"]).await;
+}
+
 #[tokio::test]
 async fn the_settings_in_force_are_shown_without_secrets_and_nothing_is_reached() {
     let site = site(b"connector: {name: From the file}").await;

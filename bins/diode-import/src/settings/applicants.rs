@@ -3,22 +3,49 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use diode_core::StandIn;
+use figment::value::Value;
 use uuid::Uuid;
 
-use super::forms::{self, Mapped};
+use super::forms::{self, Form, Mapped};
 use super::reader::Reader;
 use super::setting::Setting;
 use super::table;
 
-/// The mappings; none after a problem.
-pub(super) fn applicant_mappings(reader: &mut Reader) -> BTreeMap<String, String> {
+/// What the settings say of applicants; of who stands in there is nothing after a problem.
+pub(super) struct Applicants {
+    /// Users of the other platform, and who they are on this one; none after a problem.
+    pub(super) mappings: BTreeMap<String, String>,
+    /// Who stands in for users that are not mapped.
+    pub(super) stand_in: Option<StandIn>,
+}
+
+/// What the settings say of applicants.
+pub(super) fn applicants(reader: &mut Reader) -> Applicants {
+    let requirement = &table::DIODE_IMPORT_REQUIRE_APPLICANT_MAPPING;
+    let required = reader.required(requirement, forms::boolean);
+    // Where a mapping is required, the files of an applicant whose entry is left out would wait, and
+    // nobody would look for the reason in the settings.
+    let form = match required {
+        Some(true) => forms::whole_mapping,
+        _ => forms::mapping,
+    };
+    Applicants {
+        mappings: mappings(reader, form),
+        stand_in: stand_in(reader, required),
+    }
+}
+
+fn mappings(reader: &mut Reader, form: fn(&Value) -> Form<Mapped>) -> BTreeMap<String, String> {
     let setting = &table::DIODE_IMPORT_APPLICANT_MAPPINGS;
-    let mapped = reader.optional(setting, forms::mapping);
     let Mapped {
         pairs: mappings,
         oddities,
-    } = mapped.unwrap_or_default();
-    for oddity in oddities {
+        unusable,
+    } = reader.optional(setting, form).unwrap_or_default();
+    let unusable = unusable
+        .iter()
+        .map(|entry| format!("{entry}, which is ignored; {}", forms::PAIRS));
+    for oddity in unusable.chain(oddities) {
         reader.warn(format!("{} {oddity}", setting.env));
     }
     let ids = mappings
@@ -28,13 +55,11 @@ pub(super) fn applicant_mappings(reader: &mut Reader) -> BTreeMap<String, String
     mappings
 }
 
-/// Who stands in for users that are not mapped; `None` after a problem.
-pub(super) fn stand_in(reader: &mut Reader) -> Option<StandIn> {
+fn stand_in(reader: &mut Reader, required: Option<bool>) -> Option<StandIn> {
     let default = &table::DIODE_IMPORT_DEFAULT_APPLICANT;
     let requirement = &table::DIODE_IMPORT_REQUIRE_APPLICANT_MAPPING;
     let user = reader.optional(default, forms::text);
-    let required = reader.required(requirement, forms::boolean)?;
-    Some(match (user, required) {
+    Some(match (user, required?) {
         (Some(user), required) => {
             warn_of_odd_ids(reader, default, [user.as_str()]);
             if required {

@@ -9,6 +9,7 @@ use diode_core::{Unsaid, ValidationMode};
 use figment::value::{Dict, Num, Value};
 use opencti_client::{ConnectorType, Pem, Secret, Trust};
 use url::Url;
+use uuid::Uuid;
 
 use super::model::{LogLevel, QueueProtocol, Sending};
 
@@ -39,6 +40,19 @@ pub(super) fn is_given(value: &Value) -> bool {
         Value::String(_, text) => !text.trim().is_empty(),
         _ => true,
     }
+}
+
+/// Whether a value begins and ends with the same quote.
+pub(super) fn is_in_quotes(value: &Value) -> bool {
+    let Value::String(_, text) = value else {
+        return false;
+    };
+    let text = text.trim();
+    let within = |quote| {
+        text.strip_prefix(quote)
+            .is_some_and(|rest: &str| rest.ends_with(quote))
+    };
+    within('"') || within('\'')
 }
 
 /// A text without blanks around it.
@@ -72,6 +86,19 @@ pub(super) fn usable(text: &str) -> Form<String> {
         );
     }
     Ok(text.to_owned())
+}
+
+/// A UUID, in the form that `uuidgen` prints.
+pub(super) fn uuid(value: &Value) -> Form<String> {
+    const HYPHENATED: usize = 36;
+    let text = text(value)?;
+    if text.len() != HYPHENATED || Uuid::try_parse(&text).is_err() {
+        return wrong(
+            "is not a UUID",
+            "make one with uuidgen, or with `cat /proc/sys/kernel/random/uuid`, and keep it",
+        );
+    }
+    Ok(text)
 }
 
 /// The name of this connector. Platforms from 6.1.0 on refuse one of a single character.
@@ -356,8 +383,10 @@ fn items(text: &str) -> impl Iterator<Item = &str> {
 pub(super) struct Mapped {
     /// Source and target of each pair.
     pub(super) pairs: BTreeMap<String, String>,
-    /// What the Python connector goes on without, to follow the setting's name in a sentence.
+    /// What looks like a mistake, to follow the setting's name in a sentence.
     pub(super) oddities: Vec<String>,
+    /// Entries that are no pairs, and what is wrong with each, likewise.
+    pub(super) unusable: Vec<String>,
 }
 
 /// Source and target of each pair, from a text such as `a:b, c:d` or from a mapping.
@@ -369,7 +398,8 @@ pub(super) fn mapping(value: &Value) -> Form<Mapped> {
     }
 }
 
-const PAIRS: &str = "write pairs of ids as source:target,source:target";
+/// How a mapping is written, as advice.
+pub(super) const PAIRS: &str = "write pairs of ids as source:target,source:target";
 
 fn mapping_of(pairs: &Dict) -> Form<Mapped> {
     let mut mapped = Mapped::default();
@@ -387,8 +417,17 @@ fn mapping_of(pairs: &Dict) -> Form<Mapped> {
     Ok(mapped)
 }
 
-/// As the Python connector, it goes on without entries that are no pairs, and takes the last of several
-/// for one source.
+/// The same, of which every entry is a pair.
+pub(super) fn whole_mapping(value: &Value) -> Form<Mapped> {
+    let mapped = mapping(value)?;
+    match mapped.unusable.first() {
+        Some(first) => wrong(first, PAIRS),
+        None => Ok(mapped),
+    }
+}
+
+/// As the Python connector, it goes on without entries that are no pairs, as long as one is, and takes
+/// the last of several for one source.
 fn mapping_in(text: &str) -> Form<Mapped> {
     // Early documentation of the Python connector showed a JSON object, which it never read.
     if text.starts_with(['{', '[']) {
@@ -404,6 +443,9 @@ fn mapping_in(text: &str) -> Form<Mapped> {
             }
             Some((source, target)) => mapped.add(source, target)?,
         }
+    }
+    if mapped.pairs.is_empty() {
+        return wrong("has no entry that can be used", PAIRS);
     }
     Ok(mapped)
 }
@@ -422,8 +464,7 @@ impl Mapped {
     }
 
     fn leave_out(&mut self, number: u32, what: &str) {
-        let oddity = format!("has {what} in entry {number}, which is ignored; {PAIRS}");
-        self.oddities.push(oddity);
+        self.unusable.push(format!("has {what} in entry {number}"));
     }
 }
 

@@ -263,7 +263,7 @@ fn mappings() {
 
 #[test]
 fn mappings_that_the_python_connector_goes_on_without_are_told() {
-    let check = |value: &str, pairs: &[(&str, &str)], oddities: &[&str]| {
+    let check = |value: &str, pairs: &[(&str, &str)], odd: &[&str]| {
         let mapped = mapping(&value.into()).unwrap();
         let found: Vec<_> = mapped
             .pairs
@@ -271,21 +271,73 @@ fn mappings_that_the_python_connector_goes_on_without_are_told() {
             .map(|(source, target)| (source.as_str(), target.as_str()))
             .collect();
         assert_eq!(found, pairs, "{value}");
-        assert_eq!(mapped.oddities.len(), oddities.len(), "{mapped:?}");
-        for (oddity, start) in mapped.oddities.iter().zip(oddities) {
-            assert!(oddity.starts_with(start), "{oddity}");
-        }
+        assert_eq!([mapped.unusable, mapped.oddities].concat(), odd, "{value}");
     };
     check("a:b,a:b", &[("a", "b")], &[]);
     let several = r#"maps "a" to several targets, of which the last counts"#;
     check("a:b,a:c", &[("a", "c")], &[several]);
     check("x:y,a", &[("x", "y")], &["has no colon in entry 2"]);
-    check("a:b:c", &[], &["has two colons in entry 1"]);
+    check("a:b:c,c:d", &[("c", "d")], &["has two colons in entry 1"]);
     let both = [
         "has one side empty in entry 1",
         "has one side empty in entry 2",
     ];
     check("a:,:b,c:d", &[("c", "d")], &both);
+}
+
+#[test]
+fn a_mapping_with_nothing_that_can_be_used_is_none() {
+    for value in ["a", "a:b:c", "a:,:b", "a;b", ",", "alice => bob"] {
+        check(mapping, value, "wrong: has no entry that can be used");
+    }
+    check(whole_mapping, "a:b,c", "wrong: has no colon in entry 2");
+    check(
+        whole_mapping,
+        "a:b:c,c:d",
+        "wrong: has two colons in entry 1",
+    );
+    let mapped = |value: &Value| whole_mapping(value).map(|mapped| mapped.pairs);
+    check(mapped, "a:b,a:c", r#"{"a": "c"}"#);
+    check(mapped, pairs(&[]), "{}");
+}
+
+#[test]
+fn uuids() {
+    let id = "6F2b1f6e-8d2c-4a4e-9c43-0f4f2c6f9b11";
+    check(uuid, format!(" {id} "), &format!("{id:?}"));
+    for wrong in [
+        "diode",
+        "6f2b1f6e-8d2c-4a4e-9c43-0f4f2c6f9b1",
+        "6f2b1f6e8d2c4a4e9c430f4f2c6f9b11",
+        "{6f2b1f6e-8d2c-4a4e-9c43-0f4f2c6f9b11}",
+        "urn:uuid:6f2b1f6e-8d2c-4a4e-9c43-0f4f2c6f9b11",
+        "\"6f2b1f6e-8d2c-4a4e-9c43-0f4f2c6f9b11\"",
+    ] {
+        check(uuid, wrong, "wrong: is not a UUID");
+    }
+    check(
+        uuid,
+        "ChangeMe",
+        "wrong: is still the placeholder of an example",
+    );
+}
+
+#[test]
+fn values_in_quotes() {
+    for (value, expect) in [
+        ("\"a\"", true),
+        ("'a'", true),
+        (" \"a\" ", true),
+        ("\"\"", true),
+        ("\"", false),
+        ("\"a'", false),
+        ("\"a", false),
+        ("a\"", false),
+        ("a", false),
+        ("", false),
+    ] {
+        assert_eq!(is_in_quotes(&value.into()), expect, "{value}");
+    }
 }
 
 #[test]

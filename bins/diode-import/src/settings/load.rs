@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use stix_bundle::Limits;
 
-use super::applicants::{applicant_mappings, stand_in};
+use super::applicants::{Applicants, applicants};
 use super::forms;
 use super::layers::Layers;
 use super::metrics::metrics;
@@ -49,6 +49,7 @@ impl Settings {
         let mut reader = reader(inputs);
         reader.warnings.extend(idle_variables(&inputs.environment));
         reader.warn_of_planned();
+        reader.warn_of_quotes();
         let opencti = opencti(&mut reader);
         let connector = connector(&mut reader);
         let diode_import = diode_import(&mut reader, &inputs.environment);
@@ -114,7 +115,7 @@ fn conclude<T>(reader: Reader, value: Option<T>) -> Result<Loaded<T>, Refusal> {
 // another.
 
 fn connector(reader: &mut Reader) -> Option<Connector> {
-    let id = reader.required(&table::CONNECTOR_ID, forms::text);
+    let id = reader.required(&table::CONNECTOR_ID, forms::uuid);
     let name = reader.required(&table::CONNECTOR_NAME, forms::connector_name);
     let connector_type = reader.required(&table::CONNECTOR_TYPE, forms::connector_type);
     let scope = reader.required(&table::CONNECTOR_SCOPE, forms::list);
@@ -149,8 +150,7 @@ fn diode_import(
     let sources = sources(reader);
     let delete_after_import =
         reader.required(&table::DIODE_IMPORT_DELETE_AFTER_IMPORT, forms::boolean);
-    let mappings = applicant_mappings(reader);
-    let stand_in = stand_in(reader);
+    let Applicants { mappings, stand_in } = applicants(reader);
     let state_path = state_path(reader, environment);
     let settle = reader.number(&table::DIODE_IMPORT_SETTLE_SECONDS);
     let limits = limits(reader);

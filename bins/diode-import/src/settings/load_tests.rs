@@ -146,7 +146,7 @@ opencti:
   token: 'the-token'
   ssl_verify: no
 connector:
-  id: diode
+  id: 7a1c9e52-0d3b-4c8f-8e21-6b5a4f3e2d1c
   scope: [a, b]
   run_and_terminate: yes
 diode_import:
@@ -467,6 +467,54 @@ fn what_the_python_connector_goes_on_without_is_warned_of() {
     DIODE_IMPORT_GET_FROM_DIRECTORY_RETENTION is negative, so no file is deleted for its age; write 0 for that
     DIODE_IMPORT_APPLICANT_MAPPINGS has no colon in entry 2, which is ignored; write pairs of ids as source:target,source:target
     ");
+}
+
+#[test]
+fn a_mapping_that_helps_nobody_is_refused() {
+    let uuid = "6f2b1f6e-8d2c-4a4e-9c43-0f4f2c6f9b11";
+    let mapping = |text: &str| refuse(&[LEAST, &[("DIODE_IMPORT_APPLICANT_MAPPINGS", text)]], None);
+    insta::assert_snapshot!(mapping("secret-id"), @r#"error: DIODE_IMPORT_APPLICANT_MAPPINGS (diode_import.applicant_mappings), from the environment: "secret-id" has no entry that can be used; write pairs of ids as source:target,source:target"#);
+    let half = format!("{uuid}:{uuid},a");
+    let given = [
+        ("DIODE_IMPORT_APPLICANT_MAPPINGS", half.as_str()),
+        ("DIODE_IMPORT_REQUIRE_APPLICANT_MAPPING", "true"),
+    ];
+    let told = refuse(&[LEAST, &given], None);
+    assert!(told.contains("has no colon in entry 2; write"), "{told}");
+    let none = "diode_import: {applicant_mappings: {}}";
+    assert_eq!(load(&[], Some(none)).warnings, [""; 0]);
+}
+
+#[test]
+fn values_within_quotes_are_told_and_an_id_is_none_with_them() {
+    let quoted = [
+        ("CONNECTOR_ID", "\"7a1c9e52-0d3b-4c8f-8e21-6b5a4f3e2d1c\""),
+        ("CONNECTOR_NAME", "\"Diode Import\""),
+        ("OPENCTI_TOKEN", "\"hunter2\""),
+        ("DIODE_IMPORT_GET_FROM_DIRECTORY_PATH", "\"/data/diode\""),
+        ("MQ_HOST", "\"rabbitmq\""),
+        ("MQ_PASS", "'hunter2'"),
+    ];
+    let told = refuse(
+        &[LEAST, &quoted],
+        Some("opencti: {custom_headers: \"'a:b'\"}"),
+    );
+    assert!(!told.contains("hunter2"), "{told}");
+    insta::assert_snapshot!(told, @r#"
+    error: CONNECTOR_ID (connector.id), from the environment: "\"7a1c9e52-0d3b-4c8f-8e21-6b5a4f3e2d1c\"" is not a UUID; make one with uuidgen, or with `cat /proc/sys/kernel/random/uuid`, and keep it
+    warning: OPENCTI_TOKEN (opencti.token), from the environment, begins and ends with a quote, which is taken as part of the value; write it without the quotes
+    warning: OPENCTI_CUSTOM_HEADERS (opencti.custom_headers), from "config.yml", begins and ends with a quote, which is taken as part of the value; write it without the quotes
+    warning: CONNECTOR_ID (connector.id), from the environment, begins and ends with a quote, which is taken as part of the value; write it without the quotes
+    warning: CONNECTOR_NAME (connector.name), from the environment, begins and ends with a quote, which is taken as part of the value; write it without the quotes
+    warning: DIODE_IMPORT_GET_FROM_DIRECTORY_PATH (diode_import.get_from_directory_path), from the environment, begins and ends with a quote, which is taken as part of the value; write it without the quotes
+    warning: MQ_HOST (mq.host), from the environment, begins and ends with a quote, which is taken as part of the value; write it without the quotes
+    warning: MQ_PASS (mq.pass), from the environment, begins and ends with a quote, which is taken as part of the value; write it without the quotes
+    "#);
+    assert_eq!(
+        load(&quoted[1..], None).warnings.len(),
+        quoted.len() - 1,
+        "each is told where nothing is refused, too"
+    );
 }
 
 #[test]

@@ -151,6 +151,23 @@ impl Reader {
         }
     }
 
+    /// Warns of each value that begins and ends with the same quote: in the list form of a compose file
+    /// (`- NAME="value"`) quotes are part of the value. No value is repeated: it may be a secret.
+    pub(super) fn warn_of_quotes(&mut self) {
+        for setting in ALL {
+            let Some((value, origin)) = self.find(setting) else {
+                continue;
+            };
+            if forms::is_in_quotes(&value) {
+                self.warnings.push(format!(
+                    "{}, from {origin}, begins and ends with a quote, which is taken as part of the \
+                     value; write it without the quotes",
+                    subject(setting)
+                ));
+            }
+        }
+    }
+
     /// The value of a setting, and where it came from; `None`: nobody gave it, and it has no
     /// default.
     pub(super) fn find(&self, setting: &Setting) -> Option<(Value, Place)> {

@@ -25,7 +25,10 @@ one in the working directory, if there is one.
 - In config.yml, a text that looks like a number or a boolean needs quotes.
 - All problems are reported together, and the program ends with exit code 2.
 - Unknown `DIODE_IMPORT_*` variables and unknown config.yml keys are reported as warnings, with the
-  closest known name. So are pycti's other variables, which have no effect here.
+  closest known name. So are pycti's other variables, which have no effect here, and those whose names
+  are all but a setting's, such as `OPENCTI_TOKN`.
+- A value that begins and ends with the same quote is warned of: in the list form of a compose file, as
+  in `- NAME='value'`, the quotes are part of the value.
 - A setting marked *planned* is known, but this version does not act on it, and warns at start if it
   is set.
 

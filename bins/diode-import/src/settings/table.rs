@@ -43,7 +43,7 @@ settings! {
 
     CONNECTOR_ID = Setting::peer("connector.id", Kind::Text)
         .required("a UUID of its own, such as uuidgen prints")
-        .help("This connector's id, a UUID that no other connector has.");
+        .help("This connector's id, a UUID that no other connector has; `uuidgen` prints one.");
     CONNECTOR_NAME = Setting::peer("connector.name", Kind::Text)
         .default("Diode Import")
         .help("This connector's name, at least two characters.");
@@ -138,7 +138,7 @@ settings! {
         .default("true")
         .help("Deletes each file once it is imported. A file that was not imported is never deleted.");
     DIODE_IMPORT_APPLICANT_MAPPINGS = Setting::peer("diode_import.applicant_mappings", Kind::Mapping)
-        .help("Users of the other platform, and who they are on this one: `source:target`, by id.");
+        .help("Users of the other platform, and who they are on this one: `source:target`, by id. Entries of another form are ignored with a warning; where none is left, or require_applicant_mapping is on, the program ends with exit code 2.");
     DIODE_IMPORT_DEFAULT_APPLICANT = Setting::own("diode_import.default_applicant", Kind::Text)
         .help("The id of the user on this platform in whose name files without a mapped applicant are imported.");
     DIODE_IMPORT_REQUIRE_APPLICANT_MAPPING = Setting::own("diode_import.require_applicant_mapping", Kind::Boolean)

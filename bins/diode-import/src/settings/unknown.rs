@@ -40,6 +40,31 @@ const NOT_OURS: [&str; 27] = [
     "OPENCTI_MISSING_REF_RETRY_INITIAL_DELAY",
 ];
 
+/// Where names begin that this program shares with pycti, and with the platform's own containers: one
+/// that is not known here may be another program's, and is warned of only where it is all but a known
+/// one.
+const SHARED_PREFIXES: [&str; 4] = ["CONNECTOR_", "OPENCTI_", "MQ_", "S3_"];
+
+/// Variables of the platform's compose files, and of older pycti, that could be taken for a mistyped
+/// setting.
+const OTHERS: [&str; 15] = [
+    "CONNECTOR_CONFIDENCE_LEVEL",
+    "CONNECTOR_RUN_EVERY",
+    "CONNECTOR_UPDATE_EXISTING_DATA",
+    "OPENCTI_ADMIN_EMAIL",
+    "OPENCTI_ADMIN_PASSWORD",
+    "OPENCTI_ADMIN_TOKEN",
+    "OPENCTI_BASE_URL",
+    "OPENCTI_ENCRYPTION_KEY",
+    "OPENCTI_EXTERNAL_SCHEME",
+    "OPENCTI_HEALTHCHECK_ACCESS_KEY",
+    "OPENCTI_HOST",
+    "OPENCTI_PORT",
+    "S3_BUCKET",
+    "S3_BUCKET_NAME",
+    "S3_USE_AWS_ROLE",
+];
+
 /// Names authorities to Python's HTTP library.
 const REQUESTS_CA_BUNDLE: &str = "REQUESTS_CA_BUNDLE";
 
@@ -49,6 +74,7 @@ const ALIKE: f64 = 0.6;
 /// Warnings about variables that are given in vain.
 pub(super) fn idle_variables(environment: &BTreeMap<String, String>) -> Vec<String> {
     let mut warnings = unknown_variables(environment);
+    warnings.extend(mistyped_variables(environment));
     let is_given = |name: &str| {
         let value = environment.get(name).map_or("", |value| value.trim());
         // What is turned off need not be told that it has no effect.
@@ -81,6 +107,74 @@ fn unknown_variables(environment: &BTreeMap<String, String>) -> Vec<String> {
             format!("{name:?} in the environment is not a setting and is ignored{hint}")
         })
         .collect()
+}
+
+/// Warnings about variables whose names are all but that of a setting which others have, too.
+fn mistyped_variables(environment: &BTreeMap<String, String>) -> Vec<String> {
+    environment
+        .keys()
+        .filter(|name| !name.to_uppercase().starts_with(PREFIX))
+        .filter_map(|name| Some((name, meant_by(name)?)))
+        .map(|(name, meant)| {
+            format!(
+                "{name:?} in the environment is not a setting and is ignored; did you mean {meant}?"
+            )
+        })
+        .collect()
+}
+
+/// The shared setting that a variable of another name was probably meant to be.
+fn meant_by(name: &str) -> Option<String> {
+    if is_variable(name) || is_other_name(name) {
+        return None;
+    }
+    let written = name.to_uppercase();
+    let (base, ending) = match written.strip_suffix("_FILE") {
+        Some(base) => (base, "_FILE"),
+        None => (written.as_str(), ""),
+    };
+    let shared = |name: &&str| {
+        SHARED_PREFIXES
+            .iter()
+            .any(|prefix| name.starts_with(prefix))
+    };
+    let settings = ALL.iter().map(|setting| setting.env).filter(shared);
+    let known = settings.chain(NOT_OURS).chain(OTHERS);
+    let near = known.filter_map(|known| Some((mistakes(base, known)?, known)));
+    let (_, meant) = near.min_by_key(|(mistakes, _)| *mistakes)?;
+    let is_ours = ALL.iter().any(|setting| setting.env == meant);
+    is_ours.then(|| format!("{meant}{ending}"))
+}
+
+/// How many letters of a name are wrong, where it is all but the known one: few for its length, or
+/// the known one is the beginning of its last word, as in `MQ_PASSWORD`.
+fn mistakes(name: &str, known: &str) -> Option<usize> {
+    let longer = name.strip_prefix(known).filter(|rest| !rest.is_empty());
+    if longer.is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_alphabetic())) {
+        return Some(1);
+    }
+    let prefix = SHARED_PREFIXES
+        .iter()
+        .find(|prefix| known.starts_with(*prefix) && name.starts_with(*prefix));
+    let allowed = match prefix {
+        Some(prefix) if known.len() - prefix.len() > SHORT => 2,
+        Some(_) => 1,
+        None if known.len() > LONG => 1,
+        None => return None,
+    };
+    let mistakes = strsim::damerau_levenshtein(name, known);
+    (mistakes <= allowed).then_some(mistakes)
+}
+
+/// A name of so many letters behind its prefix may be another one with two letters changed.
+const SHORT: usize = 4;
+
+/// Only of a longer name one letter of the prefix may be wrong.
+const LONG: usize = 8;
+
+/// Whether a setting has a second name, which this is.
+fn is_other_name(name: &str) -> bool {
+    ALL.iter().any(|setting| setting.old_env == Some(name))
 }
 
 /// Whether Kubernetes sets a variable for a service that is called `diode-import`.
@@ -162,6 +256,95 @@ mod tests {
             "PORT_80_TCP_ADDR",
         ] {
             check(&format!("DIODE_IMPORT_{name}"), None);
+        }
+    }
+
+    #[test]
+    fn a_mistyped_variable_that_others_share_is_told_with_the_name_that_was_meant() {
+        for (name, meant) in [
+            ("OPENCTI_TOKN", "OPENCTI_TOKEN"),
+            ("OPENCTI_URI", "OPENCTI_URL"),
+            ("opencti_url", "OPENCTI_URL"),
+            ("OPENCTI_TOKN_FILE", "OPENCTI_TOKEN_FILE"),
+            ("OPEN_CTI_TOKEN", "OPENCTI_TOKEN"),
+            ("OPENCTI_SSL_VERFIY", "OPENCTI_SSL_VERIFY"),
+            ("CONECTOR_ID", "CONNECTOR_ID"),
+            ("CONNECTOR__ID", "CONNECTOR_ID"),
+            ("CONNECTOR_LOGLEVEL", "CONNECTOR_LOG_LEVEL"),
+            ("CONNECTOR_RUN_AND_TERMINAT", "CONNECTOR_RUN_AND_TERMINATE"),
+            ("MQ_HOSTS", "MQ_HOST"),
+            ("MQ_PASSWORD", "MQ_PASS"),
+            ("MQ_USERNAME", "MQ_USER"),
+            ("S3_ENDPIONT", "S3_ENDPOINT"),
+        ] {
+            assert_eq!(meant_by(name).as_deref(), Some(meant), "{name}");
+        }
+        let environment = BTreeMap::from([("OPENCTI_TOKN".to_owned(), "hunter2".to_owned())]);
+        assert_eq!(
+            idle_variables(&environment),
+            [
+                r#""OPENCTI_TOKN" in the environment is not a setting and is ignored; did you mean OPENCTI_TOKEN?"#
+            ]
+        );
+    }
+
+    /// What a container has from the platform's own `.env`, from Kubernetes and from its image.
+    #[test]
+    fn what_others_have_in_the_environment_is_not_taken_for_a_mistake() {
+        for name in [
+            "OPENCTI_ADMIN_EMAIL",
+            "OPENCTI_ADMIN_PASSWORD",
+            "OPENCTI_ADMIN_TOKEN",
+            "OPENCTI_BASE_URL",
+            "OPENCTI_ENCRYPTION_KEY",
+            "OPENCTI_EXTERNAL_SCHEME",
+            "OPENCTI_HEALTHCHECK_ACCESS_KEY",
+            "OPENCTI_HOST",
+            "OPENCTI_PORT",
+            "OPENCTI_PORT_8080_TCP",
+            "OPENCTI_SERVICE_HOST",
+            "OPENCTI_MISSING_REF_RETRY_FACTOR",
+            "CONNECTOR_ANALYSIS_ID",
+            "CONNECTOR_DIODE_IMPORT_ID",
+            "CONNECTOR_EXPORT_FILE_CSV_ID",
+            "CONNECTOR_EXPORT_FILE_STIX_ID",
+            "CONNECTOR_EXPORT_FILE_TXT_ID",
+            "CONNECTOR_HISTORY_ID",
+            "CONNECTOR_IMPORT_DOCUMENT_ID",
+            "CONNECTOR_IMPORT_FILE_STIX_ID",
+            "CONNECTOR_IMPORT_EXTERNAL_REFERENCE_ID",
+            "CONNECTOR_IPINFO_ID",
+            "CONNECTOR_MISP_ID",
+            "CONNECTOR_MITRE_ID",
+            "CONNECTOR_OPENCTI_ID",
+            "CONNECTOR_CVE_ID",
+            "CONNECTOR_CONFIDENCE_LEVEL",
+            "CONNECTOR_UPDATE_EXISTING_DATA",
+            "CONNECTOR_RUN_EVERY",
+            "CONNECTOR_AUTO",
+            "MINIO_ROOT_USER",
+            "RABBITMQ_DEFAULT_USER",
+            "RABBITMQ_DEFAULT_PASS",
+            "ELASTIC_MEMORY_SIZE",
+            "SMTP_HOSTNAME",
+            "XTM_COMPOSER_ID",
+            "COMPOSE_PROJECT_NAME",
+            "S3_BUCKET",
+            "S3_BUCKET_NAME",
+            "S3_USE_AWS_ROLE",
+            "MQ_SERVICE_HOST",
+            "MQ_PORT_5672_TCP",
+            "QUEUE_PROTOCOL",
+            "http_proxy",
+            "HTTPS_PROXY",
+            "HOME",
+            "PATH",
+            "DIODE_IMPORT_STATEPATH",
+            "diode_import_state_path",
+            "CONNECTOR_NAME",
+            "CONNECTOR_NAME_FILE",
+        ] {
+            assert_eq!(meant_by(name), None, "{name}");
         }
     }
 
