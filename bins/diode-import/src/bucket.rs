@@ -251,6 +251,10 @@ impl Source for Bucket {
         self.0.set_aside(entry, reason).await.map_err(named)
     }
 
+    async fn list_set_aside(&self) -> Result<Listing, SourceError> {
+        self.0.list_set_aside().await.map_err(named)
+    }
+
     async fn discard(&self, set_aside: &str) -> Result<(), SourceError> {
         self.0.discard(set_aside).await.map_err(named)
     }

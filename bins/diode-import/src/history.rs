@@ -108,6 +108,7 @@ mod tests {
             connector: Some("Feed".into()),
             connector_id: None,
             applicant_id: None,
+            user_id: None,
             work: None,
             messages: 12,
             not_sent: 0,

@@ -25,7 +25,6 @@ use crate::settings::{Mq, QueueProtocol, S3Settings, Settings};
 
 /// pycti's rhythm.
 const PING_EVERY: Duration = Duration::from_secs(40);
-const SECONDS_PER_DAY: u64 = 86_400;
 
 /// What can be made ready without the platform.
 pub(crate) struct Prepared {
@@ -362,8 +361,9 @@ fn rules(settings: &Settings, retention_days: Option<u32>) -> Rules {
             } else {
                 AfterImport::Keep
             },
-            retention: retention_days
-                .map(|days| Duration::from_secs(u64::from(days) * SECONDS_PER_DAY)),
+            retention: retention_days.map(days),
+            rejected_retention: import.rejected_retention_days.map(days),
+            skip_known: import.skip_known_hours.map(hours),
             settle: import.settle,
         },
         limits: import.limits,
@@ -374,6 +374,14 @@ fn rules(settings: &Settings, retention_days: Option<u32>) -> Rules {
             unsaid: settings.connector.validate_before_import,
         },
     }
+}
+
+fn days(days: u32) -> Duration {
+    Duration::from_hours(u64::from(days) * 24)
+}
+
+fn hours(hours: u32) -> Duration {
+    Duration::from_hours(u64::from(hours))
 }
 
 fn own_registration(settings: &Settings) -> Registration {

@@ -6,6 +6,25 @@ pub const REASON_SUFFIX: &str = ".reason.json";
 /// How the name of a file that may be a bundle ends.
 pub(crate) const BUNDLE_SUFFIX: &str = ".json";
 
+/// Why a file with such a name is left alone.
+pub(crate) const CASE: &str =
+    "its name does not end in .json in small letters; rename it to have it imported";
+
+/// Whether a name differs from a bundle's by the case of its ending alone, as names on FAT and ISO 9660
+/// often do.
+pub(crate) fn ends_in_another_case(name: &[u8]) -> bool {
+    let ending = BUNDLE_SUFFIX.as_bytes();
+    name.len()
+        .checked_sub(ending.len())
+        .and_then(|start| name.get(start..))
+        .is_some_and(|end| end != ending && end.eq_ignore_ascii_case(ending))
+}
+
+/// Whether a name of the folder for rejected files may be that of one, and not of a reason.
+pub(crate) fn is_rejected(name: &str) -> bool {
+    name.ends_with(BUNDLE_SUFFIX) && !name.ends_with(REASON_SUFFIX)
+}
+
 /// The `number`th name to try for a file: its own at 0, then `01.1.json`, `01.2.json` and so on.
 ///
 /// A name is shortened where the name of its reason file would otherwise have more than `longest`
@@ -40,6 +59,21 @@ mod tests {
         check("01.1.json", 1, "01.1.1.json");
         check("a.b.json", 12, "a.b.12.json");
         check("a/b.json", 1, "a/b.1.json");
+    }
+
+    #[test]
+    fn endings_in_another_case() {
+        for (name, expect) in [
+            ("UPPER.JSON", true),
+            ("a.Json", true),
+            ("é.JSON", true),
+            ("a.json", false),
+            ("a.JSON.gz", false),
+            ("JSON", false),
+            ("", false),
+        ] {
+            assert_eq!(ends_in_another_case(name.as_bytes()), expect, "{name}");
+        }
     }
 
     #[test]

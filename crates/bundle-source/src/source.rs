@@ -182,6 +182,13 @@ pub trait Source: Send + Sync + fmt::Debug {
     /// [`SourceError`]; the file is where it was.
     async fn set_aside(&self, entry: &Entry, reason: &[u8]) -> Result<Option<String>, SourceError>;
 
+    /// The files that lie where rejected files are kept, without their reasons. A file's location is
+    /// what [`set_aside`](Self::set_aside) returned for it.
+    ///
+    /// # Errors
+    /// [`SourceError`] where the place is there, and cannot be listed.
+    async fn list_set_aside(&self) -> Result<Listing, SourceError>;
+
     /// Deletes a file that [`set_aside`](Self::set_aside) moved, and its reason.
     ///
     /// `set_aside` is what that call returned. A file that has gone meanwhile is no error; nothing

@@ -59,6 +59,7 @@ where
     sets_aside_only_what_was_listed(&fresh().await).await;
     sets_aside_without_overwriting(&fresh().await).await;
     discards_what_was_set_aside(&fresh().await).await;
+    lists_what_was_set_aside(&fresh().await).await;
     stays_within_the_source(&fresh().await).await;
 }
 
@@ -323,6 +324,35 @@ pub async fn discards_what_was_set_aside(harness: &dyn Harness) {
         assert!(result.is_err(), "{outside:?} was never set aside");
     }
     assert_eq!(listed(harness).await, [waiting]);
+}
+
+/// What was set aside is listed with its size by the place that it got, without reasons, until it is
+/// discarded.
+pub async fn lists_what_was_set_aside(harness: &dyn Harness) {
+    assert_eq!(set_aside_files(harness).await, Vec::new());
+    let mut expect = Vec::new();
+    for content in ["{", "[1]"] {
+        let entry = put(harness, "01.json", content.as_bytes()).await;
+        let place = set_aside(harness, &entry, b"{\"reason\": 1}").await;
+        expect.push((place.expect("a file that is there"), content.len() as u64));
+    }
+    put(harness, "02.json", b"{}").await;
+    expect.sort();
+    assert_eq!(set_aside_files(harness).await, expect);
+    let (gone, _) = expect.remove(0);
+    harness.source().discard(&gone).await.expect("discarding");
+    assert_eq!(set_aside_files(harness).await, expect);
+}
+
+/// The places and sizes of what was set aside, in order.
+async fn set_aside_files(harness: &dyn Harness) -> Vec<(String, u64)> {
+    let listing = harness.source().list_set_aside().await.expect("listing");
+    let files = listing.iter();
+    let mut files: Vec<_> = files
+        .map(|file| (file.location.to_owned(), file.size))
+        .collect();
+    files.sort();
+    files
 }
 
 /// A location that leads out of the source, or that no listing shows, is nothing's.

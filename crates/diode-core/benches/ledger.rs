@@ -16,6 +16,8 @@ const SOURCE: &str = "directory:/in";
 const POLICY: Policy = Policy {
     after_import: AfterImport::Keep,
     retention: None,
+    rejected_retention: None,
+    skip_known: None,
     settle: Duration::from_secs(5),
 };
 

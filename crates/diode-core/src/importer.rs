@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bundle_source::{Entry, Source};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use opencti_client::{Platform, PlatformVersion, Queue};
 use tokio_util::sync::CancellationToken;
 
@@ -303,6 +303,9 @@ impl Importer {
     /// Counts in what became of a file.
     fn count(&self, file: &FileReport, course: &mut Course) {
         course.report.add(file);
+        if let Outcome::Imported | Outcome::Partial | Outcome::Rejected = file.outcome {
+            course.report.is_done(file.modified, self.now());
+        }
         self.observer.file(self.source.name(), file);
     }
 
@@ -342,6 +345,7 @@ impl Course {
 /// One line per file, at the level that its outcome deserves.
 fn log(file: &FileReport, details: &file::Details<'_>) {
     let message = match (file.outcome, file.way) {
+        (Outcome::Imported, _) if file.code == Some(Code::AlreadyImported) => "file not sent again",
         (Outcome::Imported, Way::Direct) => "file imported",
         (Outcome::Imported, Way::Draft) => "file put into a draft, where it awaits validation",
         (Outcome::Imported, Way::Workbench) => {
@@ -363,6 +367,16 @@ fn log(file: &FileReport, details: &file::Details<'_>) {
 /// The same in other words.
 pub(crate) fn log_as(message: &str, file: &FileReport, details: &file::Details<'_>) {
     let not_sent = in_words(&file.not_sent);
+    let imported_at = details
+        .same
+        .map(|same| same.imported_at.to_rfc3339_opts(SecondsFormat::Secs, true));
+    let same_as = details.same.map(|same| same.file.as_str());
+    let message = match (same_as, &imported_at) {
+        (Some(same_as), Some(at)) => {
+            format!("{message}: same content as {same_as}, imported at {at}")
+        }
+        _ => message.to_owned(),
+    };
     macro_rules! line {
         ($level:ident) => {
             tracing::$level!(
@@ -378,6 +392,8 @@ pub(crate) fn log_as(message: &str, file: &FileReport, details: &file::Details<'
                 way = (file.way != Way::Direct).then(|| file.way.as_str()),
                 messages = file.messages,
                 not_sent,
+                same_as,
+                imported_at,
                 "{message}"
             )
         };

@@ -5,6 +5,7 @@
 //! connector's state was reset, the row stays as history and a file that comes later under the
 //! same name gets a row of its own.
 
+mod content;
 mod error;
 mod history;
 mod known;
@@ -12,6 +13,7 @@ mod look;
 mod recovery;
 mod rows;
 mod schema;
+mod set_aside;
 mod works;
 
 use std::path::{Path, PathBuf};
@@ -27,6 +29,7 @@ use self::recovery::Store;
 use self::rows::{insert, invalid, mark_gone, moment, nanoseconds};
 use crate::{Code, Fingerprint, Outcome};
 
+pub use content::SameContent;
 pub use error::LedgerError;
 pub use history::{History, HistoryEntry, Place};
 pub use known::{Known, KnownFiles};
@@ -49,6 +52,8 @@ const PRUNED_AT_ONCE: i64 = 10_000;
 pub struct Ledger {
     folder: PathBuf,
     store: Mutex<Store>,
+    /// Whether the ledger is of an earlier schema, and only looked at.
+    schema: i64,
     /// Whether an outcome was written that may not be on disk yet.
     unflushed: AtomicBool,
     /// Whether rows may say that their file is missing, and not since when.
@@ -68,6 +73,7 @@ impl Ledger {
         Ok(Self {
             folder: folder.to_owned(),
             store: Mutex::new(schema::connect(folder)?.into()),
+            schema: schema::VERSION,
             // An earlier process may have been killed before it flushed.
             unflushed: AtomicBool::new(true),
             // An earlier version of this program may have written them.
@@ -205,19 +211,31 @@ impl Ledger {
     }
 
     /// Forgets what became of the files of a source that are in their place, so that they are
-    /// looked at as if they were new. What merely waits, waits on; what was set aside stays so.
+    /// looked at as if they were new, and which contents were imported. What merely waits, waits on;
+    /// what was set aside stays so.
     /// Returns how many were forgotten.
     ///
     /// # Errors
     /// [`LedgerError::Access`]; what was known before still is.
     pub fn forget(&self, source: &str, now: DateTime<Utc>) -> Result<usize, LedgerError> {
-        self.lock()?
+        let mut connection = self.lock()?;
+        let transaction = connection.transaction().map_err(write)?;
+        let now = now.timestamp_millis();
+        let forgotten = transaction
             .execute(
-                "UPDATE files SET gone_at_ms = ?2, reason = NULL
+                "UPDATE files SET gone_at_ms = ?2
                  WHERE source = ?1 AND gone_at_ms IS NULL AND outcome <> ?3",
-                (source, now.timestamp_millis(), Outcome::Waiting.as_str()),
+                (source, now, Outcome::Waiting.as_str()),
             )
-            .map_err(write)
+            .map_err(write)?;
+        transaction
+            .execute(
+                "UPDATE sources SET forgotten_at_ms = ?2 WHERE source = ?1",
+                (source, now),
+            )
+            .map_err(write)?;
+        transaction.commit().map_err(write)?;
+        Ok(forgotten)
     }
 
     /// Notes that a file known by its content is now there as `entry`: written anew, but the same.
@@ -331,33 +349,6 @@ impl Ledger {
         transaction.commit().map_err(write)
     }
 
-    /// Files that were set aside before `before` and have not been discarded.
-    ///
-    /// # Errors
-    /// [`LedgerError::Access`]
-    pub fn set_aside_before(
-        &self,
-        source: &str,
-        before: DateTime<Utc>,
-    ) -> Result<Vec<SetAside>, LedgerError> {
-        let connection = self.lock()?;
-        let mut statement = connection
-            .prepare_cached(
-                "SELECT id, moved_to FROM files
-                 WHERE source = ?1 AND moved_to IS NOT NULL AND gone_at_ms <= ?2",
-            )
-            .map_err(read)?;
-        let rows = statement
-            .query_map((source, before.timestamp_millis()), |row| {
-                Ok(SetAside {
-                    id: row.get(0)?,
-                    moved_to: row.get(1)?,
-                })
-            })
-            .map_err(read)?;
-        rows.collect::<Result<_, _>>().map_err(read)
-    }
-
     /// Drops what is known of files that have been gone, or missing, since before `before`. Rows of
     /// files that lie where they were set aside stay. Returns how many were dropped.
     ///
@@ -404,17 +395,6 @@ impl Ledger {
             changed += connection.execute(statement, times).map_err(write)?;
         }
         Ok(changed)
-    }
-
-    /// Notes that a file that was set aside has been discarded.
-    ///
-    /// # Errors
-    /// [`LedgerError::Access`]
-    pub fn discarded(&self, id: i64) -> Result<(), LedgerError> {
-        self.lock()?
-            .execute("UPDATE files SET moved_to = NULL WHERE id = ?1", [id])
-            .map(drop)
-            .map_err(write)
     }
 
     /// The connection, where there is a ledger.

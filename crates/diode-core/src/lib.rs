@@ -46,7 +46,7 @@ pub use importer::{Importer, Parts};
 pub use lease::{Lease, NotOurs};
 pub use ledger::{
     FILE_NAME, History, HistoryEntry, Known, KnownFiles, Ledger, LedgerError, Origin, Place,
-    Record, SetAside,
+    Record, SameContent, SetAside,
 };
 pub use observer::Observer;
 pub use outcome::{Code, Outcome};

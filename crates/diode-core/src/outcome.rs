@@ -93,10 +93,12 @@ pub enum Code {
     QueueFull,
     /// The peer imported it before us, as far as its watermark tells; we sent nothing.
     ImportedBefore,
+    /// A file with the same content was imported not long ago; nothing was sent again.
+    AlreadyImported,
 }
 
 impl Code {
-    const ALL: [Self; 17] = [
+    const ALL: [Self; 18] = [
         Self::InvalidJson,
         Self::InvalidUtf8,
         Self::TooLarge,
@@ -114,6 +116,7 @@ impl Code {
         Self::UnmappedApplicant,
         Self::QueueFull,
         Self::ImportedBefore,
+        Self::AlreadyImported,
     ];
 
     /// The stable name, as logs, reports, reason files and the ledger have it.
@@ -136,6 +139,7 @@ impl Code {
             Self::UnmappedApplicant => "unmapped-applicant",
             Self::QueueFull => "queue-full",
             Self::ImportedBefore => "imported-before",
+            Self::AlreadyImported => "already-imported",
         }
     }
 

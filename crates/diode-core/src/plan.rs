@@ -26,6 +26,11 @@ pub struct Policy {
     pub after_import: AfterImport,
     /// How long after its import a kept file is deleted; `None`: never.
     pub retention: Option<Duration>,
+    /// How long after it was set aside a rejected file is deleted; `None`: never.
+    pub rejected_retention: Option<Duration>,
+    /// How long after its import a file's content is not sent again in another file; `None`: it is sent
+    /// each time.
+    pub skip_known: Option<Duration>,
     /// How long a file that does not parse must be unchanged to count as complete.
     pub settle: Duration,
 }
@@ -38,6 +43,13 @@ impl Policy {
             Some(Code::ImportedBefore) => AfterImport::Keep,
             _ => self.after_import,
         }
+    }
+
+    /// Whether content that was imported at that time is not to be sent again. A time that is still to
+    /// come, by a clock that was set back, is no time to go by.
+    pub(crate) fn skips(&self, imported_at: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+        self.skip_known
+            .is_some_and(|window| imported_at <= now && !has_passed(imported_at, window, now))
     }
 }
 
@@ -127,12 +139,17 @@ pub fn counted_as_imported(
         .map(Listed::to_entry)
 }
 
-/// The time of the newest file that is still in its place although it was imported.
-pub(crate) fn newest_kept(listing: &Listing, known: &KnownFiles) -> Option<DateTime<Utc>> {
+/// The time of the newest file that is still in its place although it was imported. A time that is still
+/// to come says nothing of what was imported.
+pub(crate) fn newest_kept(
+    listing: &Listing,
+    known: &KnownFiles,
+    now: DateTime<Utc>,
+) -> Option<DateTime<Utc>> {
     let is_kept = |row: Known<'_>| row.outcome == Outcome::Imported;
     let kept = listing
         .iter()
-        .filter(|file| row_of(known, *file).is_some_and(is_kept));
+        .filter(|file| file.modified <= now && row_of(known, *file).is_some_and(is_kept));
     kept.map(|file| file.modified).max()
 }
 
@@ -227,6 +244,8 @@ mod tests {
         Policy {
             after_import,
             retention: retention_days.map(|days| Duration::from_secs(days * DAY)),
+            rejected_retention: None,
+            skip_known: None,
             settle: Duration::from_secs(5),
         }
     }
@@ -350,7 +369,11 @@ mod tests {
         ]
         .into_iter()
         .collect();
-        let newest = |listed: &[&Entry]| newest_kept(&listing(listed.iter().copied()), &rows);
+        let newest_at =
+            |listed: &[&Entry], now| newest_kept(&listing(listed.iter().copied()), &rows, at(now));
+        let newest = |listed: &[&Entry]| newest_at(listed, 300);
+        assert_eq!(newest_at(&[&a, &b], 200), Some(at(200)));
+        assert_eq!(newest_at(&[&a, &b], 199), Some(at(100)));
         assert_eq!(newest(&[&a, &b, &c]), Some(at(200)));
         assert_eq!(newest(&[&a, &entry("b", 201)]), Some(at(100)));
         assert_eq!(newest(&[&c]), None);
@@ -369,6 +392,24 @@ mod tests {
         ] {
             let count = counted_as_imported(&listing, watermark, after_import).count();
             assert_eq!(count, expect, "{watermark:?} {after_import:?}");
+        }
+    }
+
+    #[test]
+    fn content_is_skipped_within_its_time() {
+        for (window, imported_at, now, expect) in [
+            (None, 100, 100, false),
+            (Some(50), 100, 100, true),
+            (Some(50), 100, 149, true),
+            (Some(50), 100, 150, false),
+            (Some(50), 100, 99, false),
+        ] {
+            let policy = Policy {
+                skip_known: window.map(Duration::from_secs),
+                ..policy(AfterImport::Delete, None)
+            };
+            let got = policy.skips(at(imported_at), at(now));
+            assert_eq!(got, expect, "{window:?} {imported_at} {now}");
         }
     }
 

@@ -206,6 +206,10 @@ mod tests {
             unreachable!("nothing is set aside")
         }
 
+        async fn list_set_aside(&self) -> Result<Listing, SourceError> {
+            Ok(Listing::default())
+        }
+
         async fn discard(&self, _: &str) -> Result<(), SourceError> {
             unreachable!("nothing is discarded")
         }

@@ -14,9 +14,10 @@ use opencti_client::{Drafts, PlatformVersion};
 use tokio_util::sync::CancellationToken;
 
 use self::forecast::{Forecast, Outlook, of_examined, of_refusal, waits};
+use crate::fingerprint::Fingerprint;
 use crate::importer::file::{Details, same_content};
 use crate::importer::log_as;
-use crate::ledger::{Known, KnownFiles};
+use crate::ledger::{Known, KnownFiles, SameContent};
 use crate::listing::list;
 use crate::plan::{Step, plan};
 use crate::reader::Reader;
@@ -194,7 +195,8 @@ impl Rehearsal {
                 if same_content(row, file.fingerprint()).is_some() {
                     return None;
                 }
-                of_examined(file.examined(), entry, since, &outlook)
+                let same = self.same_content(file.fingerprint());
+                of_examined(file.examined(), entry, since, &outlook).known(same, &outlook)
             }
             Err(ReadError::Gone { .. }) => return None,
             Err(error @ ReadError::TooLarge { .. }) => {
@@ -213,6 +215,15 @@ impl Rehearsal {
     }
 }
 
+impl Rehearsal {
+    /// A file with that content that was imported by a real run. A ledger that cannot be read is told of
+    /// with the next pass.
+    fn same_content(&self, fingerprint: Fingerprint) -> Option<SameContent> {
+        let ledger = self.parts.ledger.as_ref()?;
+        ledger.same_content(fingerprint).ok().flatten()
+    }
+}
+
 /// Since when a file is as it is now, as far as anybody has seen it.
 fn since(entry: &Entry, row: Option<Known<'_>>, earlier: Option<&Said>) -> Option<DateTime<Utc>> {
     let row = row.filter(|row| row.is(entry)).map(|row| row.seen_since);
@@ -220,8 +231,11 @@ fn since(entry: &Entry, row: Option<Known<'_>>, earlier: Option<&Said>) -> Optio
 }
 
 fn say(forecast: &Forecast) {
-    let Forecast { file, who } = forecast;
+    let Forecast { file, who, same } = forecast;
     let message = match (file.outcome, file.way) {
+        (Outcome::Imported, _) if file.code == Some(Code::AlreadyImported) => {
+            "file would not be sent again"
+        }
         (Outcome::Imported, Way::Direct) => "file would be imported",
         (Outcome::Imported, Way::Draft) => "file would be put into a draft, to await validation",
         (Outcome::Imported, Way::Workbench) => {
@@ -236,6 +250,7 @@ fn say(forecast: &Forecast) {
         connector: who.connector.as_deref(),
         connector_id: who.connector_id.as_deref(),
         applicant_id: who.applicant_id.as_deref(),
+        same: same.as_ref(),
         ..Details::default()
     };
     log_as(message, file, &details);

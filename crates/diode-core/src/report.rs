@@ -147,10 +147,7 @@ impl PassReport {
                     usize::from(matches!(file.code, Some(Code::Platform | Code::Queue)));
                 self.add_waiting(file);
             }
-            Outcome::Ignored => {}
-            Outcome::Imported | Outcome::Partial | Outcome::Rejected => {
-                self.is_done(file.modified);
-            }
+            Outcome::Ignored | Outcome::Imported | Outcome::Partial | Outcome::Rejected => {}
         }
     }
 
@@ -195,17 +192,20 @@ impl PassReport {
         self.oldest_waiting = Some(first_of(self.oldest_waiting, modified));
     }
 
-    /// Takes note of a file of that time that was imported or set aside.
-    pub(crate) fn is_done(&mut self, modified: DateTime<Utc>) {
-        self.done = self.done.max(Some(modified));
+    /// Takes note of a file of that time that was imported or set aside by `now`. A time that is still to
+    /// come says nothing of what was imported.
+    pub(crate) fn is_done(&mut self, modified: DateTime<Utc>, now: DateTime<Utc>) {
+        if modified <= now {
+            self.done = self.done.max(Some(modified));
+        }
     }
 
-    /// The source's watermark after the pass, where it was `before`.
-    pub(crate) fn watermark(&self, before: Option<f64>) -> Option<f64> {
+    /// The source's watermark after the pass, where it was `before`. It is never later than `now`.
+    pub(crate) fn watermark(&self, before: Option<f64>, now: DateTime<Utc>) -> Option<f64> {
         match self.interruption {
             // What the pass did not get to was not counted: the watermark could pass it.
-            Some(Interruption::Ledger) => before,
-            _ => watermark(before, self.done, self.oldest_waiting),
+            Some(Interruption::Ledger) => watermark(before, None, None, now),
+            _ => watermark(before, self.done, self.oldest_waiting, now),
         }
     }
 
@@ -246,7 +246,7 @@ mod tests {
                 done: Some(at(20)),
                 ..PassReport::new("source")
             };
-            assert_eq!(report.watermark(Some(10.0)), Some(expect));
+            assert_eq!(report.watermark(Some(10.0), at(30)), Some(expect));
         }
     }
 }

@@ -164,13 +164,30 @@ impl Service {
                 tell::without_watermark(importer, &state);
             }
         }
-        Self {
+        let service = Self {
             importers,
             lookout: None,
             heart: Heart::new(platform, own, SharedState::new(state)),
             works,
             schedule,
             stop,
+        };
+        service.disbelieve_what_is_to_come();
+        service
+    }
+
+    /// Forgets watermarks that are later than now: they say nothing of files of now, which would count
+    /// as imported.
+    fn disbelieve_what_is_to_come(&self) {
+        let Some(now) = self.importers.first().map(Importer::now) else {
+            return;
+        };
+        let before = self.heart.state.get();
+        let mut after = before.clone();
+        let later = after.forget_later_than(now);
+        if !later.is_empty() {
+            self.heart.state.replace(&before, after);
+            tell::later_than_now(&later, now);
         }
     }
 
@@ -271,6 +288,7 @@ impl Service {
     /// next; what reaches all of them does.
     async fn round(&mut self) -> Vec<PassReport> {
         self.follow_reset().await;
+        self.disbelieve_what_is_to_come();
         let mut reports = Vec::with_capacity(self.importers.len());
         let mut cut_short_by = None;
         self.tell_untold();
@@ -370,7 +388,7 @@ async fn pass(importer: &mut Importer, state: &SharedState) -> PassReport {
     let before = state.get();
     let key = importer.state_key();
     let report = importer.pass(before.last_run(key)).await;
-    if let Some(watermark) = report.watermark(before.last_run(key))
+    if let Some(watermark) = report.watermark(before.last_run(key), importer.now())
         && !before.is_reset()
     {
         let mut after = before.clone();

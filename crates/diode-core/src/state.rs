@@ -112,6 +112,26 @@ impl ConnectorState {
         self.0 = Form::Members(members);
     }
 
+    /// Forgets the times that are later than `now`. Returns where they were, and what they were.
+    pub fn forget_later_than(&mut self, now: DateTime<Utc>) -> Vec<(&'static str, f64)> {
+        let Form::Members(members) = &mut self.0 else {
+            return Vec::new();
+        };
+        let keys = [
+            StateKey::Directory.as_str(),
+            StateKey::S3.as_str(),
+            LEGACY_KEY,
+        ];
+        let now = seconds(now);
+        let time_of = |key: &'static str| Some((key, members.get(key)?.as_f64()?));
+        let later = keys.into_iter().filter_map(time_of);
+        let later: Vec<_> = later.filter(|(_, time)| *time > now).collect();
+        for (key, _) in &later {
+            members.remove(*key);
+        }
+        later
+    }
+
     fn members(&self) -> Option<&Map<String, Value>> {
         match &self.0 {
             Form::Reset => None,
@@ -153,7 +173,8 @@ impl SharedState {
     }
 }
 
-/// The watermark after a pass: the newest imported time, yet below every file that still waits.
+/// The watermark after a pass: the newest imported time, yet below every file that still waits. A time
+/// later than `now` does not count: with it as the watermark, files of now would be taken for imported.
 ///
 /// The peer skips every file that is no newer than its watermark, so one that is too high would
 /// make it lose files after a return to it; one that is too low costs it a second import at worst.
@@ -161,9 +182,11 @@ pub fn watermark(
     before: Option<f64>,
     imported: impl IntoIterator<Item = DateTime<Utc>>,
     waiting: impl IntoIterator<Item = DateTime<Utc>>,
+    now: DateTime<Utc>,
 ) -> Option<f64> {
-    let imported = imported.into_iter().map(seconds);
-    let newest = imported.chain(before).reduce(f64::max)?;
+    let imported = imported.into_iter().map(seconds).chain(before);
+    let now = seconds(now);
+    let newest = imported.filter(|time| *time <= now).reduce(f64::max)?;
     let oldest_waiting = waiting.into_iter().map(seconds).reduce(f64::min);
     Some(oldest_waiting.map_or(newest, |oldest| newest.min(oldest.next_down())))
 }
@@ -281,17 +304,37 @@ mod tests {
             (Some(10), vec![20], vec![15, 30], Some(oldest(15))),
             (Some(10), vec![], vec![3], Some(oldest(3))),
             (Some(10), vec![20], vec![20], Some(oldest(20))),
+            (Some(10), vec![1000, 1001], vec![], Some(1.0)),
+            (Some(1001), vec![20], vec![], Some(0.02)),
+            (Some(1001), vec![1001], vec![], None),
+            (None, vec![20], vec![1001], Some(0.02)),
         ] {
             let got = watermark(
                 before.map(at).map(seconds),
                 imported.iter().copied().map(at),
                 waiting.iter().copied().map(at),
+                at(1000),
             );
             assert_eq!(got, expect, "{before:?} {imported:?} {waiting:?}");
             for waiting in waiting {
                 assert!(got.is_none_or(|mark| !peer_skips(mark, at(waiting))));
             }
         }
+    }
+
+    #[test]
+    fn times_later_than_now_are_forgotten() {
+        let text = r#"{"last_run":3.0,"last_run_directory":2.0,"last_run_s3":2.5,"other":9.0}"#;
+        let mut state = ConnectorState::read(Some(text));
+        let later = state.forget_later_than(at(2000));
+        assert_eq!(later, [("last_run_s3", 2.5), ("last_run", 3.0)]);
+        let expect = r#"{"last_run_directory":2.0,"other":9.0}"#;
+        assert_eq!(state.to_text(), expect);
+        assert_eq!(state.forget_later_than(at(2000)), []);
+        assert_eq!(state.last_run(StateKey::Directory), Some(2.0));
+        let mut reset = ConnectorState::reset();
+        assert_eq!(reset.forget_later_than(at(0)), []);
+        assert!(reset.is_reset());
     }
 
     #[test]

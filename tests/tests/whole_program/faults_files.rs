@@ -143,6 +143,37 @@ async fn whatever_is_named_like_a_file_disturbs_no_file() {
     }
 }
 
+/// Case `suffixes`.
+#[tokio::test]
+async fn a_name_in_capitals_is_warned_of_and_what_is_packed_or_split_is_not() {
+    let site = Site::new().await;
+    let content = envelope(WEATHER, 1, &[malware(1)]);
+    let others = [
+        "UPPER.JSON",
+        "zip.json.gz",
+        "f.json.filepart",
+        "feed.json-chunk_aab",
+    ];
+    for name in others {
+        site.put(name, &content);
+    }
+    site.put("feed.sync-conflict-20260401-100237.json", &content);
+    let run = site.run().await;
+    assert_eq!(site.left(), others.map(str::to_owned).into());
+    assert_eq!(site.arrived(WEATHER.id).await, samples(1, 1).1);
+    let lines: Vec<_> = run
+        .stderr
+        .lines()
+        .filter(|line| line.contains("UPPER.JSON"))
+        .collect();
+    assert_eq!(lines.len(), 1, "{}", run.stderr);
+    assert!(lines[0].contains(r#""level":"WARNING""#), "{}", lines[0]);
+    assert!(lines[0].contains("rename it"), "{}", lines[0]);
+    for other in &others[1..] {
+        assert!(!run.stderr.contains(other), "{other} in {}", run.stderr);
+    }
+}
+
 #[tokio::test]
 async fn broken_file_with_the_longest_name_is_set_aside_with_its_reason() {
     let site = Site::new().await;

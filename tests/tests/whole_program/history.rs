@@ -33,6 +33,8 @@ async fn history_lists_the_newest_first_while_the_daemon_runs() {
     assert_eq!(entries[1]["outcome"], "imported");
     assert_eq!(entries[1]["connector_id"], WEATHER.id);
     assert_eq!(entries[1]["applicant_id"], "src-user-1");
+    assert_eq!(entries[1]["user_id"], "dst-user-1");
+    assert_eq!(entries[0]["user_id"], Value::Null);
     assert_eq!(entries[1]["messages"], 2);
     assert_eq!(entries[1]["work"], site.platform.works()[0].id);
     assert_eq!(entries[1]["place"], "gone");

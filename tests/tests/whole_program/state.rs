@@ -59,7 +59,7 @@ async fn the_peer_goes_on_where_we_left() {
 
     let now = SystemTime::now();
     site.put_bytes("3.json", b"{\"connector", now);
-    put(&site, 4, now + Duration::from_secs(1));
+    put(&site, 4, now + Duration::from_millis(1));
     let patient = program(&site, KEEP).with("DIODE_IMPORT_SETTLE_SECONDS", "3600");
     run(&patient).await;
     assert_eq!(sent(&site).await, [4]);
@@ -70,6 +70,123 @@ async fn the_peer_goes_on_where_we_left() {
     run(&program(&site, KEEP)).await;
     assert_eq!(sent(&site).await, [3]);
     assert_eq!(taken_by_the_peer(&site), Vec::<String>::new());
+}
+
+/// Case `future-mtime`.
+#[tokio::test]
+async fn a_file_of_2100_does_not_let_files_of_now_count_as_imported() {
+    let site = site().await;
+    let of_2100 = UNIX_EPOCH + Duration::from_secs(4_102_444_800);
+    put(&site, 1, at(1.0));
+    put(&site, 2, of_2100);
+    run(&program(&site, KEEP)).await;
+    assert_eq!(sent(&site).await, [1, 2]);
+    assert_eq!(last_run(&site), seconds(at(1.0)));
+
+    // A container made anew without its volume.
+    fs::remove_dir_all(site.state()).unwrap();
+    put(&site, 3, SystemTime::now());
+    let told = run(&program(&site, KEEP)).await;
+    let sent_then = sent(&site).await;
+    assert!(
+        sent_then.contains(&3) && !sent_then.contains(&1),
+        "{sent_then:?}"
+    );
+    assert!(!told.stderr.contains("later than now"), "{}", told.stderr);
+
+    // The Python connector's state, or that of an earlier version.
+    let later = r#"{"last_run_directory": 4102444800.0}"#;
+    site.platform.hold_state(CONNECTOR_ID, later);
+    fs::remove_dir_all(site.state()).unwrap();
+    put(&site, 4, SystemTime::now());
+    let told = run(&program(&site, KEEP)).await;
+    assert!(sent(&site).await.contains(&4));
+    assert_eq!(
+        told.stderr.matches("later than now").count(),
+        1,
+        "{}",
+        told.stderr
+    );
+    let line = line_with(&told, "later than now");
+    assert_eq!(line["level"], "WARNING", "{line}");
+    let now = SystemTime::now();
+    assert!(
+        last_run(&site) <= seconds(now),
+        "what is handed in is never later than now"
+    );
+    assert_eq!(taken_by_the_peer(&site), ["2.json"]);
+}
+
+/// Case `same-file-again`.
+#[tokio::test]
+async fn the_same_file_again_is_told_and_not_sent_where_that_is_set() {
+    for (hours, expect) in [("0", &[1][..]), ("24", &[])] {
+        let site = site().await;
+        let program = program(&site, DELETE).with("DIODE_IMPORT_SKIP_KNOWN_HOURS", hours);
+        put(&site, 1, at(1.0));
+        run(&program).await;
+        assert_eq!(sent(&site).await, [1]);
+        for _ in 0..2 {
+            put(&site, 1, at(1.0));
+            let told = run(&program).await;
+            assert_eq!(sent(&site).await, expect, "{hours}");
+            assert!(site.left().is_empty());
+            let line = line_with(&told, "same content as 1.json, imported at 20");
+            assert_eq!(line["level"], "INFO", "{line}");
+            let attributes = &line["attributes"];
+            assert_eq!(attributes["same_as"], "1.json", "{line}");
+            assert!(attributes["imported_at"].is_string(), "{line}");
+            assert_eq!(attributes["messages"], expect.len(), "{line}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn rejected_files_stay_for_a_time_of_their_own_and_are_told_of() {
+    let site = site().await;
+    site.put_bytes("a.json", b"{", long_ago());
+    let program = program(&site, DELETE).with("DIODE_IMPORT_GET_FROM_DIRECTORY_RETENTION", "1");
+    let lying = "rejected files lie where they were set aside";
+    assert!(!run(&program).await.stderr.contains(lying));
+    // As if all that had been a month ago.
+    let earlier = |columns: &[(&str, &str)]| {
+        let ledger = rusqlite::Connection::open(site.state().join("ledger.sqlite3")).unwrap();
+        for (table, column) in columns {
+            let month = 30 * 86_400_000_i64;
+            let change = format!("UPDATE {table} SET {column} = {column} - {month}");
+            ledger.execute(&change, []).unwrap();
+        }
+    };
+    earlier(&[
+        ("files", "decided_at_ms"),
+        ("files", "gone_at_ms"),
+        ("sources", "set_aside_told_ms"),
+    ]);
+    let told = run(&program).await;
+    let line = line_with(&told, lying);
+    assert_eq!(
+        (&line["attributes"]["files"], &line["attributes"]["bytes"]),
+        (&1.into(), &1.into())
+    );
+    assert!(
+        !run(&program).await.stderr.contains(lying),
+        "it was told just now"
+    );
+    assert!(site.left().contains("rejected/a.json"));
+    run(&program.with("DIODE_IMPORT_REJECTED_RETENTION", "20")).await;
+    assert!(site.left().is_empty(), "{:?}", site.left());
+    let history = site
+        .program()
+        .argument("history")
+        .argument("--json")
+        .run()
+        .await
+        .unwrap();
+    assert!(
+        history.stdout.contains("invalid-json"),
+        "{}",
+        history.stdout
+    );
 }
 
 #[tokio::test]

@@ -153,6 +153,8 @@ fn diode_import(
     let Applicants { mappings, stand_in } = applicants(reader);
     let state_path = state_path(reader, environment);
     let settle = reader.number(&table::DIODE_IMPORT_SETTLE_SECONDS);
+    let rejected_retention = reader.days(&table::DIODE_IMPORT_REJECTED_RETENTION);
+    let skip_known = reader.number::<u32>(&table::DIODE_IMPORT_SKIP_KNOWN_HOURS);
     let limits = limits(reader);
     let max_in_flight_bytes = reader.number(&table::DIODE_IMPORT_MAX_IN_FLIGHT_BYTES);
     let mode = &table::DIODE_IMPORT_VALIDATION_MODE;
@@ -168,6 +170,8 @@ fn diode_import(
         settle: Duration::from_secs(settle?),
         rejected_path: sources.rejected_path,
         limits: limits?,
+        rejected_retention_days: Some(rejected_retention?).filter(|days| *days > 0),
+        skip_known_hours: Some(skip_known?).filter(|hours| *hours > 0),
         max_in_flight_bytes: max_in_flight_bytes?,
         validation_mode: validation_mode?,
         api_body_bytes: api_body_bytes?,

@@ -106,6 +106,8 @@ fn the_defaults_are_those_of_the_table() {
                 max_refs: 100000,
                 max_all_refs: 10000000,
             },
+            rejected_retention_days: None,
+            skip_known_hours: None,
             max_in_flight_bytes: 67108864,
             validation_mode: Auto,
             api_body_bytes: 50000000,
@@ -515,6 +517,21 @@ fn values_within_quotes_are_told_and_an_id_is_none_with_them() {
         quoted.len() - 1,
         "each is told where nothing is refused, too"
     );
+}
+
+#[test]
+fn rejected_files_and_known_content_have_times_of_their_own() {
+    let set = [
+        ("DIODE_IMPORT_REJECTED_RETENTION", "30"),
+        ("DIODE_IMPORT_SKIP_KNOWN_HOURS", "24"),
+    ];
+    let import = load(&set, None).value.diode_import;
+    assert_eq!(import.rejected_retention_days, Some(30));
+    assert_eq!(import.skip_known_hours, Some(24));
+    assert_eq!(import.directory.unwrap().retention_days, Some(7));
+    let never = load(&[("DIODE_IMPORT_REJECTED_RETENTION", "-1")], None);
+    assert_eq!(never.value.diode_import.rejected_retention_days, None);
+    assert_eq!(never.warnings.len(), 1, "{:?}", never.warnings);
 }
 
 #[test]

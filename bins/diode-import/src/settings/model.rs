@@ -138,6 +138,10 @@ pub(crate) struct DiodeImport {
     pub(crate) rejected_path: Option<PathBuf>,
     /// Limits on what comes from the other side.
     pub(crate) limits: Limits,
+    /// After how many days rejected files are deleted; `None`: never.
+    pub(crate) rejected_retention_days: Option<u32>,
+    /// For how many hours imported content is not sent again; `None`: it is each time.
+    pub(crate) skip_known_hours: Option<u32>,
     /// How many bytes of files may be in memory.
     pub(crate) max_in_flight_bytes: u64,
     /// Who decides whether imports are validated first.
@@ -171,7 +175,7 @@ pub(crate) struct Mq {
 pub(crate) struct DirectorySettings {
     /// The directory.
     pub(crate) path: PathBuf,
-    /// After how many days kept and rejected files are deleted; `None`: never.
+    /// After how many days kept files are deleted; `None`: never.
     pub(crate) retention_days: Option<u32>,
     /// Files are imported as soon as they arrive.
     pub(crate) watch: bool,

@@ -18,7 +18,7 @@ pub(crate) struct S3Settings {
     pub(crate) folder: String,
     /// The folder for rejected files; `None`: `rejected` in the folder they come from.
     pub(crate) rejected_folder: Option<String>,
-    /// After how many days kept and rejected files are deleted; `None`: never.
+    /// After how many days kept files are deleted; `None`: never.
     pub(crate) retention_days: Option<u32>,
     /// The store: a host, or a URL.
     pub(crate) endpoint: Option<String>,

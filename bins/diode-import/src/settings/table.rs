@@ -94,7 +94,7 @@ settings! {
         .help("The directory.");
     DIODE_IMPORT_GET_FROM_DIRECTORY_RETENTION = Setting::peer("diode_import.get_from_directory_retention", DAYS)
         .default("7")
-        .help("After so many days, imported files that were kept and rejected files are deleted; 0 (or a negative number): never. A file that was not imported is never deleted.");
+        .help("After so many days, imported files that were kept are deleted; 0 (or a negative number): never. A file that was not imported is never deleted for this.");
     DIODE_IMPORT_GET_FROM_S3 = Setting::peer("diode_import.get_from_s3", Kind::Boolean)
         .default("false")
         .help("Imports files from an S3 bucket: each object below the folder whose key ends in `.json`.");
@@ -157,6 +157,12 @@ settings! {
     DIODE_IMPORT_REJECTED_PATH = Setting::own("diode_import.rejected_path", Kind::Path)
         .derived("`rejected` in the directory")
         .help("The directory that rejected files are moved to, each with its reason beside it.");
+    DIODE_IMPORT_REJECTED_RETENTION = Setting::own("diode_import.rejected_retention", DAYS)
+        .default("0")
+        .help("After so many days, rejected files are deleted, of the directory and of the bucket, each with its reason; 0 (or a negative number): never. Once a week a warning tells how many lie there. The Python connector's retentions do not hold for them.");
+    DIODE_IMPORT_SKIP_KNOWN_HOURS = Setting::own("diode_import.skip_known_hours", Kind::Whole { unit: "hours", min: 0, max: 876_000 })
+        .default("0")
+        .help("A file with the very content of one that was imported whole within so many hours, in the name of the same user, counts as imported without being sent again: for diode software that sends each file more than once. 0: it is sent each time. A reset of the connector's state lets all be sent again.");
     DIODE_IMPORT_MAX_FILE_BYTES = Setting::own("diode_import.max_file_bytes", Kind::Whole { unit: "bytes", min: 1, max: 1 << 40 })
         .default("1073741824")
         .help("The largest file that is read.");

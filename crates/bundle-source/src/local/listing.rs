@@ -11,6 +11,7 @@ use super::folder::Folder;
 use super::names::{Name, name_of};
 use super::stamp::Stamp;
 use crate::listing::Room;
+use crate::names::{CASE, is_rejected};
 use crate::oddities::Oddities;
 use crate::{Entry, Listing, Location, Selection, Wanted};
 
@@ -45,6 +46,8 @@ pub(super) enum Odd {
     NotAFile,
     /// Its name is not UTF-8 or has control characters, and so cannot be told unambiguously.
     Name,
+    /// Its name ends as a bundle's, but for the case of the letters.
+    Case,
     /// The file system would not tell what it is.
     Unreadable(ErrorKind),
 }
@@ -55,6 +58,7 @@ impl fmt::Display for Odd {
             Self::Link => f.write_str("it is a symbolic link"),
             Self::NotAFile => f.write_str("it is not a regular file"),
             Self::Name => f.write_str("its name is not UTF-8 or has control characters"),
+            Self::Case => f.write_str(CASE),
             Self::Unreadable(kind) => write!(f, "it cannot be examined: {kind}"),
         }
     }
@@ -92,6 +96,7 @@ fn examine(folder: &Folder, name: &OsString) -> io::Result<Verdict> {
     let text = match name_of(name) {
         Name::Bundle(text) => text,
         Name::NotText => return Ok(Verdict::Odd(Odd::Name)),
+        Name::OtherCase => return examine_other_case(folder, name),
         Name::Other => return Ok(Verdict::Other),
     };
     match folder.stat(name) {
@@ -101,6 +106,40 @@ fn examine(folder: &Folder, name: &OsString) -> io::Result<Verdict> {
         Err(error) if error.kind() == ErrorKind::PermissionDenied => Err(error),
         Err(error) => Ok(Verdict::Odd(Odd::Unreadable(error.kind()))),
     }
+}
+
+/// What is no regular file would not be imported under another name, either.
+fn examine_other_case(folder: &Folder, name: &OsStr) -> io::Result<Verdict> {
+    let is_file = |stat: Stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
+    Ok(match folder.stat(name) {
+        Ok(Some(stat)) if is_file(stat) => Verdict::Odd(Odd::Case),
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => return Err(error),
+        _ => Verdict::Other,
+    })
+}
+
+/// The files of the folder for rejected files, without their reasons, each with its whole path.
+///
+/// # Errors
+/// Fails where the folder cannot be read.
+pub(super) fn list_rejected(rejected: &Folder) -> io::Result<Listing> {
+    let wanted = Wanted::all();
+    let mut selection = Selection::new(&wanted);
+    for name in rejected.names()? {
+        let name = name?;
+        let Name::Bundle(text) = name_of(&name) else {
+            continue;
+        };
+        let Some(stat) = rejected.stat(&name)?.filter(|_| is_rejected(text)) else {
+            continue;
+        };
+        if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile {
+            let path = rejected.path().join(text).display().to_string();
+            let entry = Stamp::of(&stat).entry(Location::new(path));
+            selection.push(entry.as_listed());
+        }
+    }
+    Ok(selection.finish())
 }
 
 fn judge(name: &str, stat: &Stat) -> Verdict {

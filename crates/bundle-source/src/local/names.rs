@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
-use crate::names::BUNDLE_SUFFIX;
+use crate::names::{BUNDLE_SUFFIX, ends_in_another_case};
 
 /// How the hidden name of a file that is being removed begins.
 const HELD_PREFIX: &str = ".diode-import-held-";
@@ -18,6 +18,8 @@ pub(super) enum Name<'a> {
     Bundle(&'a str),
     /// It looks like a bundle's, but it is not UTF-8 or has control characters.
     NotText,
+    /// It differs from a bundle's by the case of its ending alone.
+    OtherCase,
     /// It is not a bundle's: hidden, unfinished, of another kind.
     Other,
 }
@@ -25,8 +27,16 @@ pub(super) enum Name<'a> {
 /// Tells what a name says about its file.
 pub(super) fn name_of(name: &OsStr) -> Name<'_> {
     let bytes = name.as_bytes();
-    if bytes.starts_with(b".") || !bytes.ends_with(BUNDLE_SUFFIX.as_bytes()) {
+    if bytes.starts_with(b".") {
         return Name::Other;
+    }
+    if !bytes.ends_with(BUNDLE_SUFFIX.as_bytes()) {
+        let is_near = ends_in_another_case(bytes) && !bytes.contains(&b'/');
+        return if is_near {
+            Name::OtherCase
+        } else {
+            Name::Other
+        };
     }
     match name.to_str() {
         Some(text) if text.contains('/') => Name::Other,
@@ -82,7 +92,10 @@ mod tests {
         check(b"..json", Name::Other);
         check(b".json", Name::Other);
         check(b".01.json", Name::Other);
-        check(b"01.JSON", Name::Other);
+        check(b"01.JSON", Name::OtherCase);
+        check(b"01.JSON.gz", Name::Other);
+        check(b".JSON", Name::Other);
+        check(b"sub/01.JSON", Name::Other);
         check(b"01.json.tmp", Name::Other);
         check(b"01.json#1", Name::Other);
         check(b"json", Name::Other);

@@ -13,7 +13,7 @@ use rustix::fs::FileType;
 
 use super::error::{Trouble, failed};
 use super::folder::Folder;
-use super::listing::{Odd, list, shown};
+use super::listing::{Odd, list, list_rejected, shown};
 use super::names::{Name, name_of};
 use super::opening::Opener;
 use super::reading::{Unread, blocking, read};
@@ -208,6 +208,11 @@ impl Source for LocalSource {
         .await
     }
 
+    async fn list_set_aside(&self) -> Result<Listing, SourceError> {
+        let place = self.inner.rejected_path().display().to_string();
+        self.blocking("list", place, Inner::list_set_aside).await
+    }
+
     async fn discard(&self, set_aside: &str) -> Result<(), SourceError> {
         let (place, path) = (set_aside.to_owned(), PathBuf::from(set_aside));
         self.blocking("discard", place, move |inner| inner.discard(&path))
@@ -245,13 +250,31 @@ impl Inner {
     }
 
     fn discard(&self, path: &Path) -> io::Result<()> {
-        let rejected = match &self.rejected {
-            Rejected::Inside => &self.folder.join(REJECTED),
-            Rejected::At(rejected) => rejected,
-        };
-        let Some(name) = name_in(rejected, path) else {
+        let Some(name) = name_in(&self.rejected_path(), path) else {
             return Err(io::Error::new(ErrorKind::InvalidInput, NOT_REJECTED));
         };
+        match self.find_rejected()? {
+            Some(rejected) => discard(&rejected, name),
+            None => Ok(()),
+        }
+    }
+
+    fn list_set_aside(&self) -> io::Result<Listing> {
+        match self.find_rejected()? {
+            Some(rejected) => list_rejected(&rejected),
+            None => Ok(Listing::default()),
+        }
+    }
+
+    fn rejected_path(&self) -> PathBuf {
+        match &self.rejected {
+            Rejected::Inside => self.folder.join(REJECTED),
+            Rejected::At(rejected) => rejected.clone(),
+        }
+    }
+
+    /// The folder for rejected files, where it is there.
+    fn find_rejected(&self) -> io::Result<Option<Folder>> {
         let folder = Folder::open(&self.folder)?;
         let rejected = match &self.rejected {
             Rejected::Inside => folder
@@ -260,8 +283,8 @@ impl Inner {
             Rejected::At(rejected) => Folder::open(rejected),
         };
         match rejected {
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-            rejected => discard(&apart(rejected?, &folder)?, name),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            rejected => apart(rejected?, &folder).map(Some),
         }
     }
 
@@ -335,7 +358,7 @@ fn apart(rejected: Folder, folder: &Folder) -> io::Result<Folder> {
 fn name_in<'a>(folder: &Path, path: &'a Path) -> Option<&'a str> {
     match name_of(path.strip_prefix(folder).ok()?.as_os_str()) {
         Name::Bundle(name) => Some(name),
-        Name::NotText | Name::Other => None,
+        Name::NotText | Name::OtherCase | Name::Other => None,
     }
 }
 
@@ -424,6 +447,18 @@ mod tests {
         check(&[]);
         symlink("nothing", path(b"x.json")).unwrap();
         check(&["x.json"]);
+        // As FAT and ISO 9660 have names; what is split, packed or half copied is no mistake.
+        for name in [
+            "UPPER.JSON",
+            "zip.json.gz",
+            "f.json.filepart",
+            "feed.json-chunk_aab",
+        ] {
+            fs::write(path(name.as_bytes()), b"{}").unwrap();
+        }
+        fs::create_dir(path(b"FOLDER.JSON")).unwrap();
+        check(&["UPPER.JSON"]);
+        check(&[]);
         // What is no text shows its bytes; the log escapes what is left.
         fs::write(path(b"caf\xe9\n.json"), b"{}").unwrap();
         check(&["caf\\xE9\n.json"]);

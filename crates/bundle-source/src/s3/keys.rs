@@ -7,7 +7,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::config::{S3Config, Unusable};
 use super::error::S3Setting;
-use crate::names::{BUNDLE_SUFFIX, numbered};
+use crate::names::{BUNDLE_SUFFIX, CASE, ends_in_another_case, numbered};
 
 /// The folder for rejected files where none is given, within the folder itself.
 const REJECTED: &str = "rejected";
@@ -61,6 +61,8 @@ pub(super) enum Odd {
     NotText,
     /// Its key has a segment `.` or `..`, which would lead an address elsewhere.
     Relative,
+    /// Its key ends as a bundle's, but for the case of the letters.
+    Case,
     /// Its location is that of an object whose key begins with the folder's slash.
     Ambiguous,
 }
@@ -70,6 +72,7 @@ impl fmt::Display for Odd {
         f.write_str(match self {
             Self::NotText => "its key is not UTF-8 or has control characters",
             Self::Relative => "its key has a part that is . or .., which no address can have",
+            Self::Case => CASE,
             Self::Ambiguous => "its key has the folder in it twice, the second time with its slash",
         })
     }
@@ -130,7 +133,13 @@ impl Area {
         let Some(location) = location else {
             return Verdict::Other;
         };
-        if self.is_rejected(key) || !key.ends_with(BUNDLE_SUFFIX.as_bytes()) {
+        if self.is_rejected(key) {
+            return Verdict::Other;
+        }
+        if ends_in_another_case(key) {
+            return Verdict::Odd(Odd::Case);
+        }
+        if !key.ends_with(BUNDLE_SUFFIX.as_bytes()) {
             return Verdict::Other;
         }
         match str::from_utf8(location) {
@@ -173,6 +182,11 @@ impl Area {
             _ => 0,
         };
         key[slashes..].starts_with(self.rejected.as_bytes())
+    }
+
+    /// How the keys of rejected objects begin.
+    pub(super) fn rejected(&self) -> &str {
+        &self.rejected
     }
 
     /// Whether `key` is one that a rejected object may have got.
@@ -291,7 +305,7 @@ mod tests {
             bundle("a/rejected/1.json"),
         );
         check(&in_folder, b"in/rejected/01.json", Verdict::Other);
-        check(&in_folder, b"in/01.JSON", Verdict::Other);
+        check(&in_folder, b"in/01.JSON", Verdict::Odd(Odd::Case));
         check(&in_folder, b"in/01.json/", Verdict::Other);
         check(&in_folder, b"in/", Verdict::Other);
         check(&in_folder, b"inn/01.json", Verdict::Other);

@@ -8,6 +8,7 @@ use super::keys::{Area, Odd, Verdict, encode_query};
 use super::objects::unasked;
 use super::retry::retried;
 use super::xml::{Listed as Object, Page, parse_page};
+use crate::names::is_rejected;
 use crate::oddities::Oddities;
 use crate::{Listed, Listing, Selection, Wanted};
 
@@ -33,7 +34,7 @@ pub(super) async fn list(client: &Client, area: &Area, wanted: &Wanted) -> Resul
         oddities: Oddities::default(),
     };
     for prefix in area.prefixes() {
-        list_prefix(client, area, prefix, &mut finding).await?;
+        each(client, prefix, |object| finding.add(area, object)).await?;
     }
     Ok(Found {
         listing: finding.selection.finish(),
@@ -41,19 +42,34 @@ pub(super) async fn list(client: &Client, area: &Area, wanted: &Wanted) -> Resul
     })
 }
 
-async fn list_prefix(
-    client: &Client,
-    area: &Area,
-    prefix: &str,
-    finding: &mut Finding<'_>,
-) -> Result<(), S3Error> {
+/// Lists the objects that were set aside, without their reasons, each with its whole key.
+pub(super) async fn list_rejected(client: &Client, area: &Area) -> Result<Listing, S3Error> {
+    let wanted = Wanted::all();
+    let mut selection = Selection::new(&wanted);
+    each(client, area.rejected(), |object| {
+        let key = str::from_utf8(&object.key).ok();
+        if let Some(key) = key.filter(|key| area.is_place(key) && is_rejected(key)) {
+            selection.push(Listed {
+                location: key,
+                size: object.size,
+                modified: object.modified,
+                etag: object.etag.as_deref(),
+            });
+        }
+    })
+    .await?;
+    Ok(selection.finish())
+}
+
+/// Goes over all objects whose keys begin so, page by page.
+async fn each(client: &Client, prefix: &str, mut add: impl FnMut(&Object)) -> Result<(), S3Error> {
     let mut token = None;
     loop {
         let page = retried(client.patience, || page(client, prefix, token.as_deref())).await?;
         for object in page.objects {
             // MinIO takes away a slash at the beginning: what it lists then was listed without it.
             if object.key.starts_with(prefix.as_bytes()) {
-                finding.add(area, &object);
+                add(&object);
             }
         }
         if page.next.is_some() && page.next == token {

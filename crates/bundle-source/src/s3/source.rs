@@ -10,7 +10,7 @@ use super::config::S3Config;
 use super::denials::{Denials, Denied, LastDenied};
 use super::error::{S3Error, S3Permission, failed};
 use super::keys::{Area, Odd};
-use super::listing::list;
+use super::listing::{list, list_rejected};
 use super::reading::{Reading, read};
 use super::removal::{delete, remove};
 use super::set_aside::Rejection;
@@ -160,6 +160,13 @@ impl Source for S3Source {
         };
         let place = rejection.set_aside().await;
         self.inner.set_aside(entry, &key, place)
+    }
+
+    async fn list_set_aside(&self) -> Result<Listing, SourceError> {
+        let Inner { client, area, .. } = &*self.inner;
+        list_rejected(client, area)
+            .await
+            .map_err(|error| self.inner.failed("list", area.rejected(), error))
     }
 
     async fn discard(&self, set_aside: &str) -> Result<(), SourceError> {

@@ -1,5 +1,6 @@
 //! Cleaning up: what leaves its place, and how that is remembered.
 
+use std::collections::HashSet;
 use std::slice;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -16,6 +17,9 @@ use crate::trouble::{Fatal, chain};
 
 /// How long the ledger knows of a file that is gone.
 const REMEMBERED: TimeDelta = TimeDelta::days(90);
+
+/// From one time that it is told what was set aside to the next.
+const TOLD_EVERY: TimeDelta = TimeDelta::weeks(1);
 
 /// Whether a source permits a kind of change. Where it does not, that is said once, and tried once
 /// in a pass: the ledger keeps what stays from being imported again.
@@ -180,7 +184,7 @@ impl Importer {
 
     /// Deletes rejected files whose retention has passed; only such as we set aside ourselves.
     pub(super) async fn discard_expired(&self, report: &mut PassReport) -> Result<(), Fatal> {
-        let Some(retention) = self.rules.policy.retention else {
+        let Some(retention) = self.rules.policy.rejected_retention else {
             return Ok(());
         };
         let Some(before) = chrono::TimeDelta::from_std(retention)
@@ -212,6 +216,43 @@ impl Importer {
             }
         }
         Ok(())
+    }
+
+    /// Says once a week how much lies where rejected files were set aside, if anything does: nobody else
+    /// reminds of it. When that was is in the ledger, so that no restart repeats it or puts it off.
+    ///
+    /// What somebody took away from there meanwhile is noted as gone.
+    pub(super) async fn tell_set_aside(&self) -> Result<(), Fatal> {
+        let (source, now) = (self.source.name(), (self.clock)());
+        let told = self.ledger.set_aside_told(source)?;
+        // One that is still to come was told by a clock that has been set back.
+        if told.is_some_and(|told| (TimeDelta::zero()..TOLD_EVERY).contains(&(now - told))) {
+            return Ok(());
+        }
+        match self.source.list_set_aside().await {
+            Ok(listing) => {
+                let there: HashSet<&str> = listing.iter().map(|file| file.location).collect();
+                self.ledger.keep_set_aside(source, &there)?;
+                if !listing.is_empty() {
+                    let bytes: u64 = listing.iter().map(|file| file.size).sum();
+                    tracing::warn!(
+                        source,
+                        files = listing.len(),
+                        bytes,
+                        "rejected files lie where they were set aside: see the reason beside each, and \
+                         put the file back to have it imported, or delete both"
+                    );
+                }
+            }
+            // The pass meets it, too, and says so.
+            Err(error) if error.transient => return Ok(()),
+            Err(error) => tracing::warn!(
+                source,
+                error = chain(&error),
+                "cannot see which rejected files were set aside"
+            ),
+        }
+        Ok(self.ledger.tell_set_aside(source, now)?)
     }
 
     /// Drops what the ledger knows of files that have long been gone.

@@ -1,15 +1,18 @@
 //! Files of one connector on their way to the queue together, in their order.
 
+use std::collections::HashMap;
+
 use opencti_client::Registration;
 
-use super::file::{Case, Decided, Details, errors};
+use super::file::{Case, Decided, Details, errors, user_id};
 use super::{Course, Importer};
 use crate::delivery::{Arrived, Consignment, Delivered, Undelivered};
 use crate::examine::Import;
+use crate::ledger::SameContent;
 use crate::report::{FileReport, Interruption};
 use crate::trouble::{Fatal, chain};
 use crate::works::Shortfall;
-use crate::{Applicant, Code, Refusal, Way};
+use crate::{Applicant, Code, Fingerprint, Outcome, Refusal, Way};
 
 /// A file that can be sent.
 pub(super) struct Passenger<'a> {
@@ -93,6 +96,9 @@ struct Noted<'a> {
     passenger: &'a Passenger<'a>,
     arrived: &'a Arrived,
     report: FileReport,
+    user_id: Option<&'a str>,
+    /// A file with the same content that was imported before.
+    same: Option<SameContent>,
     /// Why objects of it were not sent.
     refusal: Option<Refusal>,
 }
@@ -105,6 +111,8 @@ impl Noted<'_> {
             refusal: self.refusal.as_ref(),
             details: Details {
                 work: Some(&self.arrived.share.work.0),
+                user_id: self.user_id,
+                same: self.same.as_ref(),
                 ..self.passenger.details()
             },
         }
@@ -150,19 +158,25 @@ impl Importer {
         files: &[Arrived],
         course: &mut Course,
     ) -> Result<(), Fatal> {
-        let noted: Vec<Noted<'_>> = passengers
-            .iter()
-            .zip(files)
-            .map(|(passenger, arrived)| {
-                let (report, refusal) = Self::delivered_file(passenger, way, &arrived.delivery);
-                Noted {
-                    passenger,
-                    arrived,
-                    report,
-                    refusal,
-                }
-            })
-            .collect();
+        let mut sent_now = HashMap::new();
+        let mut noted = Vec::with_capacity(files.len());
+        for (passenger, arrived) in passengers.iter().zip(files) {
+            let (report, refusal) = Self::delivered_file(passenger, way, &arrived.delivery);
+            let same = self.same_content(passenger, &sent_now)?;
+            if let Some(fingerprint) = passenger.case.fingerprint
+                && report.outcome == Outcome::Imported
+            {
+                sent_now.insert(fingerprint, passenger.case.entry.location.as_str());
+            }
+            noted.push(Noted {
+                passenger,
+                arrived,
+                report,
+                user_id: user_id(&passenger.applicant, way),
+                same,
+                refusal,
+            });
+        }
         if noted.is_empty() {
             return Ok(());
         }
@@ -183,6 +197,26 @@ impl Importer {
             self.clean_up(case, file, details, course).await?;
         }
         Ok(())
+    }
+
+    /// A file with the content of one that was delivered: of those delivered with it, which the ledger
+    /// does not have yet, or of those before.
+    fn same_content(
+        &self,
+        passenger: &Passenger<'_>,
+        sent_now: &HashMap<Fingerprint, &str>,
+    ) -> Result<Option<SameContent>, Fatal> {
+        let Some(fingerprint) = passenger.case.fingerprint else {
+            return Ok(None);
+        };
+        match sent_now.get(&fingerprint) {
+            Some(file) => Ok(Some(SameContent {
+                file: (*file).to_owned(),
+                imported_at: (self.clock)(),
+                user_id: None,
+            })),
+            None => Ok(self.ledger.same_content(fingerprint)?),
+        }
     }
 
     /// The messages are delivered whether or not the work can be told so.

@@ -1,5 +1,6 @@
 //! One file: read, judged, recorded, cleaned up.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use bundle_source::{Entry, ReadError};
@@ -13,7 +14,7 @@ use super::waits::{Sender, may_be_being_written};
 use super::{Course, Importer, log};
 use crate::examine::{Examined, Import, LeftOut, left_out};
 use crate::fingerprint::Fingerprint;
-use crate::ledger::{Known, Record};
+use crate::ledger::{Known, Record, SameContent};
 use crate::plan::{AfterImport, must_wait};
 use crate::refusal::{Finding, FindingLevel, Reason, Refusal};
 use crate::report::{FileReport, Sent};
@@ -26,8 +27,12 @@ pub(crate) struct Details<'a> {
     pub(crate) connector: Option<&'a str>,
     pub(crate) connector_id: Option<&'a str>,
     pub(crate) applicant_id: Option<&'a str>,
+    /// The user here in whose name it was delivered.
+    pub(crate) user_id: Option<&'a str>,
     pub(crate) work: Option<&'a str>,
     pub(crate) moved_to: Option<&'a str>,
+    /// A file with the same content that was imported before.
+    pub(crate) same: Option<&'a SameContent>,
 }
 
 /// A file on its way through a pass.
@@ -38,7 +43,7 @@ pub(super) struct Case<'a> {
     row: Option<Known<'a>>,
     /// When it was read.
     read_at: DateTime<Utc>,
-    fingerprint: Option<Fingerprint>,
+    pub(super) fingerprint: Option<Fingerprint>,
 }
 
 /// What a batch of files came to.
@@ -48,6 +53,10 @@ struct Judged<'a> {
     convoys: Convoys<'a>,
     /// What is somebody else's.
     foreign: Vec<(Case<'a>, FileReport)>,
+    /// The contents of files that can be sent and are without fault, where none is to be sent twice.
+    contents: HashSet<Fingerprint>,
+    /// Files with the content of one of those: what becomes of that one is awaited first.
+    twins: Vec<&'a Loaded<'a>>,
 }
 
 impl Importer {
@@ -57,13 +66,17 @@ impl Importer {
         batch: &[Loaded<'_>],
         course: &mut Course,
     ) -> Result<(), Fatal> {
-        let mut judged = Judged::default();
-        for file in batch {
-            self.judge(file, &mut judged, course).await?;
-        }
-        self.leave_alone(&judged.foreign, course)?;
-        for convoy in judged.convoys {
-            self.send(&convoy, course).await?;
+        let mut files: Vec<&Loaded<'_>> = batch.iter().collect();
+        while !files.is_empty() {
+            let mut judged = Judged::default();
+            for file in files {
+                self.judge(file, &mut judged, course).await?;
+            }
+            self.leave_alone(&judged.foreign, course)?;
+            for convoy in judged.convoys {
+                self.send(&convoy, course).await?;
+            }
+            files = judged.twins;
         }
         Ok(())
     }
@@ -71,7 +84,7 @@ impl Importer {
     /// Judges a file by its content: what can be sent joins a convoy.
     async fn judge<'a>(
         &self,
-        file: &'a Loaded<'_>,
+        file: &'a Loaded<'a>,
         judged: &mut Judged<'a>,
         course: &mut Course,
     ) -> Result<(), Fatal> {
@@ -114,8 +127,18 @@ impl Importer {
                 self.refuse(&case, refusal, &Details::default(), course)
                     .await
             }
+            Examined::Ready(_) if judged.contents.contains(&content.fingerprint()) => {
+                judged.twins.push(file);
+                Ok(())
+            }
             Examined::Ready(import) => {
                 let case = self.take_the_place(case)?;
+                if let Some(same) = self.sent_lately(content.fingerprint(), import)? {
+                    return self.skip(&case, import, &same, course).await;
+                }
+                if self.rules.policy.skip_known.is_some() && import.defects.is_none() {
+                    judged.contents.insert(content.fingerprint());
+                }
                 self.line_up(case, import, &mut judged.convoys, course)
             }
         }
@@ -129,6 +152,49 @@ impl Importer {
         }
         self.left(case.entry, None)?;
         Ok(Case { row: None, ..case })
+    }
+
+    /// A file with that content that was imported so lately, and in the name of the same user, that it is
+    /// not to be sent again.
+    fn sent_lately(
+        &self,
+        fingerprint: Fingerprint,
+        import: &Import<'_>,
+    ) -> Result<Option<SameContent>, Fatal> {
+        let policy = &self.rules.policy;
+        if policy.skip_known.is_none() {
+            return Ok(None);
+        }
+        let applicant_id = import.envelope.applicant_id.as_deref();
+        let applicant = self.rules.applicants.map(applicant_id);
+        let way = self.courier.way(import.envelope.validation);
+        let user_id = way.map_or(None, |way| user_id(&applicant, way));
+        let is_skipped = |same: &SameContent| {
+            policy.skips(same.imported_at, (self.clock)()) && same.user_id.as_deref() == user_id
+        };
+        Ok(self.ledger.same_content(fingerprint)?.filter(is_skipped))
+    }
+
+    /// Lets a file count as imported of which nothing is sent again.
+    async fn skip(
+        &self,
+        case: &Case<'_>,
+        import: &Import<'_>,
+        same: &SameContent,
+        course: &mut Course,
+    ) -> Result<(), Fatal> {
+        let refusal = Refusal::new(Code::AlreadyImported, ALREADY_IMPORTED);
+        let file = report(case, Outcome::Imported, Some(&refusal));
+        let envelope = &import.envelope;
+        let details = Details {
+            connector: Some(&envelope.connector.name),
+            connector_id: Some(&envelope.connector.id),
+            applicant_id: envelope.applicant_id.as_deref(),
+            same: Some(same),
+            ..Details::default()
+        };
+        self.record(case, &file, None, &details)?;
+        self.clean_up(case, &file, details, course).await
     }
 
     async fn unread(
@@ -439,6 +505,7 @@ impl<'a> Decided<'a> {
             connector_id: self.details.connector_id,
             connector_name: self.details.connector,
             applicant_id: self.details.applicant_id,
+            user_id: self.details.user_id,
             work_id: self.details.work,
             messages: self.file.messages,
             not_sent: self.file.not_sent.iter().map(|left| left.count).sum(),
@@ -475,6 +542,10 @@ fn report(case: &Case<'_>, outcome: Outcome, refusal: Option<&Refusal>) -> FileR
     }
 }
 
+/// Why a file is not sent whose content was imported lately.
+pub(crate) const ALREADY_IMPORTED: &str =
+    "its content was imported within DIODE_IMPORT_SKIP_KNOWN_HOURS";
+
 /// The code of an object that this broker does not take.
 const REFUSED_BY_BROKER: &str = "refused-by-broker";
 
@@ -490,6 +561,15 @@ fn is_waiting(row: Known<'_>) -> bool {
 
 pub(crate) fn unmapped(applicant: &Applicant) -> Option<String> {
     applicant.unmapped().map(str::to_owned)
+}
+
+/// The user here in whose name an import goes that way; `None`: nobody's of those that are mapped. What
+/// is put into the workbench is imported by whoever validates it.
+pub(crate) fn user_id(applicant: &Applicant, way: Way) -> Option<&str> {
+    match way {
+        Way::Direct | Way::Draft => applicant.target(),
+        Way::Workbench => None,
+    }
 }
 
 /// Why a file waits behind an earlier one of its connector.

@@ -287,8 +287,10 @@ mod tests {
         connector: None,
         connector_id: None,
         applicant_id: None,
+        user_id: None,
         work: None,
         moved_to: None,
+        same: None,
     };
 
     fn sent_by(connector_id: &str) -> Details<'_> {

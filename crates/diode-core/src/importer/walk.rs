@@ -67,7 +67,10 @@ impl Importer {
                 break;
             };
             match from {
-                None => self.pass_begins(&look, course)?,
+                None => {
+                    self.pass_begins(&look, course)?;
+                    self.tell_set_aside().await?;
+                }
                 Some(_) => self.steady.listed_again(),
             }
             let files = self.go_over(&look, from, course).await?;
@@ -128,7 +131,7 @@ impl Importer {
         if !changed.is_empty() {
             self.ledger.seen(changed, (self.clock)())?;
         }
-        course.report.done = newest_kept(listing, known);
+        course.report.done = newest_kept(listing, known, (self.clock)());
         Ok(())
     }
 
@@ -176,7 +179,7 @@ impl Importer {
                 Step::Remove(entry) => {
                     if self.remove(&entry).await? {
                         course.report.removed += 1;
-                        course.report.is_done(entry.modified);
+                        course.report.is_done(entry.modified, (self.clock)());
                     }
                 }
                 Step::SetAside(entry) => self.set_aside_as_recorded(&entry).await?,

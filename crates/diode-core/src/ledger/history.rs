@@ -10,6 +10,9 @@ use serde::{Serialize, Serializer};
 
 use super::{FILE_NAME, LedgerError, moment, read, schema};
 
+/// The first schema that has the users in whose names files were imported.
+const USERS_SINCE: i64 = 4;
+
 /// A ledger that is only read.
 ///
 /// It may belong to another process that writes it meanwhile; what that has recorded by now is
@@ -17,6 +20,7 @@ use super::{FILE_NAME, LedgerError, moment, read, schema};
 #[derive(Debug)]
 pub struct History {
     connection: Connection,
+    schema: i64,
 }
 
 /// One stay of one file in one place, and what became of it.
@@ -39,6 +43,9 @@ pub struct HistoryEntry {
     pub connector_id: Option<String>,
     /// The source applicant.
     pub applicant_id: Option<String>,
+    /// The user of this platform in whose name it was imported; `None`: the platform's workers' own, or
+    /// an earlier version did not note it.
+    pub user_id: Option<String>,
     /// The work that it was imported in.
     pub work: Option<String>,
     /// How many messages were delivered.
@@ -100,7 +107,7 @@ impl History {
                 found,
                 supported: schema::VERSION,
             }),
-            _ => Ok(Self { connection }),
+            schema => Ok(Self { connection, schema }),
         }
     }
 
@@ -109,14 +116,19 @@ impl History {
     /// # Errors
     /// [`LedgerError::Access`]
     pub fn entries(&self, limit: u32) -> Result<Vec<HistoryEntry>, LedgerError> {
+        let user_id = if self.schema < USERS_SINCE {
+            "NULL"
+        } else {
+            "user_id"
+        };
         let mut statement = self
             .connection
-            .prepare(
+            .prepare(&format!(
                 "SELECT decided_at_ms, outcome, code, source, location, connector_name,
                         connector_id, applicant_id, work_id, messages, not_sent, moved_to,
-                        gone_at_ms, missed
-                 FROM files ORDER BY decided_at_ms DESC, id DESC LIMIT ?1",
-            )
+                        gone_at_ms, missed, {user_id}
+                 FROM files ORDER BY decided_at_ms DESC, id DESC LIMIT ?1"
+            ))
             .map_err(read)?;
         let rows = statement.query_map([limit], entry).map_err(read)?;
         rows.collect::<Result<_, _>>().map_err(read)
@@ -188,6 +200,7 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<HistoryEntry> {
         connector: row.get(5)?,
         connector_id: row.get(6)?,
         applicant_id: row.get(7)?,
+        user_id: row.get(14)?,
         work: row.get(8)?,
         messages: row.get(9)?,
         not_sent: row.get(10)?,

@@ -34,8 +34,9 @@ impl Ledger {
                 found,
                 supported: schema::VERSION,
             }),
-            _ => Ok(Some(Self {
+            schema => Ok(Some(Self {
                 folder: folder.to_owned(),
+                schema,
                 store: Mutex::new(connection.into()),
                 unflushed: AtomicBool::new(false),
                 undated: AtomicBool::new(false),

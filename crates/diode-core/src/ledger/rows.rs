@@ -22,6 +22,8 @@ pub struct Record<'a> {
     pub connector_name: Option<&'a str>,
     /// The source applicant.
     pub applicant_id: Option<&'a str>,
+    /// The user here in whose name it was delivered; `None`: the platform's workers' own.
+    pub user_id: Option<&'a str>,
     /// The work it was imported in.
     pub work_id: Option<&'a str>,
     /// How many messages were delivered.
@@ -62,6 +64,7 @@ pub(super) fn insert(
             ":connector_id": record.connector_id,
             ":connector_name": record.connector_name,
             ":applicant_id": record.applicant_id,
+            ":user_id": record.user_id,
             ":work_id": record.work_id,
             ":messages": i64::try_from(record.messages).unwrap_or(i64::MAX),
             ":not_sent": i64::try_from(record.not_sent).unwrap_or(i64::MAX),
@@ -79,7 +82,7 @@ pub(super) fn mark_gone(
 ) -> rusqlite::Result<()> {
     connection
         .prepare_cached(
-            "UPDATE files SET gone_at_ms = ?3, moved_to = ?4, reason = NULL
+            "UPDATE files SET gone_at_ms = ?3, moved_to = ?4
              WHERE source = ?1 AND location = ?2 AND gone_at_ms IS NULL",
         )?
         .execute((source, location.as_str(), now.timestamp_millis(), moved_to))

@@ -15,10 +15,10 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 const CACHE_KIB: i64 = 512;
 
 /// The newest schema, as `PRAGMA user_version` has it.
-pub(super) const VERSION: i64 = 3;
+pub(super) const VERSION: i64 = 4;
 
 /// `MIGRATIONS[n]` takes schema `n` to schema `n + 1`.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     "
     CREATE TABLE files (
         id             INTEGER PRIMARY KEY,
@@ -67,15 +67,37 @@ const MIGRATIONS: [&str; 3] = [
     CREATE INDEX files_decided ON files (decided_at_ms);
     CREATE INDEX files_gone ON files (source, gone_at_ms) WHERE gone_at_ms IS NOT NULL;
 ",
+    // In whose name files went in; which contents are known; when it was told what was set aside.
+    // Of a fingerprint the index has a part, which hardly any two have in common.
+    "
+    ALTER TABLE files ADD COLUMN user_id TEXT;
+    ALTER TABLE sources ADD COLUMN forgotten_at_ms INTEGER;
+    ALTER TABLE sources ADD COLUMN set_aside_told_ms INTEGER;
+    CREATE INDEX files_content ON files (substr(fingerprint, 1, 16), decided_at_ms)
+        WHERE outcome = 'imported' AND code IS NULL;
+",
 ];
+
+/// The newest delivery of the content with the fingerprint `?1`, unless the connector's state was reset
+/// since: of files that we imported whole.
+pub(super) const SAME_CONTENT: &str = "
+    SELECT location, decided_at_ms, user_id FROM files
+    WHERE outcome = 'imported' AND code IS NULL
+        AND substr(fingerprint, 1, 16) = substr(?1, 1, 16) AND fingerprint = ?1
+        AND decided_at_ms > coalesce(
+            (SELECT forgotten_at_ms FROM sources WHERE sources.source = files.source),
+            decided_at_ms - 1)
+    ORDER BY decided_at_ms DESC LIMIT 1
+";
 
 /// `seen_since_ms` moves only when the file itself changed, or the clock was set back.
 pub(super) const RECORD: &str = "
     INSERT INTO files (source, location, size, modified_ns, etag, fingerprint, outcome, code, reason,
-                       connector_id, connector_name, applicant_id, work_id, messages, not_sent,
-                       seen_since_ms, decided_at_ms)
+                       connector_id, connector_name, applicant_id, user_id, work_id, messages,
+                       not_sent, seen_since_ms, decided_at_ms)
     VALUES (:source, :location, :size, :modified_ns, :etag, :fingerprint, :outcome, :code, :reason,
-            :connector_id, :connector_name, :applicant_id, :work_id, :messages, :not_sent, :now, :now)
+            :connector_id, :connector_name, :applicant_id, :user_id, :work_id, :messages, :not_sent,
+            :now, :now)
     ON CONFLICT (source, location) WHERE gone_at_ms IS NULL DO UPDATE SET
         seen_since_ms = CASE
             WHEN size = excluded.size AND modified_ns = excluded.modified_ns AND etag IS excluded.etag
@@ -84,7 +106,7 @@ pub(super) const RECORD: &str = "
         fingerprint = excluded.fingerprint, outcome = excluded.outcome, code = excluded.code,
         reason = excluded.reason, connector_id = excluded.connector_id,
         connector_name = excluded.connector_name, applicant_id = excluded.applicant_id,
-        work_id = excluded.work_id, messages = excluded.messages, not_sent = excluded.not_sent,
+        user_id = excluded.user_id, work_id = excluded.work_id, messages = excluded.messages, not_sent = excluded.not_sent,
         missed = 0, decided_at_ms = excluded.decided_at_ms
 ";
 
@@ -164,8 +186,11 @@ pub(super) fn migrate(connection: &Connection, from: i64, to: i64) -> rusqlite::
     if missing.is_empty() {
         return Ok(());
     }
+    // An index is sorted in memory: in a container there may be nowhere to put a temporary file.
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
     // At once, because each commit waits for the disk.
     connection.execute_batch(&format!(
         "BEGIN IMMEDIATE; {missing} PRAGMA user_version = {to}; COMMIT;"
-    ))
+    ))?;
+    connection.pragma_update(None, "temp_store", "DEFAULT")
 }

@@ -239,6 +239,169 @@ fn sources_of_an_older_ledger_are_ours_already() {
     assert_eq!(only(&ledger).outcome, Outcome::Imported);
 }
 
+/// A ledger of an earlier version with one file of each outcome in it, where it was and set aside.
+fn older(version: i64) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let connection = Connection::open(folder.path().join(FILE_NAME)).unwrap();
+    connection
+        .pragma_update(None, "journal_mode", "WAL")
+        .unwrap();
+    schema::migrate(&connection, 0, version).unwrap();
+    let rows =
+        "INSERT INTO files (source, location, size, modified_ns, fingerprint, outcome, reason,
+                                   applicant_id, seen_since_ms, decided_at_ms, gone_at_ms, moved_to)
+                VALUES ('s', 'a.json', 1, 2, ?1, 'imported', NULL, 'there', 3, 4, NULL, NULL),
+                       ('s', 'b.json', 1, 2, ?1, 'rejected', x'7B7D', NULL, 3, 5, 6, 'rejected/b')";
+    connection.execute(rows, [ABC]).unwrap();
+    folder
+}
+
+#[test]
+fn a_ledger_of_every_earlier_version_is_opened_with_all_that_is_in_it() {
+    for version in 1..schema::VERSION {
+        let folder = older(version);
+        let ledger = Ledger::open(folder.path()).unwrap();
+        assert_eq!(only(&ledger).file.location, "a.json", "{version}");
+        let aside = ledger.set_aside_before("s", at(9)).unwrap();
+        assert_eq!(aside[0].moved_to, "rejected/b", "{version}");
+        let same = ledger.same_content(Fingerprint::of(b"abc")).unwrap();
+        assert_eq!(same.unwrap().file, "a.json", "{version}");
+        let record = Record {
+            user_id: Some("here"),
+            ..Record::default()
+        };
+        ledger
+            .record("s", &entry("c.json", 3), Outcome::Imported, &record, at(9))
+            .unwrap();
+        let history = History::open(folder.path()).unwrap();
+        let users: Vec<_> = history.entries(9).unwrap();
+        let users: Vec<_> = users.iter().map(|entry| entry.user_id.as_deref()).collect();
+        assert_eq!(users, [Some("here"), None, None], "{version}");
+    }
+}
+
+#[test]
+fn a_ledger_of_an_earlier_version_is_looked_at_as_it_is() {
+    for version in 3..schema::VERSION {
+        let folder = older(version);
+        let history = History::open(folder.path()).unwrap();
+        let entries = history.entries(9).unwrap();
+        assert_eq!(entries.len(), 2);
+        assert_eq!(entries[1].applicant_id.as_deref(), Some("there"));
+        let ledger = Ledger::look(folder.path()).unwrap().unwrap();
+        assert_eq!(ledger.known("s").unwrap().len(), 1);
+        let same = ledger.same_content(Fingerprint::of(b"abc")).unwrap();
+        assert_eq!(same, None, "nothing says so yet");
+    }
+}
+
+#[test]
+fn content_is_known_by_what_was_imported_whole_and_by_us() {
+    let (_folder, ledger) = open();
+    let abc = Fingerprint::of(b"abc");
+    let record = |name: &str, outcome, code, now| {
+        let record = Record {
+            fingerprint: Some(abc),
+            code,
+            user_id: Some("here"),
+            ..Record::default()
+        };
+        let file = entry(name, 3);
+        ledger
+            .record("s", &file, outcome, &record, at(now))
+            .unwrap();
+    };
+    let known = |content: &[u8]| {
+        let same = ledger.same_content(Fingerprint::of(content)).unwrap();
+        same.map(|same| (same.file, same.imported_at, same.user_id))
+    };
+    ledger.take_over("s", &[], at(0)).unwrap();
+    record("partial", Outcome::Partial, Some(Code::Partial), 1);
+    record("before", Outcome::Imported, Some(Code::ImportedBefore), 2);
+    record("skipped", Outcome::Imported, Some(Code::AlreadyImported), 3);
+    assert_eq!(known(b"abc"), None);
+    record("newer", Outcome::Imported, None, 5);
+    record("older", Outcome::Imported, None, 4);
+    let here = Some("here".to_owned());
+    assert_eq!(
+        known(b"abc"),
+        Some(("newer".to_owned(), at(5), here.clone()))
+    );
+    assert_eq!(known(b"abd"), None);
+    ledger
+        .left("s", &Location::new("newer"), None, at(6))
+        .unwrap();
+    assert!(
+        known(b"abc").is_some(),
+        "a deleted file was imported all the same"
+    );
+    ledger.forget("other", at(7)).unwrap();
+    assert!(known(b"abc").is_some(), "that was another source");
+    ledger.forget("s", at(7)).unwrap();
+    assert_eq!(known(b"abc"), None);
+    record("again", Outcome::Imported, None, 8);
+    assert_eq!(known(b"abc"), Some(("again".to_owned(), at(8), here)));
+}
+
+/// With 400,000 rows, anything else would be noticed with each file.
+#[test]
+fn content_is_found_by_the_index_alone() {
+    let (_folder, ledger) = open();
+    let connection = ledger.lock().unwrap();
+    let plan = format!("EXPLAIN QUERY PLAN {}", schema::SAME_CONTENT);
+    let mut statement = connection.prepare(&plan).unwrap();
+    let steps = statement.query_map([ABC], |row| row.get::<_, String>(3));
+    let steps: Vec<String> = steps.unwrap().map(Result::unwrap).collect();
+    let steps = steps.join("\n");
+    assert!(
+        steps.contains("SEARCH files USING INDEX files_content"),
+        "{steps}"
+    );
+    assert!(
+        !steps.contains("SCAN") && !steps.contains("B-TREE"),
+        "{steps}"
+    );
+}
+
+#[test]
+fn what_was_taken_away_from_where_it_was_set_aside_is_gone() {
+    let (_folder, ledger) = open();
+    for name in ["a", "b", "c"] {
+        let file = entry(name, 3);
+        let record = Record {
+            reason: Some(b"{}"),
+            ..Record::default()
+        };
+        ledger
+            .record("s", &file, Outcome::Rejected, &record, at(1))
+            .unwrap();
+        let moved_to = format!("rejected/{name}");
+        ledger
+            .left("s", &file.location, Some(&moved_to), at(2))
+            .unwrap();
+    }
+    let there = ["rejected/b", "rejected/other"].into();
+    assert_eq!(ledger.keep_set_aside("other", &there).unwrap(), 0);
+    assert_eq!(ledger.keep_set_aside("s", &there).unwrap(), 2);
+    let left = ledger.set_aside_before("s", at(9)).unwrap();
+    assert_eq!(left.len(), 1);
+    assert_eq!(left[0].moved_to, "rejected/b");
+    assert_eq!(ledger.prune("s", at(9), at(9)).unwrap(), 2);
+}
+
+#[test]
+fn when_it_was_told_what_was_set_aside_outlives_a_restart() {
+    let (folder, ledger) = open();
+    assert_eq!(ledger.set_aside_told("s").unwrap(), None);
+    ledger.take_over("s", &[], at(1)).unwrap();
+    assert_eq!(ledger.set_aside_told("s").unwrap(), None);
+    ledger.tell_set_aside("s", at(2)).unwrap();
+    drop(ledger);
+    let ledger = Ledger::open(&folder.path().join("state")).unwrap();
+    assert_eq!(ledger.set_aside_told("s").unwrap(), Some(at(2)));
+    assert_eq!(ledger.set_aside_told("other").unwrap(), None);
+}
+
 #[test]
 fn refuses_what_it_does_not_understand() {
     let (folder, ledger) = open();

@@ -5,7 +5,8 @@ use chrono::{DateTime, Utc};
 use opencti_client::{Drafts, PlatformVersion};
 
 use crate::examine::{Examined, Import, left_out};
-use crate::importer::file::unmapped;
+use crate::importer::file::{ALREADY_IMPORTED, unmapped, user_id};
+use crate::ledger::SameContent;
 use crate::plan::must_wait;
 use crate::refusal::Refusal;
 use crate::report::{FileReport, Sent};
@@ -25,6 +26,8 @@ pub(super) struct Outlook<'a> {
 pub(super) struct Forecast {
     pub(super) file: FileReport,
     pub(super) who: Who,
+    /// A file with the same content that was imported before.
+    pub(super) same: Option<SameContent>,
 }
 
 /// Whose file it is.
@@ -33,6 +36,41 @@ pub(super) struct Who {
     pub(super) connector: Option<String>,
     pub(super) connector_id: Option<String>,
     pub(super) applicant_id: Option<String>,
+    /// The user here in whose name it would be imported.
+    pub(super) user_id: Option<String>,
+}
+
+impl Forecast {
+    /// The same of a file whose content was imported before: within a time that is set, it would not be
+    /// sent again.
+    pub(super) fn known(self, same: Option<SameContent>, outlook: &Outlook<'_>) -> Self {
+        let is_sent = matches!(self.file.outcome, Outcome::Imported | Outcome::Partial);
+        let Some(same) = same.filter(|_| is_sent) else {
+            return self;
+        };
+        let policy = &outlook.rules.policy;
+        let is_skipped =
+            policy.skips(same.imported_at, outlook.now) && same.user_id == self.who.user_id;
+        let file = if is_skipped {
+            FileReport {
+                outcome: Outcome::Imported,
+                code: Some(Code::AlreadyImported),
+                message: Some(ALREADY_IMPORTED.to_owned()),
+                way: Way::default(),
+                messages: 0,
+                not_sent: Vec::new(),
+                unmapped: None,
+                ..self.file
+            }
+        } else {
+            self.file
+        };
+        Self {
+            file,
+            who: self.who,
+            same: Some(same),
+        }
+    }
 }
 
 /// The forecast for a file that was read, and has been as it is `since` then.
@@ -77,10 +115,11 @@ pub(super) fn waits(entry: &Entry, code: Code, message: String) -> Forecast {
 
 fn of_import(import: &Import<'_>, entry: &Entry, outlook: &Outlook<'_>) -> Forecast {
     let envelope = &import.envelope;
-    let who = Who {
+    let mut who = Who {
         connector: Some(envelope.connector.name.clone()),
         connector_id: Some(envelope.connector.id.clone()),
         applicant_id: envelope.applicant_id.clone(),
+        user_id: None,
     };
     let applicant = outlook
         .rules
@@ -91,14 +130,25 @@ fn of_import(import: &Import<'_>, entry: &Entry, outlook: &Outlook<'_>) -> Forec
             unmapped: unmapped(&applicant),
             ..waits(entry, Code::UnmappedApplicant, why).file
         };
-        return Forecast { file, who };
+        return Forecast {
+            file,
+            who,
+            same: None,
+        };
     }
     let validation = &outlook.rules.validation;
     let file = match validation.way(envelope.validation, outlook.version, outlook.drafts) {
-        Ok(way) => delivered(import, entry, way, &applicant),
+        Ok(way) => {
+            who.user_id = user_id(&applicant, way).map(str::to_owned);
+            delivered(import, entry, way, &applicant)
+        }
         Err(why) => waits(entry, Code::ValidationUnavailable, why).file,
     };
-    Forecast { file, who }
+    Forecast {
+        file,
+        who,
+        same: None,
+    }
 }
 
 fn delivered(import: &Import<'_>, entry: &Entry, way: Way, applicant: &Applicant) -> FileReport {
@@ -149,6 +199,7 @@ impl From<FileReport> for Forecast {
         Self {
             file,
             who: Who::default(),
+            same: None,
         }
     }
 }

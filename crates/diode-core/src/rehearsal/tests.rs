@@ -55,6 +55,8 @@ impl Bench {
             policy: Policy {
                 after_import: AfterImport::Delete,
                 retention: Some(Duration::from_secs(1)),
+                rejected_retention: None,
+                skip_known: None,
                 settle: Duration::from_secs(5),
             },
             limits: stix_bundle::Limits::default(),

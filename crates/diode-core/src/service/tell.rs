@@ -1,6 +1,6 @@
 //! What a service says in the log.
 
-use chrono::SecondsFormat;
+use chrono::{DateTime, SecondsFormat, Utc};
 
 use crate::report::{Interruption, PassReport};
 use crate::state::ConnectorState;
@@ -43,6 +43,19 @@ pub(super) fn without_watermark(importer: &Importer, state: &ConnectorState) {
             files,
             "the platform does not know of these files, which were imported before; they are not \
              imported again; if they should be, reset the connector's state in the platform"
+        );
+    }
+}
+
+/// A clock that was wrong, or a file with such a time, made that of the state.
+pub(super) fn later_than_now(later: &[(&str, f64)], now: DateTime<Utc>) {
+    for (key, seconds) in later {
+        tracing::warn!(
+            key,
+            seconds,
+            now = %now.to_rfc3339_opts(SecondsFormat::Secs, true),
+            "the connector's state has a time that is later than now: it is not believed, and not handed \
+             in again, or files of now would count as imported"
         );
     }
 }

@@ -410,3 +410,42 @@ async fn the_peer_s_watermark_counts_in_the_first_pass_only() {
         assert_eq!(bench.platform.held().as_deref(), Some(ALL_IMPORTED));
     }
 }
+
+/// Case `future-mtime`.
+#[tokio::test]
+async fn a_watermark_is_never_later_than_now_and_a_later_one_is_not_believed() {
+    let lines = Lines::default();
+    let _listening = lines.listen();
+    let mut bench = Bench::new(AfterImport::Keep);
+    let now = 1_000_000;
+    bench.folder.put("a.json", now - 100, "c");
+    bench.folder.put("future.json", 4_102_444_800, "c");
+    bench.service().await.run_once().await;
+    assert_eq!(bench.published(), ["c", "c"]);
+    let state = format!("{{\"last_run_directory\":{}.0}}", now - 100);
+    assert_eq!(bench.platform.held(), Some(state.clone()));
+    assert_eq!(lines.with("later than now").len(), 0);
+    // The Python connector's own, or one of an earlier version.
+    let other = r#"{"last_run_directory":4102444800.0,"last_run_s3":4102444800.0,"of":"others"}"#;
+    bench.platform.hold(Some(other));
+    bench.state = tempfile::tempdir().unwrap();
+    bench.folder.put("new.json", now - 1, "c");
+    bench.service().await.run_once().await;
+    assert_eq!(
+        bench.published().len(),
+        3,
+        "nothing counts as imported before"
+    );
+    let held = bench.platform.held().unwrap();
+    let expect = format!("{{\"last_run_directory\":{}.0,\"of\":\"others\"}}", now - 1);
+    assert_eq!(held, expect);
+    let said = lines.with("later than now");
+    assert_eq!(said.len(), 2, "once for each: {said:?}");
+    assert!(
+        said[0].starts_with("WARN") && said[0].contains("last_run_directory"),
+        "{said:?}"
+    );
+    bench.service().await.run_once().await;
+    assert_eq!(lines.with("later than now").len(), 2);
+    assert_eq!(bench.published(), [""; 0]);
+}

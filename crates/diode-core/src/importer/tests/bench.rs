@@ -395,6 +395,10 @@ impl Source for StubbornSource {
         self.inner.set_aside(entry, reason).await
     }
 
+    async fn list_set_aside(&self) -> Result<Listing, SourceError> {
+        self.inner.list_set_aside().await
+    }
+
     async fn discard(&self, set_aside: &str) -> Result<(), SourceError> {
         self.inner.discard(set_aside).await
     }
@@ -422,6 +426,8 @@ pub(super) struct Bench {
     pub(super) own_time: Arc<Mutex<Instant>>,
     pub(super) stop: CancellationToken,
     pub(super) after_import: AfterImport,
+    pub(super) rejected_retention: Option<Duration>,
+    pub(super) skip_known: Option<Duration>,
     pub(super) version: Option<PlatformVersion>,
     pub(super) validation: ValidationRules,
     pub(super) stand_in: StandIn,
@@ -459,6 +465,8 @@ impl Bench {
             own_time: Arc::new(Mutex::new(Instant::now())),
             stop: CancellationToken::new(),
             after_import: AfterImport::Delete,
+            rejected_retention: Some(Duration::from_hours(7 * 24)),
+            skip_known: None,
             version: None,
             validation: ValidationRules::default(),
             stand_in: StandIn::Worker,
@@ -502,6 +510,8 @@ impl Bench {
                 policy: Policy {
                     after_import: self.after_import,
                     retention: Some(Duration::from_hours(7 * 24)),
+                    rejected_retention: self.rejected_retention,
+                    skip_known: self.skip_known,
                     settle: Duration::from_secs(5),
                 },
                 limits: stix_bundle::Limits::default(),

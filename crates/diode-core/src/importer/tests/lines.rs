@@ -55,14 +55,15 @@ async fn what_cannot_be_changed_is_said_once_for_each_file() {
 async fn what_cannot_be_discarded_is_said_once() {
     let lines = Lines::default();
     let _listening = lines.listen();
-    let bench = Bench::new();
+    let mut bench = Bench::new();
+    bench.rejected_retention = Some(Duration::from_hours(24));
     bench.put("a.json", "{", 60);
     bench.pass().await;
     // What cannot be deleted as a file.
     let rejected = bench.folder.path().join("rejected/a.json");
     std::fs::remove_file(&rejected).unwrap();
     std::fs::create_dir_all(rejected.join("x")).unwrap();
-    bench.later(TimeDelta::days(8));
+    bench.later(TimeDelta::days(2));
     let mut importer = bench.importer();
     for _ in 0..5 {
         importer.pass(None).await;

@@ -59,6 +59,10 @@ impl Source for Lively {
         self.inner.set_aside(entry, reason).await
     }
 
+    async fn list_set_aside(&self) -> Result<Listing, SourceError> {
+        self.inner.list_set_aside().await
+    }
+
     async fn discard(&self, set_aside: &str) -> Result<(), SourceError> {
         self.inner.discard(set_aside).await
     }
@@ -175,6 +179,10 @@ impl Source for Crowd {
 
     async fn set_aside(&self, _: &Entry, _: &[u8]) -> Result<Option<String>, SourceError> {
         unreachable!("nothing is rejected")
+    }
+
+    async fn list_set_aside(&self) -> Result<Listing, SourceError> {
+        Ok(Listing::default())
     }
 
     async fn discard(&self, _: &str) -> Result<(), SourceError> {

@@ -54,6 +54,10 @@ impl Source for Endless {
         unreachable!("nothing is listed")
     }
 
+    async fn list_set_aside(&self) -> Result<Listing, SourceError> {
+        Ok(Listing::default())
+    }
+
     async fn discard(&self, _: &str) -> Result<(), SourceError> {
         unreachable!("nothing is listed")
     }

@@ -397,6 +397,10 @@ impl Source for Shelf {
         Ok(Some(entry.location.to_string()))
     }
 
+    async fn list_set_aside(&self) -> Result<Listing, SourceError> {
+        Ok(Listing::default())
+    }
+
     async fn discard(&self, _: &str) -> Result<(), SourceError> {
         Ok(())
     }
@@ -523,6 +527,8 @@ impl Bench {
             policy: Policy {
                 after_import: self.after_import,
                 retention: None,
+                rejected_retention: None,
+                skip_known: None,
                 settle: Duration::ZERO,
             },
             limits: stix_bundle::Limits::default(),
