@@ -22,6 +22,9 @@ use crate::wire;
 /// How long we take to leave when asked to; container engines kill after ten seconds.
 const LEAVE_WITHIN: Duration = Duration::from_secs(9);
 
+/// How much longer the process may then last: a call that blocks does not let go of its thread.
+const END_WITHIN: Duration = Duration::from_millis(500);
+
 /// Imports what waits, until told to stop. Metrics have the errors that were counted.
 ///
 /// # Errors
@@ -29,31 +32,47 @@ const LEAVE_WITHIN: Duration = Duration::from_secs(9);
 pub(crate) async fn run(settings: Settings, errors: ErrorCount) -> anyhow::Result<Exit> {
     let stop = CancellationToken::new();
     watch_signals(&stop)?;
+    let exit = tokio::select! {
+        exit = work(&settings, errors, &stop) => exit?,
+        () = overdue(&stop) => {
+            tracing::warn!("leaving with requests unanswered; what was under way is done again");
+            Exit::Done
+        }
+    };
+    Ok(exit)
+}
+
+/// The same, however long it takes to stop.
+async fn work(
+    settings: &Settings,
+    errors: ErrorCount,
+    stop: &CancellationToken,
+) -> anyhow::Result<Exit> {
     if settings.connector.send_to_queue == Sending::Rehearsal {
-        return rehearse::rehearse(&settings, &stop).await;
+        return rehearse::rehearse(settings, stop).await;
     }
-    let claims = match claims::our_turn(&settings, &stop).await {
+    let claims = match claims::our_turn(settings, stop).await {
         Turn::Ours(claims) => claims,
         Turn::Taken => return Ok(Exit::Taken),
         Turn::Stopped => return Ok(Exit::Done),
     };
     let metrics = settings.connector.metrics.as_ref();
     let metrics = metrics.map(|set| Served::begin(set, errors, stop.clone()));
-    let mut prepared = wire::prepare(&settings)?;
+    let mut prepared = wire::prepare(settings)?;
     let once = settings.connector.run_and_terminate;
     if once {
-        prepared.begin_to_read(&settings);
+        prepared.begin_to_read(settings);
     }
     let patience = if once {
         Patience::None
     } else {
         Patience::Endless
     };
-    let greeting = match greet(&*prepared.platform, &prepared.own, patience, &stop).await {
+    let greeting = match greet(&*prepared.platform, &prepared.own, patience, stop).await {
         Ok(greeting) => greeting,
         Err(error) => return Ok(failed_to_start(&error)),
     };
-    announce(&settings, &greeting);
+    announce(settings, &greeting);
     let waiting = if once {
         Waiting::UntilSeen
     } else {
@@ -61,10 +80,10 @@ pub(crate) async fn run(settings: Settings, errors: ErrorCount) -> anyhow::Resul
     };
     let complete = async {
         let lease = |bucket: &S3Source| {
-            let holder = lease::holder(&settings, &claims);
+            let holder = lease::holder(settings, &claims);
             BucketLease::new(bucket, holder, waiting, stop.clone())
         };
-        prepared.add_bucket(&settings, &greeting, lease).await
+        prepared.add_bucket(settings, &greeting, lease).await
     };
     tokio::select! {
         completed = complete => if let Err(unusable) = completed {
@@ -72,14 +91,14 @@ pub(crate) async fn run(settings: Settings, errors: ErrorCount) -> anyhow::Resul
         },
         () = stop.cancelled() => return Ok(Exit::Done),
     }
-    let (platform, applicants) = (Arc::clone(&prepared.platform), wire::applicants(&settings));
+    let (platform, applicants) = (Arc::clone(&prepared.platform), wire::applicants(settings));
     let asking = async {
         tokio::select! {
             () = warn_of_unknown_targets(&*platform, &applicants) => {}
             () = stop.cancelled() => {}
         }
     };
-    let mut service = prepared.service(&settings, &greeting, stop.clone());
+    let mut service = prepared.service(settings, &greeting, stop.clone());
     if let Some(metrics) = &metrics {
         service = service.with_observer(metrics.observer());
     }
@@ -91,13 +110,7 @@ pub(crate) async fn run(settings: Settings, errors: ErrorCount) -> anyhow::Resul
             Exit::Done
         }
     };
-    let exit = tokio::select! {
-        (exit, ()) = async { tokio::join!(working, asking) } => exit,
-        () = overdue(&stop) => {
-            tracing::warn!("leaving with requests unanswered; what was under way is done again");
-            Exit::Done
-        }
-    };
+    let (exit, ()) = tokio::join!(working, asking);
     tracing::info!(exit_code = exit.code(), "leaving");
     Ok(exit)
 }
@@ -145,12 +158,25 @@ fn watch_signals(stop: &CancellationToken) -> anyhow::Result<()> {
         let stop = stop.clone();
         tokio::spawn(async move {
             while signals.recv().await.is_some() {
+                // Before it is said: whoever reads the log may have ceased to.
+                if !stop.is_cancelled() {
+                    stop.cancel();
+                    end_in_any_case();
+                }
                 tracing::info!("asked to stop: finishing what is in flight");
-                stop.cancel();
             }
         });
     }
     Ok(())
+}
+
+/// Ends the process in time though a call blocks the thread that waits for its end. It counts as a
+/// crash, which costs nothing but time.
+fn end_in_any_case() {
+    std::thread::spawn(|| {
+        std::thread::sleep(LEAVE_WITHIN + END_WITHIN);
+        std::process::exit(Exit::Done.code().into());
+    });
 }
 
 async fn overdue(stop: &CancellationToken) {

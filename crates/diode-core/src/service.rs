@@ -90,7 +90,12 @@ pub async fn greet(
 ) -> Result<Greeting, StartError> {
     let mut pause = FIRST_PAUSE;
     loop {
-        let error = match greet_once(platform, own).await {
+        let answer = tokio::select! {
+            biased;
+            () = stop.cancelled() => return Err(StartError::Stopped),
+            answer = greet_once(platform, own) => answer,
+        };
+        let error = match answer {
             Ok(greeting) => return Ok(greeting),
             Err(error) => StartError::new(error),
         };

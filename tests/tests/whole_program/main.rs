@@ -28,6 +28,7 @@ mod settings;
 mod site;
 mod soak;
 mod state;
+mod stop;
 mod tls;
 mod transport;
 mod validation;
