@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::broker::{Broker, Server};
+use crate::broker::{Broker, Kind, Server};
 use crate::shell::{self, Cargo};
 use crate::slow_disk::{self, SlowDisk};
 
@@ -23,9 +23,9 @@ pub(crate) fn run(arguments: &[&str]) -> anyhow::Result<()> {
                 arguments.extend(["--with".to_owned(), format!("{name}={value}")]);
             }
             // The disk of a broker that runs anyway is what it is.
-            Broker::Started(Server::start(&slow)?)
+            Broker::Started(Server::start(Kind::default(), &slow)?)
         }
-        None => Broker::of_environment_or_started()?,
+        None => Broker::of_environment_or_started(Kind::default())?,
     };
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     Cargo::new(["run", "--quiet", "--release"])

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
+use crate::debian_root::{DebianRoot, SEEN_FOLDER};
 use crate::keeper::Keeper;
 use crate::{certificates, install, shell};
 
@@ -30,6 +31,74 @@ epmd -address 127.0.0.1 -port \"$ERL_EPMD_PORT\" </dev/null &
 read -r _
 kill -9 0";
 
+/// Which RabbitMQ.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// This machine's own; on Debian 12 it is 3.10.
+    #[default]
+    Machine,
+    /// RabbitMQ 4, which OpenCTI ships, in a Debian root of its own.
+    Four,
+}
+
+impl Kind {
+    /// The option that chooses one, with `3` or `4`.
+    pub(crate) const OPTION: &str = "--broker";
+
+    /// The kind that arguments choose with their first two words, and the rest of them.
+    pub(crate) fn chosen<'a, 'b>(
+        arguments: &'a [&'b str],
+    ) -> anyhow::Result<(Self, &'a [&'b str])> {
+        match arguments {
+            [Self::OPTION, "3", rest @ ..] => Ok((Self::Machine, rest)),
+            [Self::OPTION, "4", rest @ ..] => Ok((Self::Four, rest)),
+            [Self::OPTION, ..] => anyhow::bail!("{} is 3 or 4", Self::OPTION),
+            rest => Ok((Self::default(), rest)),
+        }
+    }
+}
+
+/// Where a RabbitMQ's programs are.
+#[derive(Debug)]
+struct Programs {
+    /// The folder with `rabbitmq-server` and `rabbitmqctl`.
+    folder: PathBuf,
+    /// Where that folder is, if it is not the machine's.
+    root: Option<DebianRoot>,
+}
+
+impl Programs {
+    fn find(kind: Kind) -> anyhow::Result<Self> {
+        match kind {
+            Kind::Machine => {
+                let script = install::rabbitmq_server()?;
+                let folder = script.parent().unwrap_or(Path::new("/")).to_owned();
+                Ok(Self { folder, root: None })
+            }
+            Kind::Four => Ok(Self {
+                folder: install::RABBITMQ_PROGRAMS.into(),
+                root: Some(DebianRoot::find_or_make()?),
+            }),
+        }
+    }
+
+    /// How the programs see the folder of a run.
+    fn see<'a>(&self, folder: &'a Path) -> &'a Path {
+        match self.root {
+            None => folder,
+            Some(_) => Path::new(SEEN_FOLDER),
+        }
+    }
+
+    /// The words before a command that uses them.
+    fn entering(&self, folder: &Path) -> anyhow::Result<Vec<String>> {
+        match &self.root {
+            None => Ok(Vec::new()),
+            Some(root) => root.entering(folder),
+        }
+    }
+}
+
 /// The tests' broker.
 pub(crate) enum Broker {
     /// One that runs anyway.
@@ -39,11 +108,11 @@ pub(crate) enum Broker {
 }
 
 impl Broker {
-    /// The broker that the environment names, else one that is started.
-    pub(crate) fn of_environment_or_started() -> anyhow::Result<Self> {
+    /// The broker that the environment names, else one of that kind that is started.
+    pub(crate) fn of_environment_or_started(kind: Kind) -> anyhow::Result<Self> {
         match std::env::var(VARIABLE) {
             Ok(address) if !address.is_empty() => Ok(Self::Given(address)),
-            _ => Server::start(&[]).map(Self::Started),
+            _ => Server::start(kind, &[]).map(Self::Started),
         }
     }
 
@@ -92,18 +161,21 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts one, with these variables besides its own.
-    pub(crate) fn start(more: &[(&str, String)]) -> anyhow::Result<Self> {
-        let script = install::rabbitmq_server()?;
+    /// Starts one of that kind, with these variables besides its own.
+    pub(crate) fn start(kind: Kind, more: &[(&str, String)]) -> anyhow::Result<Self> {
+        let programs = Programs::find(kind)?;
         let folder = shell::target()?
             .join("xtask")
             .join(format!("rabbitmq-{}", std::process::id()));
         let [port, tls_port, distribution, mapper] = shell::free_ports()?;
         certificates::write(&certificates_in(&folder))?;
-        write_configuration(&folder, port, tls_port)
-            .and_then(|()| write_control(&script, &folder, [port, mapper]))
+        let entering = programs.entering(&folder)?;
+        let seen = programs.see(&folder);
+        write_configuration(&folder, seen, [port, tls_port])
+            .and_then(|()| write_control(&programs, &folder, &entering, [port, mapper]))
             .with_context(|| format!("cannot write to {}", folder.display()))?;
-        let mut command = command(&script, &folder, [port, distribution, mapper])?;
+        let ports = [port, distribution, mapper];
+        let mut command = command(&programs, &folder, &entering, ports)?;
         command.envs(more.iter().map(|(name, value)| (name, value)));
         let keeper = Keeper::start(command, folder)?;
         println!("xtask: starting RabbitMQ on port {port}");
@@ -138,8 +210,13 @@ fn certificates_in(folder: &Path) -> PathBuf {
     folder.join("certificates")
 }
 
-fn write_configuration(folder: &Path, port: u16, tls_port: u16) -> std::io::Result<()> {
-    let certificates = certificates_in(folder);
+/// Writes the broker's configuration to `folder`, which it sees as `seen`.
+fn write_configuration(
+    folder: &Path,
+    seen: &Path,
+    [port, tls_port]: [u16; 2],
+) -> std::io::Result<()> {
+    let certificates = certificates_in(seen);
     let certificates = certificates.display();
     fs::write(folder.join("enabled_plugins"), "[].\n")?;
     fs::write(
@@ -159,14 +236,21 @@ fn write_configuration(folder: &Path, port: u16, tls_port: u16) -> std::io::Resu
     )
 }
 
-/// Writes a script that calls the `rabbitmqctl` beside `script` for this broker.
-fn write_control(script: &Path, folder: &Path, [port, mapper]: [u16; 2]) -> std::io::Result<()> {
+/// Writes a script that calls `rabbitmqctl` for this broker.
+fn write_control(
+    programs: &Programs,
+    folder: &Path,
+    entering: &[String],
+    [port, mapper]: [u16; 2],
+) -> std::io::Result<()> {
     let path = folder.join("rabbitmqctl");
+    let entering: Vec<String> = entering.iter().map(|word| format!("'{word}' ")).collect();
+    let entering = entering.concat();
     let text = format!(
         "#!/bin/sh\nexport HOME='{}' ERL_EPMD_PORT={mapper} RABBITMQ_CONF_ENV_FILE=/dev/null\n\
-         exec '{}' --node {} \"$@\"\n",
-        folder.display(),
-        script.with_file_name("rabbitmqctl").display(),
+         exec {entering}'{}' --node {} \"$@\"\n",
+        programs.see(folder).display(),
+        programs.folder.join("rabbitmqctl").display(),
         node_name(port),
     );
     fs::write(&path, text)?;
@@ -177,24 +261,31 @@ fn node_name(port: u16) -> String {
     format!("diode{port}@localhost")
 }
 
-fn command(script: &Path, folder: &Path, ports: [u16; 3]) -> anyhow::Result<Command> {
-    let [port, distribution, mapper] = ports;
+fn command(
+    programs: &Programs,
+    folder: &Path,
+    entering: &[String],
+    [port, distribution, mapper]: [u16; 3],
+) -> anyhow::Result<Command> {
     let output = fs::File::create(folder.join("output.log"))
         .with_context(|| format!("cannot write to {}", folder.display()))?;
-    let mut command = Command::new("sh");
+    let seen = programs.see(folder);
+    let words = ["sh", "-c", SCRIPT, "broker"].map(ToOwned::to_owned);
+    let mut words = entering.iter().chain(&words);
+    let mut command = Command::new(words.next().map_or("sh", String::as_str));
     command
-        .args(["-c", SCRIPT, "broker"])
-        .arg(script)
-        .env("HOME", folder)
+        .args(words)
+        .arg(programs.folder.join("rabbitmq-server"))
+        .env("HOME", seen)
         .env("RABBITMQ_NODENAME", node_name(port))
         .env("RABBITMQ_DIST_PORT", distribution.to_string())
-        .env("RABBITMQ_MNESIA_BASE", folder.join("mnesia"))
-        .env("RABBITMQ_LOG_BASE", folder.join("log"))
-        .env("RABBITMQ_CONFIG_FILE", folder.join("rabbitmq.conf"))
+        .env("RABBITMQ_MNESIA_BASE", seen.join("mnesia"))
+        .env("RABBITMQ_LOG_BASE", seen.join("log"))
+        .env("RABBITMQ_CONFIG_FILE", seen.join("rabbitmq.conf"))
         .env("RABBITMQ_CONF_ENV_FILE", "/dev/null")
         .env(
             "RABBITMQ_ENABLED_PLUGINS_FILE",
-            folder.join("enabled_plugins"),
+            seen.join("enabled_plugins"),
         )
         .env("ERL_EPMD_PORT", mapper.to_string())
         .env("ERL_EPMD_ADDRESS", "127.0.0.1")
@@ -205,4 +296,24 @@ fn command(script: &Path, folder: &Path, ports: [u16; 3]) -> anyhow::Result<Comm
         .stdout(output.try_clone().context("cannot share the log")?)
         .stderr(output);
     Ok(command)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kind_of_broker_is_chosen_first() {
+        let check = |arguments: &[&str], expect: Option<(Kind, usize)>| {
+            let chosen = Kind::chosen(arguments).ok();
+            let chosen = chosen.map(|(kind, rest)| (kind, rest.len()));
+            assert_eq!(chosen, expect, "{arguments:?}");
+        };
+        check(&[], Some((Kind::Machine, 0)));
+        check(&["--locked"], Some((Kind::Machine, 1)));
+        check(&["--broker", "3", "--locked"], Some((Kind::Machine, 1)));
+        check(&["--broker", "4", "-p", "tests"], Some((Kind::Four, 2)));
+        check(&["--broker", "5"], None);
+        check(&["--broker"], None);
+    }
 }

@@ -4,13 +4,14 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 
+use crate::broker::Kind;
 use crate::shell::Cargo;
-use crate::{counts, deny, docs, tidy};
+use crate::{counts, deny, docs, second_broker, tidy};
 
 type Step = (&'static str, fn() -> anyhow::Result<()>);
 
 /// The tests come last, so that their results end the log.
-const STEPS: [Step; 8] = [
+const STEPS: [Step; 9] = [
     ("format", format),
     ("tidiness", tidy::check),
     ("clippy", clippy),
@@ -19,6 +20,7 @@ const STEPS: [Step; 8] = [
     ("dependencies", deny::check),
     ("instructions", counts::check),
     ("tests", tests),
+    ("tests of the broker on RabbitMQ 4", second_broker::tests),
 ];
 
 /// Runs all steps, and stops at the first that fails.
@@ -54,5 +56,5 @@ fn rustdoc() -> anyhow::Result<()> {
 }
 
 fn tests() -> anyhow::Result<()> {
-    crate::test(&["--locked"])
+    crate::test(Kind::default(), &["--locked"])
 }

@@ -1,6 +1,6 @@
 //! Finding the servers that the tests need, and installing them where that is possible.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::{broker, shell, store};
@@ -15,13 +15,16 @@ struct Missing<'a> {
     variable: Option<&'a str>,
 }
 
+/// Where Debian puts RabbitMQ's own scripts.
+pub(crate) const RABBITMQ_PROGRAMS: &str = "/usr/lib/rabbitmq/bin";
+
 /// RabbitMQ's start script.
 ///
 /// Debian's own, in the PATH, insists on a system user and on system folders; the one below it
 /// does not, and is preferred.
 pub(crate) fn rabbitmq_server() -> anyhow::Result<PathBuf> {
     let find = || {
-        let preferred = PathBuf::from("/usr/lib/rabbitmq/bin/rabbitmq-server");
+        let preferred = Path::new(RABBITMQ_PROGRAMS).join("rabbitmq-server");
         Some(preferred)
             .filter(|script| script.is_file())
             .or_else(|| in_path("rabbitmq-server"))
@@ -72,12 +75,22 @@ pub(crate) fn ceph() -> anyhow::Result<()> {
 
 /// Valgrind, in the PATH.
 pub(crate) fn valgrind() -> anyhow::Result<()> {
-    if in_path("valgrind").is_some() {
+    program("valgrind")
+}
+
+/// Debootstrap, in the PATH.
+pub(crate) fn debootstrap() -> anyhow::Result<()> {
+    program("debootstrap")
+}
+
+/// A program that has a package of its name.
+fn program(name: &str) -> anyhow::Result<()> {
+    if in_path(name).is_some() {
         return Ok(());
     }
     Missing {
-        what: "valgrind",
-        packages: &["valgrind"],
+        what: name,
+        packages: &[name],
         variable: None,
     }
     .install()

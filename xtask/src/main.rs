@@ -10,6 +10,7 @@ mod broker;
 mod certificates;
 mod ci;
 mod counts;
+mod debian_root;
 mod deny;
 mod disk;
 mod docs;
@@ -17,6 +18,8 @@ mod install;
 mod keeper;
 mod left_out;
 mod scaling;
+mod second_broker;
+mod services;
 mod shell;
 mod shown;
 mod slow_disk;
@@ -29,18 +32,19 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 
-use crate::broker::Broker;
+use crate::broker::Kind;
+use crate::services::Services;
 use crate::shell::Cargo;
-use crate::store::Store;
 
 const HELP: &str = "\
 usage: cargo xtask COMMAND
 
 commands:
   demo         run the program once against a platform in memory; needs no services
-  test [ARGS]  every test there is, with a private RabbitMQ and a private S3 server (Ceph) that
+  test [--broker 3|4] [ARGS]
+               every test there is, with a private RabbitMQ and a private S3 server (Ceph) that
                are started for them; ARGS go to `cargo test --workspace`
-  soak [--minutes N] [--seed S] [--kills K] [--source directory|s3|both]
+  soak [--broker 3|4] [--minutes N] [--seed S] [--kills K] [--source directory|s3|both]
                files and faults at random against the program, a RabbitMQ of its own and a store,
                then a count: 2 minutes, at least 40 kills and both sources where nothing else is
                said
@@ -54,15 +58,20 @@ commands:
   counts [--renew]
                the instructions that taking a file apart needs, counted by valgrind: fails where
                they have become more than a tenth more, or grow faster than the file; or stores them
-  ci           what the CI runs: format, tidiness, clippy, docs, cargo-deny, tests
+  ci           what the CI runs: format, tidiness, clippy, docs, cargo-deny, tests, and those of the
+               broker once more on RabbitMQ 4
   docs         write docs/CONFIGURATION.md anew from the program
-  services     start the tests' RabbitMQ and S3 server, and keep them until Enter is pressed
+  services [--broker 3|4]
+               start the tests' RabbitMQ and S3 server, and keep them until Enter is pressed
   help         this text
 
 Where no disk may be mounted, `test` leaves out the tests of a full disk, and where we are not root
 those of other users' files, and says so. RabbitMQ and
-Ceph are installed with apt-get where they are missing and we are root. To use servers
-that run already:
+Ceph are installed with apt-get where they are missing and we are root. `--broker 3`, where nothing is
+said, is this machine's RabbitMQ (3.10 on Debian 12); `--broker 4` is Debian 13's, the version that
+OpenCTI ships, in a folder of its own under ~/.cache/diode-import, where debootstrap installs it the
+first time, from the machine's own mirror, which takes root and a minute. Where it cannot be had, `ci`
+leaves its tests out, and says so. To use servers that run already:
   DIODE_TEST_AMQP  a broker's address, such as amqp://guest:guest@127.0.0.1:5672/%2f; it should have
                    max_message_size set to 16777216, the limit that one of the tests goes over;
                    DIODE_TEST_AMQPS and DIODE_TEST_CERTIFICATES, for the tests of TLS, are as
@@ -86,15 +95,25 @@ fn run(arguments: &[String]) -> anyhow::Result<ExitCode> {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments.as_slice() {
         ["demo"] => demo()?,
-        ["test", rest @ ..] => test(rest)?,
-        ["soak", rest @ ..] => soak::run(rest)?,
+        ["test", rest @ ..] => {
+            let (kind, rest) = Kind::chosen(rest)?;
+            test(kind, rest)?;
+        }
+        ["soak", rest @ ..] => {
+            let (kind, rest) = Kind::chosen(rest)?;
+            soak::run(kind, rest)?;
+        }
         ["bench", "--scaling"] => scaling::run()?,
         ["counts"] => counts::check()?,
         ["counts", "--renew"] => counts::renew()?,
         ["bench", rest @ ..] => bench::run(rest)?,
         ["ci"] => ci::run()?,
         ["docs"] => docs::write()?,
-        ["services"] => services()?,
+        ["services", rest @ ..] => {
+            let (kind, rest) = Kind::chosen(rest)?;
+            anyhow::ensure!(rest.is_empty(), "no such option: {}", rest.join(" "));
+            services(kind)?;
+        }
         [] | ["help" | "--help" | "-h", ..] => print!("{HELP}"),
         unknown => {
             println!("xtask: no such command: {}\n\n{HELP}", unknown.join(" "));
@@ -111,57 +130,24 @@ fn demo() -> anyhow::Result<()> {
         .run()
 }
 
-fn test(arguments: &[&str]) -> anyhow::Result<()> {
+fn test(kind: Kind, arguments: &[&str]) -> anyhow::Result<()> {
     let program = shell::build_program()?;
-    let services = Services::start()?;
     let arguments = left_out::arguments(arguments, &left_out::names()?);
-    let result = Cargo::new(["test", "--workspace", "--no-fail-fast"])
+    let tests = Cargo::new(["test", "--workspace", "--no-fail-fast"])
         .args(&arguments)
-        .env(shell::BIN_VARIABLE, program)
-        .envs(services.broker.variables())
-        .env(store::VARIABLE, services.store.address())
-        .run();
-    if result.is_ok() {
-        services.discard();
-    } else {
-        for log in [services.broker.log(), services.store.log()] {
-            let Some(log) = log else { continue };
-            println!("xtask: a server's log is kept in {}", log.display());
-        }
-    }
-    result
+        .env(shell::BIN_VARIABLE, program);
+    Services::start(kind)?.run(vec![tests])
 }
 
-fn services() -> anyhow::Result<()> {
-    let services = Services::start()?;
-    for (variable, value) in services.broker.variables() {
+fn services(kind: Kind) -> anyhow::Result<()> {
+    let services = Services::start(kind)?;
+    for (variable, value) in services.variables() {
         println!("export {variable}={value}");
     }
-    println!("export {}={}", store::VARIABLE, services.store.address());
     println!("They run until Enter is pressed.");
     std::io::stdin()
         .read(&mut [0])
         .context("cannot read from the terminal")?;
     services.discard();
     Ok(())
-}
-
-/// The servers that tests need.
-struct Services {
-    broker: Broker,
-    store: Store,
-}
-
-impl Services {
-    fn start() -> anyhow::Result<Self> {
-        Ok(Self {
-            broker: Broker::of_environment_or_started()?,
-            store: Store::of_environment_or_started()?,
-        })
-    }
-
-    fn discard(self) {
-        self.broker.discard();
-        self.store.discard();
-    }
 }

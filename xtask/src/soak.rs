@@ -4,7 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 
-use crate::broker::{self, Server};
+use crate::broker::{self, Kind, Server};
 use crate::shell::{self, Cargo};
 use crate::store::{self, Store};
 
@@ -52,8 +52,8 @@ impl Wanted {
     }
 }
 
-/// Soaks the program as the arguments say.
-pub(crate) fn run(arguments: &[&str]) -> anyhow::Result<()> {
+/// Soaks the program as the arguments say, with a broker of that kind.
+pub(crate) fn run(kind: Kind, arguments: &[&str]) -> anyhow::Result<()> {
     let seed = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
     let Wanted {
         minutes,
@@ -62,7 +62,7 @@ pub(crate) fn run(arguments: &[&str]) -> anyhow::Result<()> {
         source,
     } = Wanted::read(arguments, seed)?;
     let program = shell::build_program()?;
-    let server = Server::start(&[])?;
+    let server = Server::start(kind, &[])?;
     let store = match source.as_str() {
         "directory" => None,
         _ => Some(Store::of_environment_or_started()?),
