@@ -57,6 +57,11 @@ pub fn malware(number: u32) -> Value {
     object
 }
 
+/// An object of a type that no platform takes.
+pub fn unsupported() -> Value {
+    json!({ "type": "x-acme-note", "id": "x-acme-note--1" })
+}
+
 /// An organization.
 pub fn identity(number: u32) -> Value {
     let mut object = object("identity", number, &format!("Organization {number}"));

@@ -42,11 +42,20 @@ pub(crate) fn check(files: &[PathBuf], format: Format, limits: Limits) -> anyhow
 }
 
 fn check_file(file: &Path, limits: &Limits, profile: &Profile) -> CheckReport {
-    let name = file.to_string_lossy();
-    match read(file, limits.max_bytes) {
+    let (name, limit) = (file.to_string_lossy(), limits.max_bytes);
+    match read(file, limit) {
+        Ok(bytes) if bytes.len() as u64 > limit => {
+            CheckReport::too_large(&name, size_of(file, &bytes), limit)
+        }
         Ok(bytes) => examine(&name, &bytes, limits, profile),
         Err(error) => CheckReport::unreadable(&name, error.to_string()),
     }
+}
+
+/// How large a file is of which these bytes were read; a pipe tells no size of its own.
+fn size_of(file: &Path, read: &[u8]) -> u64 {
+    let size = file.metadata().map_or(0, |metadata| metadata.len());
+    size.max(read.len() as u64)
 }
 
 /// One byte more than allowed is enough to tell that a file is too large.
@@ -70,13 +79,19 @@ fn text(report: &CheckReport) -> String {
         let object_type = left.object_type.as_deref().unwrap_or("no type");
         format!("  not sent: {} {} ({object_type})", left.count, left.code)
     }));
+    if report.references_removed > 0 {
+        let count = report.references_removed;
+        lines.push(format!("  references taken out: {count}"));
+    }
     lines.extend(report.findings.iter().take(SHOWN).map(|finding| {
         let level = match finding.level {
             diode_core::FindingLevel::Error => "error",
             diode_core::FindingLevel::Warning => "warning",
         };
+        let id = finding.id.as_ref();
+        let id = id.map_or_else(String::new, |id| format!(" ({id})"));
         format!(
-            "  {level} {}: {} [{}]",
+            "  {level} {}{id}: {} [{}]",
             finding.path, finding.message, finding.code
         )
     }));
@@ -152,12 +167,29 @@ mod tests {
             lines.next(),
             Some(
                 "f\\u{1b}\\u{202e}\\u{200b}.json: would be imported in part (partial: 1 of 3 objects are broken and were \
-                 not sent; 1 were): 1 message as STREAM Feed, applicant u"
+                 not sent; 1 were; the first is $.bundle.objects[2]: it is a number): 1 message as STREAM Feed, \
+                 applicant u"
             )
         );
         assert_eq!(lines.next(), Some("  not sent: 1 not-an-object (no type)"));
         assert_eq!(lines.next(), Some("  not sent: 1 unsupported-type (x-y)"));
         assert!(text.contains("error $.bundle.objects[2]"), "{text}");
+    }
+
+    #[test]
+    fn text_tells_of_references_that_are_taken_out_and_names_the_objects() {
+        let file = r#"{"connector": {"id": "c", "name": "Feed", "type": "STREAM"}, "bundle": {"objects": [
+            {"type": "report", "id": "report--\u001b\u202e", "object_refs": ["x-y--1"], "created_by_ref": "x-y--1"}]}}"#;
+        let report = report(file, &Limits::default());
+        assert!(report.is_whole());
+        let text = text(&report);
+        for expect in [
+            "\n  references taken out: 2\n",
+            "\n  warning $.bundle.objects[0].object_refs (report--\\\\u{1b}\\\\u{202e}): 1 reference was taken \
+             out: to a type that the platform does not take, or closing a cycle [references-removed]\n",
+        ] {
+            assert!(text.contains(expect), "{expect}\n{text}");
+        }
     }
 
     #[test]
@@ -176,7 +208,16 @@ mod tests {
         };
         let size = FEED.len() as u64;
         assert_eq!(report(FEED, &limits(size)).code, Some("partial"));
-        assert_eq!(report(FEED, &limits(size - 1)).code, Some("too-large"));
+        let too_large = report(FEED, &limits(size - 1));
+        assert_eq!(too_large.code, Some("too-large"));
+        let told = format!("to let it in, set DIODE_IMPORT_MAX_FILE_BYTES to {size} or more");
+        assert!(
+            too_large
+                .message
+                .is_some_and(|message| message.ends_with(&told))
+        );
+        let much_too_large = report(FEED, &limits(3)).message.unwrap();
+        assert!(much_too_large.ends_with(&told), "{much_too_large}");
         let missing = check_file(Path::new("/no/such/file"), &limits(9), &Profile::opencti());
         assert_eq!(missing.code, Some("unreadable"));
     }

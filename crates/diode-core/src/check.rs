@@ -3,9 +3,9 @@
 use serde::Serialize;
 use stix_bundle::{Limits, Profile};
 
-use crate::examine::{Examined, LeftOut, examine_all, left_out};
+use crate::examine::{Examined, LeftOut, examine_all, left_out, stripped};
 use crate::refusal::{Finding, Refusal};
-use crate::{Code, Outcome};
+use crate::{Code, Outcome, Way};
 
 /// What would become of one file. Serialised, it is one line of `check --format json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -26,7 +26,11 @@ pub struct CheckReport {
     pub messages: usize,
     /// Objects that would not be sent, by code and type.
     pub not_sent: Vec<LeftOut>,
-    /// What the bundle breaks, errors and warnings: the first thousand.
+    /// References that would be taken out of the objects that would be sent: of a type that the platform
+    /// does not take, or closing a cycle.
+    pub references_removed: usize,
+    /// What the bundle breaks, errors and warnings: the first thousand; behind them, objects that would
+    /// lose references which say who may see them, or what is in them: the first thousand.
     pub findings: Vec<Finding>,
     /// How many findings there are beyond those.
     pub findings_omitted: usize,
@@ -59,6 +63,12 @@ impl CheckReport {
         }
     }
 
+    /// The report of a file of `size` bytes, of which an import would read nothing.
+    pub fn too_large(file: &str, size: u64, limit: u64) -> Self {
+        let message = format!("it has {size} bytes, more than the {limit} allowed");
+        Self::refused(file, &Refusal::too_large(&message, size))
+    }
+
     fn new(file: &str, outcome: Outcome) -> Self {
         Self {
             file: file.to_owned(),
@@ -69,6 +79,7 @@ impl CheckReport {
             applicant_id: None,
             messages: 0,
             not_sent: Vec::new(),
+            references_removed: 0,
             findings: Vec::new(),
             findings_omitted: 0,
         }
@@ -99,6 +110,9 @@ pub fn check(file: &str, bytes: &[u8], limits: &Limits, profile: &Profile) -> Ch
                 Some(_) => Outcome::Partial,
                 None => Outcome::Imported,
             };
+            let stripped: Vec<Finding> = stripped(&import.split).collect();
+            let taken_out = import.taken_out(Way::Direct);
+            let unnamed = taken_out.stripped_objects.saturating_sub(stripped.len());
             let connector = import.envelope.connector;
             CheckReport {
                 code: import.defects.as_ref().map(|refusal| refusal.code.as_str()),
@@ -111,8 +125,14 @@ pub fn check(file: &str, bytes: &[u8], limits: &Limits, profile: &Profile) -> Ch
                 applicant_id: import.envelope.applicant_id,
                 messages: import.split.part_count(),
                 not_sent: left_out(import.split.not_sent()),
-                findings: found.kept().iter().map(Finding::from).collect(),
-                findings_omitted: found.omitted(),
+                references_removed: taken_out.references,
+                findings: found
+                    .kept()
+                    .iter()
+                    .map(Finding::from)
+                    .chain(stripped)
+                    .collect(),
+                findings_omitted: found.omitted() + unnamed,
                 ..CheckReport::new(file, outcome)
             }
         }

@@ -47,6 +47,11 @@ pub fn is_envelope(object: &Object<'_>) -> bool {
     marked || (object.get("connector").is_some() && object.get("bundle").is_some())
 }
 
+/// Whether a JSON object that is no envelope is a STIX bundle: what an envelope should hold.
+pub(crate) fn is_bare_bundle(object: &Object<'_>) -> bool {
+    string(object, "type").is_some_and(|kind| kind == "bundle")
+}
+
 impl<'a> Envelope<'a> {
     /// The keys that are looked at.
     pub const KEYS: &'static [&'static str] = &[
@@ -54,6 +59,7 @@ impl<'a> Envelope<'a> {
         "bundle",
         "bundle_type",
         "connector",
+        "type",
         "update",
     ];
 

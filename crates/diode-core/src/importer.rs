@@ -346,6 +346,9 @@ impl Course {
 fn log(file: &FileReport, details: &file::Details<'_>) {
     let message = match (file.outcome, file.way) {
         (Outcome::Imported, _) if file.code == Some(Code::AlreadyImported) => "file not sent again",
+        (Outcome::Imported, Way::Direct) if is_empty_run(file) => {
+            "file imported: its bundle has no objects"
+        }
         (Outcome::Imported, Way::Direct) => "file imported",
         (Outcome::Imported, Way::Draft) => "file put into a draft, where it awaits validation",
         (Outcome::Imported, Way::Workbench) => {
@@ -364,6 +367,11 @@ fn log(file: &FileReport, details: &file::Details<'_>) {
     log_as(message, file, details);
 }
 
+/// Whether a file was imported of which there was nothing to send.
+fn is_empty_run(file: &FileReport) -> bool {
+    file.code.is_none() && file.messages == 0 && file.not_sent.is_empty()
+}
+
 /// The same in other words.
 pub(crate) fn log_as(message: &str, file: &FileReport, details: &file::Details<'_>) {
     let not_sent = in_words(&file.not_sent);
@@ -377,6 +385,8 @@ pub(crate) fn log_as(message: &str, file: &FileReport, details: &file::Details<'
         }
         _ => message.to_owned(),
     };
+    let references = file.taken_out.references;
+    let lost_references = file.taken_out.stripped_in_words();
     macro_rules! line {
         ($level:ident) => {
             tracing::$level!(
@@ -394,11 +404,14 @@ pub(crate) fn log_as(message: &str, file: &FileReport, details: &file::Details<'
                 not_sent,
                 same_as,
                 imported_at,
+                references_removed = (references > 0).then_some(references),
+                lost_references,
                 "{message}"
             )
         };
     }
     match file.outcome {
+        Outcome::Imported if lost_references.is_some() => line!(warn),
         Outcome::Imported => line!(info),
         Outcome::Ignored if file.code == Some(Code::NotAnEnvelope) => line!(info),
         Outcome::Ignored | Outcome::Waiting => line!(warn),

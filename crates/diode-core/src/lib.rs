@@ -54,7 +54,7 @@ pub use plan::{AfterImport, Policy, Step, counted_as_imported, is_settled, must_
 pub use pressure::Backpressure;
 pub use refusal::{Finding, FindingLevel, Reason, Refusal};
 pub use rehearsal::{Rehearsal, RehearsalParts};
-pub use report::{FileReport, Interruption, PassReport, Sent};
+pub use report::{FileReport, Interruption, PassReport, Sent, TakenOut};
 pub use rules::{Clock, Company, Rules};
 pub use service::{Greeting, Patience, Schedule, Service, StartError, greet};
 pub use state::{ConnectorState, SharedState, StateKey, peer_skips, watermark};

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
-use stix_bundle::Level;
+use stix_bundle::{Level, NotSent, NotSentCode, Split, Stripped};
 
 use crate::{Code, Fingerprint};
 
@@ -15,6 +15,9 @@ pub struct Finding {
     pub level: FindingLevel,
     /// JSON path into the file, such as `$.bundle.objects[3]`.
     pub path: String,
+    /// The id of the object it is about, where that has a readable one: its first 256 bytes, without
+    /// characters that change how a line is shown.
+    pub id: Option<String>,
     /// In words.
     pub message: String,
 }
@@ -41,14 +44,86 @@ impl From<Level> for FindingLevel {
 impl From<&stix_bundle::Finding> for Finding {
     /// The finding with its path counted from the envelope's file.
     fn from(finding: &stix_bundle::Finding) -> Self {
-        let path = finding.path.strip_prefix('$').unwrap_or(&finding.path);
         Self {
             code: finding.code,
             level: finding.level.into(),
-            path: format!("$.bundle{path}"),
-            message: finding.message.clone(),
+            path: in_file(&finding.path),
+            id: finding.id.as_deref().map(shown),
+            message: with_remedy(finding.code, &finding.message),
         }
     }
+}
+
+impl Finding {
+    /// An object that was not sent because it is broken.
+    pub(crate) fn of_defect(object: &NotSent, split: &Split<'_>) -> Self {
+        let code = object.code.as_str();
+        Self {
+            code,
+            level: FindingLevel::Error,
+            path: in_file(&split.path(object.index)),
+            id: object.id.as_deref().map(shown),
+            message: with_remedy(code, &object.detail),
+        }
+    }
+
+    /// An object that was sent without references that say who may see it, or what is in it.
+    pub(crate) fn of_stripped(object: &Stripped<'_>, split: &Split<'_>) -> Self {
+        let references = match object.count {
+            1 => "1 reference was".to_owned(),
+            count => format!("{count} references were"),
+        };
+        Self {
+            code: "references-removed",
+            level: FindingLevel::Warning,
+            path: format!("{}.{}", in_file(&split.path(object.object)), object.key),
+            id: Some(shown(object.id)),
+            message: format!(
+                "{references} taken out: to a type that the platform does not take, or closing a cycle"
+            ),
+        }
+    }
+
+    /// Where it is, with the object's id where there is one.
+    pub(crate) fn place(&self) -> String {
+        match &self.id {
+            Some(id) => format!("{} ({id})", self.path),
+            None => self.path.clone(),
+        }
+    }
+}
+
+/// A path into a bundle as one into the envelope's file.
+pub(crate) fn in_file(path: &str) -> String {
+    format!("$.bundle{}", path.strip_prefix('$').unwrap_or(path))
+}
+
+/// Bytes of an id that are shown.
+const SHOWN_BYTES: usize = 256;
+
+/// An id for people to read: not too long, and without characters that change how a line is shown.
+pub(crate) fn shown(id: &str) -> String {
+    let start = &id[..id.floor_char_boundary(SHOWN_BYTES)];
+    let escaped = start.chars().flat_map(|character| {
+        let as_it_is = matches!(character, '"' | '\'').then_some(character);
+        let other = as_it_is.is_none().then(|| character.escape_debug());
+        as_it_is.into_iter().chain(other.into_iter().flatten())
+    });
+    let cut = if start.len() < id.len() { "…" } else { "" };
+    escaped.chain(cut.chars()).collect()
+}
+
+/// What is wrong with an object, with the setting that would let it in.
+fn with_remedy(code: &str, message: &str) -> String {
+    if code != NotSentCode::TooManyReferences.as_str() {
+        return message.to_owned();
+    }
+    format!("{message}; to let it in, set DIODE_IMPORT_MAX_REFS to that many or more")
+}
+
+/// What is wrong with a file that goes beyond a limit, with the setting that would let it in.
+pub(crate) fn beyond(message: &str, setting: &str, needed: u64) -> String {
+    format!("{message}; to let it in, set {setting} to {needed} or more")
 }
 
 /// A file that cannot be imported, or not whole.
@@ -70,6 +145,12 @@ impl Refusal {
             message: message.into(),
             findings: Vec::new(),
         }
+    }
+
+    /// The refusal of a file that is too large to be read.
+    pub(crate) fn too_large(message: &str, size: u64) -> Self {
+        let message = beyond(message, "DIODE_IMPORT_MAX_FILE_BYTES", size);
+        Self::new(Code::TooLarge, message)
     }
 
     /// The same with what was found in the bundle.
@@ -130,6 +211,19 @@ impl<'a> Reason<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ids_are_shown_without_what_changes_a_line() {
+        for (id, expect) in [
+            ("tool--1", "tool--1"),
+            ("a'b\"c é漢", "a'b\"c é漢"),
+            ("a\u{1b}[2J\n\u{202e}", "a\\u{1b}[2J\\n\\u{202e}"),
+            (&"é".repeat(128), &"é".repeat(128)),
+            (&"é".repeat(129), &format!("{}…", "é".repeat(128))),
+        ] {
+            assert_eq!(shown(id), expect);
+        }
+    }
 
     #[test]
     fn reason_has_all_keys_even_when_empty() {

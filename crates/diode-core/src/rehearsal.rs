@@ -199,8 +199,8 @@ impl Rehearsal {
                 of_examined(file.examined(), entry, since, &outlook).known(same, &outlook)
             }
             Err(ReadError::Gone { .. }) => return None,
-            Err(error @ ReadError::TooLarge { .. }) => {
-                let refusal = Refusal::new(Code::TooLarge, error.to_string());
+            Err(error @ ReadError::TooLarge { size, .. }) => {
+                let refusal = Refusal::too_large(&error.to_string(), size);
                 of_refusal(refusal, entry, since, &outlook)
             }
             Err(error @ (ReadError::Changed { .. } | ReadError::Failed(_))) => {

@@ -32,9 +32,39 @@ pub struct FileReport {
     pub sent: Sent,
     /// Objects that were not sent, by code and type.
     pub not_sent: Vec<LeftOut>,
+    /// References that were taken out of objects that were sent.
+    pub taken_out: TakenOut,
     /// A source applicant that no mapping names; an empty text where the envelope names none. Of a
     /// file that waits for a mapping, only where that was not said before.
     pub unmapped: Option<String>,
+}
+
+/// References that were taken out of objects that were sent: of a type that the platform does not take,
+/// or closing a cycle.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TakenOut {
+    /// How many.
+    pub references: usize,
+    /// In words, the first objects that lost references which say who may see them, or what is in them
+    /// (`object_marking_refs`, `object_refs`).
+    pub stripped: Vec<String>,
+    /// How many objects lost such.
+    pub stripped_objects: usize,
+}
+
+impl TakenOut {
+    /// In words, which objects lost references that say who may see them, or what is in them.
+    pub(crate) fn stripped_in_words(&self) -> Option<String> {
+        if self.stripped.is_empty() {
+            return None;
+        }
+        let words = self.stripped.join(", ");
+        let unnamed = self.stripped_objects.saturating_sub(self.stripped.len());
+        Some(match unnamed {
+            0 => words,
+            more => format!("{words}, and more in {more} other objects"),
+        })
+    }
 }
 
 /// What was handed over to the platform of a file that was delivered.

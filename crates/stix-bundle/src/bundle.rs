@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::json::{JsonError, Kind, Object};
+use crate::nested::TooMany;
 use crate::objects::Objects;
 use crate::value::Value;
 use crate::{Limits, Text};
@@ -11,7 +12,8 @@ use crate::{Limits, Text};
 /// A STIX 2.1 bundle (section 8): an object with a list of `objects`.
 ///
 /// Its objects are known by where they stand in the text; [`validate`](Self::validate) and
-/// [`split`](Self::split) look into them.
+/// [`split`](Self::split) look into them. A bundle that stands among them is opened: its objects count as
+/// if they stood in its place. That goes on to a depth of eight.
 ///
 /// ```
 /// use stix_bundle::{Bundle, BundleError, Limits, Text};
@@ -22,7 +24,8 @@ use crate::{Limits, Text};
 /// assert_eq!((bundle.id(), bundle.object_count()), (Some("bundle--1"), 2));
 ///
 /// let text = Text::check(br#"{"objects": [1, 2, 3]}"#, &limits)?;
-/// assert!(matches!(Bundle::parse(&text, &limits), Err(BundleError::TooManyObjects { limit: 2 })));
+/// let refused = Bundle::parse(&text, &limits).unwrap_err();
+/// assert!(matches!(refused, BundleError::TooManyObjects { count: 3, limit: 2 }));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
@@ -30,6 +33,7 @@ pub struct Bundle<'a> {
     has_type: bool,
     id: Option<Cow<'a, str>>,
     objects: Arc<Objects<'a>>,
+    has_non_finite: bool,
     max_refs: usize,
     max_all_refs: usize,
 }
@@ -55,9 +59,11 @@ pub enum BundleError {
         /// What they are.
         found: Kind,
     },
-    /// It has more objects than [`Limits::max_objects`].
-    #[error("the bundle has more than the {limit} objects allowed")]
+    /// It has more objects than [`Limits::max_objects`], those of bundles in it counted.
+    #[error("the bundle has {count} objects, more than the {limit} allowed")]
     TooManyObjects {
+        /// How many it has.
+        count: usize,
         /// The limit.
         limit: usize,
     },
@@ -82,20 +88,20 @@ impl<'a> Bundle<'a> {
     pub fn parse(text: &Text<'a>, limits: &Limits) -> Result<Self, BundleError> {
         let bundle = Object::pick(text, &["id", "objects", "type"])?;
         let list = bundle.get("objects").ok_or(BundleError::NoObjects)?;
+        let limit = limits.max_objects;
         let objects = match list.kind() {
-            Kind::Array => Objects::of(list, bundle.places(), limits.max_objects),
+            Kind::Array => Objects::all_of(list, bundle.places(), limit)
+                .map_err(|TooMany(count)| BundleError::TooManyObjects { count, limit })?,
             found => return Err(BundleError::ObjectsNotAList { found }),
         };
-        if objects.len() > limits.max_objects {
-            return Err(BundleError::TooManyObjects {
-                limit: limits.max_objects,
-            });
-        }
+        let has_non_finite = bundle.places().has_non_finite()
+            && Value::of_json(text.as_str()).non_finite().is_some();
         let string = |key: &str| bundle.get(key).and_then(Value::string);
         Ok(Self {
             has_type: string("type").as_deref() == Some("bundle"),
             id: string("id"),
             objects: Arc::new(objects),
+            has_non_finite,
             max_refs: limits.max_refs,
             max_all_refs: limits.max_all_refs,
         })
@@ -106,7 +112,7 @@ impl<'a> Bundle<'a> {
         self.id.as_deref()
     }
 
-    /// How many elements its `objects` has.
+    /// How many objects it has, with those of bundles in it.
     pub fn object_count(&self) -> usize {
         self.objects.len()
     }
@@ -119,6 +125,11 @@ impl<'a> Bundle<'a> {
     /// Shared with the [`Split`](crate::Split), which outlives this.
     pub(crate) fn objects(&self) -> &Arc<Objects<'a>> {
         &self.objects
+    }
+
+    /// Whether it holds numbers that are not finite.
+    pub(crate) fn has_non_finite(&self) -> bool {
+        self.has_non_finite
     }
 
     pub(crate) fn max_all_refs(&self) -> usize {
@@ -174,8 +185,15 @@ mod tests {
         };
         check(r#"{"objects": [1]}"#, limits, Ok(1));
         check(r#"{"objects": [1, 2]}"#, limits, Ok(2));
-        let error = "the bundle has more than the 2 objects allowed";
+        let error = "the bundle has 3 objects, more than the 2 allowed";
         check(r#"{"objects": [1, 2, 3]}"#, limits, Err(error));
+        let inner = r#"{"type": "bundle", "objects": [2, 3]}"#;
+        check(&format!(r#"{{"objects": [{inner}]}}"#), limits, Ok(2));
+        check(
+            &format!(r#"{{"objects": [1, {inner}]}}"#),
+            limits,
+            Err(error),
+        );
     }
 
     #[test]

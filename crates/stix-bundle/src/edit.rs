@@ -20,6 +20,41 @@ pub(crate) struct Edits {
     texts: Vec<u8>,
 }
 
+/// How many references of an object are taken out.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Removed {
+    pub(crate) all: usize,
+    /// Of those, the ones under each of the [`TOLD_KEYS`].
+    pub(crate) told: [usize; TOLD_KEYS.len()],
+}
+
+/// Keys whose references say who may see an object, and what is in it.
+pub(crate) const TOLD_KEYS: [&str; 2] = ["object_marking_refs", "object_refs"];
+
+impl Removed {
+    fn add(&mut self, key: &str, count: usize) {
+        self.all += count;
+        if let Some(place) = TOLD_KEYS.iter().position(|told| *told == key) {
+            self.told[place] += count;
+        }
+    }
+}
+
+/// The references of an object in their order, as judged.
+struct Verdicts<I> {
+    links: I,
+    removed: usize,
+}
+
+impl<I: Iterator<Item = Link>> Verdicts<I> {
+    /// Whether the next reference stays.
+    fn keeps_next(&mut self) -> bool {
+        let keeps = self.links.next().is_none_or(Link::is_kept);
+        self.removed += usize::from(!keeps);
+        keeps
+    }
+}
+
 /// A value that another one takes the place of.
 #[derive(Debug)]
 struct Edit {
@@ -37,7 +72,8 @@ enum New {
 }
 
 impl Edits {
-    /// Adds those of the next object. `links` are its references, as judged.
+    /// Adds those of the next object. `links` are its references, as judged. Returns how many of them
+    /// are taken out.
     ///
     /// # Errors
     /// Where a property has a form on which the platform's worker would fail; then none are added.
@@ -47,13 +83,16 @@ impl Edits {
         raw: Value<'_>,
         links: impl Iterator<Item = Link>,
         profile: &Profile,
-    ) -> Result<(), Defect> {
+    ) -> Result<Removed, Defect> {
         let object = open(raw)?;
-        let mut verdicts = links.map(Link::is_kept);
+        let mut verdicts = Verdicts { links, removed: 0 };
         let mut found = Vec::new();
+        let mut removed = Removed::default();
         for field in fields(&object, profile) {
+            let before = verdicts.removed;
             let new = new_value(&field, &mut verdicts)?;
             found.extend(new.map(|new| (span(raw, field.value), new)));
+            removed.add(field.key, verdicts.removed - before);
         }
         found.sort_by_key(|(span, _)| span.start);
         for (span, new) in found {
@@ -72,7 +111,7 @@ impl Edits {
             };
             push(&mut self.list, edit);
         }
-        Ok(())
+        Ok(removed)
     }
 
     /// Lets go of the room for more.
@@ -119,12 +158,12 @@ impl Edits {
 
 fn new_value(
     field: &Field<'_, '_>,
-    verdicts: &mut impl Iterator<Item = bool>,
+    verdicts: &mut Verdicts<impl Iterator<Item = Link>>,
 ) -> Result<Option<New>, Defect> {
     Ok(match field.role {
         Role::DepCount => Some(New::DepCount),
         Role::Reference => match field.reference()? {
-            Some(_) if verdicts.next() == Some(false) => Some(New::Null),
+            Some(_) if !verdicts.keeps_next() => Some(New::Null),
             _ => None,
         },
         Role::References => list(field, &kept_references(field, verdicts)?),
@@ -148,13 +187,13 @@ fn list(field: &Field<'_, '_>, kept: &[bool]) -> Option<New> {
 /// Which references of a list stay: those that may, each once.
 fn kept_references(
     field: &Field<'_, '_>,
-    verdicts: &mut impl Iterator<Item = bool>,
+    verdicts: &mut Verdicts<impl Iterator<Item = Link>>,
 ) -> Result<Vec<bool>, Defect> {
     let mut seen = Seen::new();
     let mut kept = Vec::new();
     for target in field.references()? {
         let target = target?;
-        kept.push(verdicts.next() != Some(false) && seen.insert(target));
+        kept.push(verdicts.keeps_next() && seen.insert(target));
     }
     Ok(kept)
 }

@@ -29,7 +29,8 @@ pub(crate) fn kept(field: &Field<'_, '_>, limit: usize) -> Result<Vec<bool>, Def
     let mut kept = Vec::new();
     for element in field.items().ok_or_else(|| unreadable(field))? {
         if kept.len() == limit {
-            return Err(too_many(limit));
+            let count = field.items().map_or(0, Iterator::count);
+            return Err(too_many(count, limit));
         }
         let identity = identity(field, element)?;
         kept.push(identity.is_some_and(|identity| seen.insert(identity)));

@@ -120,18 +120,32 @@ pub(crate) fn invalid(key: &str, what: &str) -> Defect {
     }
 }
 
+/// A property that holds a number that JSON does not have.
+pub(crate) fn not_a_number(key: &str, number: &str) -> Defect {
+    let detail = format!(
+        "{:?} holds {number}, which JSON does not have",
+        shorten(key)
+    );
+    Defect {
+        code: NotSentCode::NotANumber,
+        detail,
+    }
+}
+
 /// More references than the limit.
-pub(crate) fn too_many(limit: usize) -> Defect {
-    let detail = format!("it has more than the {limit} references allowed");
+pub(crate) fn too_many(count: usize, limit: usize) -> Defect {
+    let detail = format!("it has {count} references, more than the {limit} allowed");
     Defect {
         code: NotSentCode::TooManyReferences,
         detail,
     }
 }
 
-/// The object with which the bundle has more references than the limit on all of them.
-pub(crate) fn too_many_in_all(limit: usize) -> Defect {
-    let detail = format!("with it the bundle has more than the {limit} references allowed");
+/// The object with which the bundle has more references than the limit on all of them; `count` with all
+/// objects before it, sent or not.
+pub(crate) fn too_many_in_all(count: usize, limit: usize) -> Defect {
+    let detail =
+        format!("with it the bundle has {count} references, more than the {limit} allowed in all");
     Defect {
         code: NotSentCode::TooManyReferences,
         detail,

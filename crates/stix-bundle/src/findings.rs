@@ -22,15 +22,22 @@ pub struct Finding {
     pub code: &'static str,
     /// How bad it is.
     pub level: Level,
-    /// Where it is, counted from the bundle, such as `$.objects[3].created`.
+    /// Where it is, counted from the bundle, such as `$.objects[3].created`, or
+    /// `$.objects[3].objects[0].created` in a bundle that stands in it.
     pub path: String,
+    /// The id of the object it is about, where that has a readable one; cut after 256 bytes.
+    pub id: Option<String>,
     /// What is wrong, in words.
     pub message: String,
 }
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {} ({})", self.path, self.message, self.code)
+        f.write_str(&self.path)?;
+        if let Some(id) = &self.id {
+            write!(f, " ({})", id.escape_debug())?;
+        }
+        write!(f, ": {} ({})", self.message, self.code)
     }
 }
 

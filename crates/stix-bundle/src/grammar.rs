@@ -1,13 +1,17 @@
 //! One look at every byte of a text: whether it is JSON that may be read, and where its large parts
 //! are, so that nobody has to look for them again.
 //!
-//! What is taken for JSON here is what `serde_json` takes for it. It is asked about the others: it
-//! says what is wrong, and where.
+//! What is taken for JSON here is what `serde_json` takes for it, and besides, as numbers, the three
+//! words that Python's `json` writes for numbers that are not finite. `serde_json` is asked about the
+//! others: it says what is wrong, and where.
 
+use std::borrow::Cow;
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::Limits;
 use crate::objects::Starts;
+use crate::text::JSON_SPACE;
 use crate::value::Value;
 
 /// Digits that a number may have. Python's `json`, with which the platform's worker reads what we
@@ -20,11 +24,17 @@ const MAX_PLACES: usize = 64;
 /// How deep they stand at most: an envelope has a bundle, and that has a list of objects.
 const DEEPEST: usize = 2;
 
+/// What Python's `json` writes for numbers that are not finite, and reads where a value may stand.
+/// JSON has no such numbers.
+const NON_FINITE: [&str; 3] = ["NaN", "Infinity", "-Infinity"];
+
 /// Where lists and objects are that stand in the outermost object, or in one that does.
 #[derive(Debug, Default)]
 pub(crate) struct Places<'a> {
     text: &'a str,
     list: Vec<Place>,
+    /// Whether the text has numbers that are not finite.
+    has_non_finite: bool,
 }
 
 #[derive(Debug)]
@@ -61,6 +71,11 @@ impl<'a> Places<'a> {
         })
     }
 
+    /// Whether there is a number that is not finite anywhere in the text.
+    pub(crate) fn has_non_finite(&self) -> bool {
+        self.has_non_finite
+    }
+
     fn place(&self, part: &str) -> Option<&Place> {
         let base = self.text.as_ptr().addr();
         let start = part.as_ptr().addr().checked_sub(base)?;
@@ -70,8 +85,69 @@ impl<'a> Places<'a> {
 
 /// The places in a text; `None` where it is no JSON, nests too deep or has too long a number.
 pub(crate) fn scan<'a>(text: &'a str, limits: &Limits) -> Option<Places<'a>> {
-    let bytes = text.as_bytes();
     let mut notes = Notes::up_to(limits.max_objects.saturating_add(1));
+    let mut has_non_finite = false;
+    let end = walk(text, limits.max_depth, &mut notes, |_| {
+        has_non_finite = true;
+    })?;
+    let is_all = after_space(text.as_bytes(), end) == text.len();
+    is_all.then_some(Places {
+        text,
+        list: notes.list,
+        has_non_finite,
+    })
+}
+
+/// The complete value that a text begins with, where more follows behind it. A number or a word is
+/// complete only if space follows.
+pub(crate) fn first_of_several(text: &str) -> Option<&str> {
+    let end = walk(text, usize::MAX, &mut Notes::up_to(0), |_| {})?;
+    let (first, rest) = text.split_at(end);
+    let ends_itself = first.ends_with(['"', ']', '}']);
+    let is_complete = ends_itself || rest.starts_with(JSON_SPACE);
+    let has_more = !rest.trim_start_matches(JSON_SPACE).is_empty();
+    (is_complete && has_more).then_some(first)
+}
+
+/// A text in which zeros stand for numbers that are not finite, as far as it is sound: for a parser
+/// that is to say what else is wrong. All else keeps its place.
+pub(crate) fn with_finite_numbers(text: &str) -> Cow<'_, str> {
+    let mut found: Vec<Range<usize>> = Vec::new();
+    walk(text, usize::MAX, &mut Notes::up_to(0), |number| {
+        found.push(number);
+    });
+    if found.is_empty() {
+        return Cow::Borrowed(text);
+    }
+    let mut finite = String::with_capacity(text.len());
+    let mut at = 0;
+    for number in found {
+        finite.push_str(&text[at..number.start]);
+        finite.push_str(zero_for(&text[number.clone()]));
+        at = number.end;
+    }
+    finite.push_str(&text[at..]);
+    Cow::Owned(finite)
+}
+
+/// A zero of as many bytes.
+fn zero_for(number: &str) -> &'static str {
+    match number.len() {
+        3 => "0.0",
+        8 => "0.000000",
+        _ => "-0.000000",
+    }
+}
+
+/// Goes over the value that a text begins with, and says where it ends; `None` where there is none, or
+/// it nests too deep or has too long a number. Each number that is not finite is told.
+fn walk(
+    text: &str,
+    max_depth: usize,
+    notes: &mut Notes,
+    mut is_not_finite: impl FnMut(Range<usize>),
+) -> Option<usize> {
+    let bytes = text.as_bytes();
     let mut closers: Vec<u8> = Vec::new();
     let mut at = after_space(bytes, 0);
     'value: loop {
@@ -82,7 +158,7 @@ pub(crate) fn scan<'a>(text: &'a str, limits: &Limits) -> Option<Places<'a>> {
         at = match first {
             b'"' => after_string(bytes, at + 1)?,
             b'{' | b'[' => {
-                if closers.len() == limits.max_depth {
+                if closers.len() == max_depth {
                     return None;
                 }
                 let closer = if first == b'{' { b'}' } else { b']' };
@@ -96,15 +172,22 @@ pub(crate) fn scan<'a>(text: &'a str, limits: &Limits) -> Option<Places<'a>> {
                 }
                 at
             }
-            b'-' | b'0'..=b'9' => after_number(bytes, at)?,
-            _ => after_word(bytes, at)?,
+            b'0'..=b'9' => after_number(bytes, at)?,
+            _ => {
+                if let Some(end) = after_other(bytes, at) {
+                    end
+                } else {
+                    let end = at + non_finite(&text[at..])?.len();
+                    is_not_finite(at..end);
+                    end
+                }
+            }
         };
         loop {
-            at = after_space(bytes, at);
             let Some(&closer) = closers.last() else {
-                let list = notes.list;
-                return (at == bytes.len()).then_some(Places { text, list });
+                return Some(at);
             };
+            at = after_space(bytes, at);
             match *bytes.get(at)? {
                 b',' => {
                     at = after_space(bytes, at + 1);
@@ -209,6 +292,21 @@ fn after_digits(bytes: &[u8], at: usize) -> Option<usize> {
     (1..=MAX_DIGITS).contains(&count).then_some(at + count)
 }
 
+fn after_other(bytes: &[u8], at: usize) -> Option<usize> {
+    if bytes[at] == b'-' {
+        after_number(bytes, at)
+    } else {
+        after_word(bytes, at)
+    }
+}
+
+/// The number that is not finite which a text begins with.
+#[cold]
+pub(crate) fn non_finite(text: &str) -> Option<&'static str> {
+    let mut numbers = NON_FINITE.into_iter();
+    numbers.find(|number| text.starts_with(number))
+}
+
 fn after_word(bytes: &[u8], at: usize) -> Option<usize> {
     let rest = &bytes[at..];
     let words: [&[u8]; 3] = [b"null", b"true", b"false"];
@@ -289,237 +387,4 @@ impl Notes {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-    use serde_json::value::RawValue;
-
-    use super::*;
-
-    fn is_json(text: &str) -> bool {
-        scan(text, &Limits::default()).is_some()
-    }
-
-    fn is_json_to_serde(text: &str) -> bool {
-        serde_json::from_str::<&RawValue>(text).is_ok()
-    }
-
-    #[test]
-    fn what_is_json() {
-        for text in [
-            "null",
-            " true ",
-            "\r\n\tfalse",
-            "0",
-            "-0",
-            "10",
-            "1.50",
-            "-1e9",
-            "0.1E+05",
-            "1e-0",
-            "\"\"",
-            r#""a\"b\\\/\b\f\n\r\t\u00e9\uD800""#,
-            "\"é\u{7f}\u{2028}\"",
-            "[]",
-            "[ ]",
-            "{}",
-            "{ }",
-            "[1,2 , 3]",
-            r#"{"":1,"":2}"#,
-            r#"{"a" : [ {} , [[]] ] , "b":"]"}"#,
-            "\"12345678\"",
-            "\"1234567\\\"\"",
-        ] {
-            assert!(is_json(text) && is_json_to_serde(text), "{text:?}");
-        }
-    }
-
-    #[test]
-    fn what_is_none() {
-        for text in [
-            "",
-            " ",
-            "nul",
-            "nulll",
-            "True",
-            "NaN",
-            "-",
-            "+1",
-            "01",
-            "-01",
-            "1.",
-            ".5",
-            "1.e5",
-            "1e",
-            "1e+",
-            "0x1",
-            "1 2",
-            "\"",
-            "\"a",
-            "\"\\\"",
-            "\"\\x\"",
-            "\"\\u12\"",
-            "\"\\u12g4\"",
-            "\"\\u123",
-            "\"\n\"",
-            "\"1234567\u{1f}\"",
-            "\"12345678\u{0}\"",
-            "[",
-            "]",
-            "[1",
-            "[1,",
-            "[1,]",
-            "[,1]",
-            "[1 2]",
-            "[1}",
-            "{",
-            "}",
-            "{]",
-            "{\"a\"}",
-            "{\"a\":}",
-            "{\"a\":1",
-            "{\"a\":1,",
-            "{\"a\":1,}",
-            "{,}",
-            "{1:2}",
-            "{a:1}",
-            "{\"a\" 1}",
-            "{\"a\":1 \"b\":2}",
-            "[] []",
-            "{} x",
-            "\u{a0}1",
-            "\u{feff}1",
-            "1\u{0}",
-        ] {
-            assert!(!is_json(text) && !is_json_to_serde(text), "{text:?}");
-        }
-    }
-
-    #[test]
-    fn limits() {
-        let limits = Limits {
-            max_depth: 2,
-            ..Limits::default()
-        };
-        for (text, expect) in [
-            ("[[],{}]".to_owned(), true),
-            ("[[[]]]".to_owned(), false),
-            ("{\"a\":[{}]}".to_owned(), false),
-            ("9".repeat(MAX_DIGITS), true),
-            ("9".repeat(MAX_DIGITS + 1), false),
-            (format!("0.{}", "1".repeat(MAX_DIGITS + 1)), false),
-            (format!("1e{}", "1".repeat(MAX_DIGITS + 1)), false),
-        ] {
-            assert_eq!(scan(&text, &limits).is_some(), expect, "{text}");
-        }
-    }
-
-    /// What is known of the parts of a text, each by how it starts: its length, its elements.
-    fn places(text: &str, limits: Limits) -> Vec<(&str, Option<usize>)> {
-        let places = scan(text, &limits).unwrap();
-        let list = places.list.iter().map(|place| {
-            let part = &text[place.start..place.end];
-            assert_eq!(places.length(&text[place.start..]), Some(part.len()));
-            let list = places.list(Value::of_json(part));
-            let count = list.map(|list| {
-                assert_eq!(&text[list.end..=list.end], "]");
-                list.elements.len()
-            });
-            (part, count)
-        });
-        list.collect()
-    }
-
-    #[test]
-    fn where_the_large_parts_are() {
-        let check = |text, expect: &[(&str, Option<usize>)]| {
-            assert_eq!(places(text, Limits::default()), expect, "{text}");
-        };
-        check("1", &[]);
-        check("[[1], {}]", &[("[1]", Some(1)), ("{}", None)]);
-        check(
-            r#" {"a": 1, "b": {"objects": [1, {"c": [3]}, []], "d": [ ]}, "e": [[7], 8]} "#,
-            &[
-                (r#"{"objects": [1, {"c": [3]}, []], "d": [ ]}"#, None),
-                (r#"[1, {"c": [3]}, []]"#, Some(3)),
-                ("[ ]", Some(0)),
-                ("[[7], 8]", Some(2)),
-                ("[7]", Some(1)),
-            ],
-        );
-    }
-
-    #[test]
-    fn no_places_are_kept_where_there_are_too_many() {
-        let text = |count| format!("[{}]", vec!["{}"; count].join(","));
-        assert_eq!(
-            places(&text(MAX_PLACES), Limits::default()).len(),
-            MAX_PLACES
-        );
-        assert_eq!(places(&text(MAX_PLACES + 1), Limits::default()), []);
-        let limits = Limits {
-            max_objects: 2,
-            ..Limits::default()
-        };
-        let text = r#"{"a": [1, 2], "b": [3]}"#;
-        assert_eq!(
-            places(text, limits),
-            [("[1, 2]", Some(2)), ("[3]", Some(1))]
-        );
-        assert_eq!(places(r#"{"a": [1, 2], "b": [3, 4]}"#, limits), []);
-        assert_eq!(places(r#"{"a": [1, 2, 3, 4], "b": {"c": []}}"#, limits), []);
-    }
-
-    fn json() -> impl Strategy<Value = String> {
-        let leaf = prop::sample::select(vec![
-            "null",
-            "true",
-            "0",
-            "-1.5e+10",
-            "\"\"",
-            "\"a longer string\"",
-            "\"\\u00e9\\\\\"",
-            "\"é漢\"",
-            "[]",
-            "{}",
-        ]);
-        leaf.prop_map(str::to_owned)
-            .prop_recursive(5, 40, 5, |inner| {
-                let space = prop::sample::select(vec!["", " ", "\n", "\t\r"]);
-                let inner =
-                    (inner, space).prop_map(|(text, space)| format!("{space}{text}{space}"));
-                let list = prop::collection::vec(inner.clone(), 0..5);
-                let object = prop::collection::vec(("\"[a-z\\\\\\\\]{0,9}\"", inner), 0..5);
-                prop_oneof![
-                    list.prop_map(|items| format!("[{}]", items.join(","))),
-                    object.prop_map(|members| {
-                        let members = members.iter().map(|(key, value)| format!("{key}:{value}"));
-                        format!("{{{}}}", members.collect::<Vec<_>>().join(" , "))
-                    }),
-                ]
-            })
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(2_000))]
-
-        /// Sound texts, and ones with a piece taken out, put in or changed.
-        #[test]
-        fn json_is_what_the_parser_takes_for_it(
-            text in json(),
-            place in any::<prop::sample::Index>(),
-            length in 0..3_usize,
-            piece in prop::sample::select(vec![
-                "", ",", ":", "\"", "\\", "{", "}", "[", "]", "0", "1", "-", ".", "e", "u", " ",
-                "\n", "\u{1f}", "x", "é",
-            ]),
-        ) {
-            prop_assert_eq!(is_json(&text), is_json_to_serde(&text));
-            let chars: Vec<char> = text.chars().collect();
-            let at = place.index(chars.len() + 1);
-            let rest = chars.iter().skip(at + length);
-            let other: String = chars[..at].iter().copied().chain(piece.chars())
-                .chain(rest.copied()).collect();
-            prop_assert_eq!(is_json(&other), is_json_to_serde(&other), "{:?}", other);
-        }
-    }
-}
+mod tests;

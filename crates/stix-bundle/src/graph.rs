@@ -54,6 +54,13 @@ impl Node {
     }
 }
 
+/// What an object became that was added.
+struct Added {
+    node: Node,
+    /// The object that was to be sent under its id before.
+    instead_of: Option<u32>,
+}
+
 /// All of them: nodes are numbered as the bundle's `objects` are, places of links in their order.
 #[derive(Debug)]
 pub(crate) struct Graph<'a> {
@@ -63,6 +70,8 @@ pub(crate) struct Graph<'a> {
     /// Where the links of each node start.
     starts: Vec<u32>,
     max_links: usize,
+    /// How many references the objects have that were to be added.
+    references: usize,
 }
 
 impl<'a> Graph<'a> {
@@ -74,26 +83,33 @@ impl<'a> Graph<'a> {
             links: Links::default(),
             names: Names::with_capacity(objects, text),
             max_links: max_links.min(MAX_LINKS),
+            references: 0,
         }
     }
 
-    /// Adds the next object.
+    /// Adds the next object. Returns the one that has its id already, and that it takes the place of.
     ///
     /// # Errors
     /// Where the bundle has too many references; then it counts as unsound.
-    pub(crate) fn add(&mut self, facts: &Facts<'a>, profile: &Profile) -> Result<(), Defect> {
+    pub(crate) fn add(
+        &mut self,
+        facts: &Facts<'a>,
+        profile: &Profile,
+    ) -> Result<Option<u32>, Defect> {
         let start = self.links.end();
-        let node = if self.links.len() + facts.references.len() > self.max_links {
+        self.references += facts.references.len();
+        let added = if self.links.len() + facts.references.len() > self.max_links {
             None
         } else {
             self.read(facts, profile)
         };
-        if node.is_none() {
+        if added.is_none() {
             self.links.cut(start);
         }
-        self.push(node, start);
-        node.map(|_| ())
-            .ok_or_else(|| too_many_in_all(self.max_links))
+        self.push(added.as_ref().map(|added| added.node), start);
+        added
+            .map(|added| added.instead_of)
+            .ok_or_else(|| too_many_in_all(self.references, self.max_links))
     }
 
     /// Adds the next object, which cannot be sent.
@@ -108,7 +124,7 @@ impl<'a> Graph<'a> {
     }
 
     /// Adds an object's names and links; `None` where something cannot be numbered.
-    fn read(&mut self, facts: &Facts<'a>, profile: &Profile) -> Option<Node> {
+    fn read(&mut self, facts: &Facts<'a>, profile: &Profile) -> Option<Added> {
         let number = u32::try_from(self.nodes.len()).ok()?;
         if number > MAX_OBJECT {
             return None;
@@ -125,11 +141,25 @@ impl<'a> Graph<'a> {
             self.links.push(Link::new(name, kept, *end));
         }
         // Not before here: what cannot be numbered leaves no name that leads to it.
+        let instead_of = self.names.own(id);
         self.names.set_own(id, number);
         for (_, internal_id) in facts.internal_ids.iter().zip(&own[1..]) {
             self.names.set_internal(*internal_id, number);
         }
-        Some(Node::new(id, object_type, facts.form, facts.untidy))
+        Some(Added {
+            node: Node::new(id, object_type, facts.form, facts.untidy),
+            instead_of,
+        })
+    }
+
+    /// The number of an object's id.
+    pub(crate) fn id_number(&self, node: u32) -> u32 {
+        self.nodes[node as usize].id
+    }
+
+    /// Sends this object under its id, of several that have it.
+    pub(crate) fn prefer(&mut self, node: u32) {
+        self.names.set_own(self.id_number(node), node);
     }
 
     /// Lets go of what only adding takes.
@@ -175,7 +205,7 @@ impl<'a> Graph<'a> {
         self.nodes[node as usize].is_untidy() || self.links_of(node).any(|link| !link.is_kept())
     }
 
-    /// The object that is sent under the id of this one: itself, unless a later one replaces it.
+    /// The object that is sent under the id of this one: itself, unless another one replaces it.
     pub(crate) fn winner(&self, node: u32) -> u32 {
         self.names.own(self.nodes[node as usize].id).unwrap_or(node)
     }

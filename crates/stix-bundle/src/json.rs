@@ -4,11 +4,10 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
-use serde_json::value::RawValue;
+use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 
 use crate::Text;
-use crate::grammar::Places;
+use crate::grammar::{Places, with_finite_numbers};
 use crate::text::JSON_SPACE;
 pub use crate::value::Value;
 
@@ -19,7 +18,7 @@ pub enum Kind {
     Null,
     /// `true` or `false`.
     Bool,
-    /// A number.
+    /// A number; `NaN`, `Infinity` and `-Infinity`, too, which JSON does not have and Python writes.
     Number,
     /// A string.
     String,
@@ -63,6 +62,13 @@ pub enum JsonError {
     },
 }
 
+impl JsonError {
+    /// Whether the text ends before its value does, as that of a file that was cut short.
+    pub fn is_cut_short(&self) -> bool {
+        matches!(self, Self::Syntax { source, .. } if source.is_eof())
+    }
+}
+
 impl From<serde_json::Error> for JsonError {
     fn from(source: serde_json::Error) -> Self {
         Self::Syntax {
@@ -76,7 +82,8 @@ impl From<serde_json::Error> for JsonError {
 /// A JSON object's members in their order, the values as they are written.
 ///
 /// Where a key stands more than once, its last value counts, as in Python's `json`, with which the
-/// platform reads what we send.
+/// platform reads what we send. Numbers that are not finite (`NaN`, `Infinity`, `-Infinity`), which that
+/// writes and JSON does not have, are read as numbers.
 ///
 /// ```
 /// use stix_bundle::json::{Kind, Object};
@@ -134,26 +141,11 @@ impl<'a> Object<'a> {
                 Kind::Object => {}
                 found => return Err(JsonError::NotAnObject { found }),
             }
-            if let Some(members) = wanted.among(value, places) {
-                let places = Arc::clone(places);
+            if let Some(members) = wanted.among(value, &places) {
                 return Ok(Self { members, places });
             }
         }
-        Self::read_anew(text.as_str(), wanted)
-    }
-
-    /// The parser says what is wrong, and where.
-    fn read_anew(text: &'a str, wanted: Wanted<'_>) -> Result<Self, JsonError> {
-        if !text.trim_start_matches(JSON_SPACE).starts_with('{') {
-            let value: &RawValue = serde_json::from_str(text)?;
-            let found = Value::of(value).kind();
-            return Err(JsonError::NotAnObject { found });
-        }
-        let mut reader = serde_json::Deserializer::from_str(text);
-        let members = wanted.deserialize(&mut reader)?;
-        reader.end()?;
-        let places = Arc::default();
-        Ok(Self { members, places })
+        Err(what_is_wrong(text.as_str()))
     }
 
     /// The value of a key: the last one, where there are several.
@@ -178,6 +170,21 @@ impl<'a> Object<'a> {
     /// All members in their order, repeated keys included.
     pub fn members(&self) -> impl Iterator<Item = (&Cow<'a, str>, Value<'a>)> {
         self.members.iter().map(|(key, value)| (key, *value))
+    }
+}
+
+/// The parser says what is wrong, and where.
+fn what_is_wrong(text: &str) -> JsonError {
+    let text = with_finite_numbers(text);
+    let mut reader = serde_json::Deserializer::from_str(&text);
+    let read = if text.trim_start_matches(JSON_SPACE).starts_with('{') {
+        reader.deserialize_map(Keys)
+    } else {
+        IgnoredAny::deserialize(&mut reader).map(drop)
+    };
+    match read.and_then(|()| reader.end()) {
+        Err(error) => error.into(),
+        Ok(()) => serde_json::Error::custom("it cannot be read").into(),
     }
 }
 
@@ -211,59 +218,49 @@ impl Wanted<'_> {
 
 type Found<'a> = Vec<(Cow<'a, str>, Value<'a>)>;
 
-impl<'de> DeserializeSeed<'de> for Wanted<'_> {
-    type Value = Found<'de>;
+/// Reads an object's keys, which must have texts, and skips its values.
+struct Keys;
 
-    fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<Self::Value, D::Error> {
-        reader.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Wanted<'_> {
-    type Value = Found<'de>;
+impl<'de> Visitor<'de> for Keys {
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut found = Vec::new();
-        while let Some(key) = map.next_key_seed(Key)? {
-            self.add(&mut found, key, Value::of(map.next_value()?));
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(Key) = map.next_key()? {
+            map.next_value::<IgnoredAny>()?;
         }
-        Ok(found)
+        Ok(())
     }
 }
 
-/// A key, borrowed where it holds no escapes.
+/// A key that has a text.
 struct Key;
 
-impl<'de> DeserializeSeed<'de> for Key {
-    type Value = Cow<'de, str>;
-
-    fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<Self::Value, D::Error> {
-        reader.deserialize_str(self)
+impl<'de> Deserialize<'de> for Key {
+    fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
+        reader.deserialize_str(Self)
     }
 }
 
-impl<'de> Visitor<'de> for Key {
-    type Value = Cow<'de, str>;
+impl Visitor<'_> for Key {
+    type Value = Self;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a key")
     }
 
-    fn visit_borrowed_str<E>(self, key: &'de str) -> Result<Self::Value, E> {
-        Ok(Cow::Borrowed(key))
-    }
-
-    fn visit_str<E>(self, key: &str) -> Result<Self::Value, E> {
-        Ok(Cow::Owned(key.to_owned()))
+    fn visit_str<E>(self, _: &str) -> Result<Self, E> {
+        Ok(self)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::value::RawValue;
+
     use super::*;
     use crate::Limits;
 
@@ -295,7 +292,9 @@ mod tests {
             ("{", (1, 1)),
             ("{\n\"a\": tru }", (2, 9)),
             ("{} {}", (1, 4)),
-            ("{\"a\": NaN}", (1, 7)),
+            ("{\"a\": NaN, \"b\": nan}", (1, 18)),
+            ("{\"a\": NaN", (1, 9)),
+            ("{\"a\": -Infinity, \"b\": \"c", (1, 24)),
             ("{\"a\": [1, 2}", (1, 12)),
             ("{\"\\ud800\": 1}", (1, 9)),
             ("[1", (1, 2)),
@@ -309,12 +308,36 @@ mod tests {
     }
 
     #[test]
+    fn what_ends_too_early_is_cut_short() {
+        for (text, expect) in [
+            ("", true),
+            ("{\"a\"", true),
+            ("{\"a\": NaN, \"b\": {\"c\": \"d", true),
+            ("{\"a\": tru", true),
+            ("{\"a\": NaN, b", false),
+            ("{} {", false),
+        ] {
+            assert_eq!(parse(text).unwrap_err().is_cut_short(), expect, "{text}");
+        }
+        assert!(!parse("[]").unwrap_err().is_cut_short());
+    }
+
+    #[test]
+    fn numbers_that_are_not_finite_are_read() {
+        let object = parse("{\"a\": NaN, \"b\": [-Infinity], \"c\": {\"d\": Infinity}}").unwrap();
+        let kinds: Vec<_> = object.members().map(|(_, value)| value.kind()).collect();
+        assert_eq!(kinds, [Kind::Number, Kind::Array, Kind::Object]);
+        assert_eq!(object.get("a").map(Value::text), Some("NaN"));
+    }
+
+    #[test]
     fn what_is_json_and_no_object_is_told_by_its_kind() {
         for (text, expect) in [
             ("null", Kind::Null),
             (" [1]", Kind::Array),
             ("\"x\"", Kind::String),
             ("-1", Kind::Number),
+            ("NaN", Kind::Number),
             ("true", Kind::Bool),
         ] {
             let error = parse(text).unwrap_err();

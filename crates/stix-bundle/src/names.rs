@@ -114,7 +114,7 @@ impl<'a> Names<'a> {
         self.numbers = HashTable::new();
     }
 
-    /// Notes the object that has a name as its id; a later one replaces it.
+    /// Notes the object that has a name as its id; another one replaces it.
     pub(crate) fn set_own(&mut self, number: u32, object: u32) {
         self.store.list[number as usize].lead_to(object, OWN);
     }

@@ -8,7 +8,8 @@ const SHOWN: usize = 256;
 /// An object of the bundle that no part holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotSent {
-    /// Its position in the bundle's `objects`, from 0.
+    /// Its position among the bundle's objects, from 0; [`Split::path`](crate::Split::path) says where
+    /// that is.
     pub index: usize,
     /// Why it is not sent.
     pub code: NotSentCode,
@@ -29,7 +30,7 @@ pub enum NotSentCode {
     RelationshipWithoutEnd,
     /// A sighting without what was sighted, or without where.
     SightingWithoutEnd,
-    /// A later object of the same id replaces it.
+    /// Another object of the same id replaces it: that with the latest `modified`, or else the last.
     DuplicateId,
     /// It is not a JSON object.
     NotAnObject,
@@ -45,6 +46,10 @@ pub enum NotSentCode {
     TooManyReferences,
     /// It has more than 1,000,000 members.
     TooManyMembers,
+    /// It holds `NaN`, `Infinity` or `-Infinity`, which JSON does not have and no worker can pass on.
+    NotANumber,
+    /// It is a bundle that cannot be opened: it has no list of objects, or stands too deep in others.
+    NestedBundle,
 }
 
 impl NotSentCode {
@@ -61,6 +66,8 @@ impl NotSentCode {
             Self::InvalidProperty => "invalid-property",
             Self::TooManyReferences => "too-many-references",
             Self::TooManyMembers => "too-many-members",
+            Self::NotANumber => "not-a-number",
+            Self::NestedBundle => "nested-bundle",
         }
     }
 
@@ -77,7 +84,9 @@ impl NotSentCode {
             | Self::NoType
             | Self::InvalidProperty
             | Self::TooManyReferences
-            | Self::TooManyMembers => true,
+            | Self::TooManyMembers
+            | Self::NotANumber
+            | Self::NestedBundle => true,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::Profile;
 use crate::embedded::kept;
-use crate::fields::{Defect, Field, Role, fields, invalid, too_many};
+use crate::fields::{Defect, Field, Role, fields, invalid, not_a_number, too_many};
 use crate::json::Kind;
 use crate::not_sent::NotSentCode;
 use crate::seen::Seen;
@@ -122,9 +122,57 @@ pub(crate) fn read<'a>(
         untidy: false,
     };
     for field in fields(object, profile) {
-        facts.add(&field, max_refs)?;
+        facts
+            .add(&field, max_refs)
+            .map_err(|defect| counted(defect, object, profile, max_refs))?;
     }
     Ok(facts)
+}
+
+/// Of an object with too many references, how many it has: in its lists of references together, or in
+/// the longest other list that is bounded likewise.
+#[cold]
+fn counted(defect: Defect, object: &Members<'_>, profile: &Profile, max_refs: usize) -> Defect {
+    if defect.code != NotSentCode::TooManyReferences {
+        return defect;
+    }
+    let (mut references, mut longest) = (0, 0);
+    for field in fields(object, profile) {
+        let count = field.items().map_or(1, Iterator::count);
+        match field.role {
+            Role::Reference | Role::References => references += count,
+            Role::ExternalReferences | Role::KillChainPhases => longest = longest.max(count),
+            Role::DepCount => {}
+        }
+    }
+    too_many(references.max(longest), max_refs)
+}
+
+/// Sees to it that an object holds no number that is not finite.
+pub(crate) fn check_numbers(object: &Members<'_>) -> Result<(), Defect> {
+    let mut found = object
+        .iter()
+        .filter_map(|(key, value)| Some(not_a_number(key, value.non_finite()?)));
+    found.next().map_or(Ok(()), Err)
+}
+
+/// Whether the platform never takes an object of this type, whatever else it looks like: going by its
+/// id, as for any object, or by its type where it has none.
+pub(crate) fn is_never_taken(object: Value<'_>, profile: &Profile) -> bool {
+    let [id, object_type] = object
+        .find(["id", "type"])
+        .map(|value| value.and_then(Value::string));
+    if object_type
+        .as_deref()
+        .is_some_and(|name| Form::of(name) != Form::Entity)
+    {
+        return false;
+    }
+    match (id, object_type) {
+        (Some(id), _) => !profile.supports(&id),
+        (None, Some(object_type)) => !profile.supports(&format!("{object_type}--")),
+        (None, None) => false,
+    }
 }
 
 impl<'a> Facts<'a> {
@@ -141,8 +189,9 @@ impl<'a> Facts<'a> {
             }
             Role::DepCount => self.untidy = true,
         }
-        if self.references.len() > max_refs {
-            Err(too_many(max_refs))
+        let count = self.references.len();
+        if count > max_refs {
+            Err(too_many(count, max_refs))
         } else {
             Ok(())
         }
@@ -153,8 +202,9 @@ impl<'a> Facts<'a> {
         let start = self.references.len();
         for target in field.references()? {
             self.references.push((target?, end));
-            if self.references.len() > max_refs {
-                return Err(too_many(max_refs));
+            let count = self.references.len();
+            if count > max_refs {
+                return Err(too_many(count, max_refs));
             }
         }
         self.untidy |= has_repetitions(&self.references[start..]);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::grammar::{KnownList, Places};
+use crate::nested::{Nested, TooMany, may_hold_bundles};
 use crate::room::push;
 use crate::value::Value;
 
@@ -14,11 +15,39 @@ pub(crate) struct Objects<'a> {
     starts: Arc<Starts>,
     /// Where the last one ends, but for space behind it.
     end: usize,
+    /// Where the objects stand, if some are bundles that hold others.
+    nested: Option<Box<Nested>>,
 }
 
 impl<'a> Objects<'a> {
+    /// Those of a list and of bundles in it, whether their places are known or not.
+    ///
+    /// # Errors
+    /// [`TooMany`]
+    pub(crate) fn all_of(
+        list: Value<'a>,
+        places: &Places<'a>,
+        limit: usize,
+    ) -> Result<Self, TooMany> {
+        if may_hold_bundles(list.text())
+            && let Some(nested) = Nested::of(list, limit)?
+        {
+            return Ok(Self {
+                text: list.text(),
+                starts: Arc::default(),
+                end: 0,
+                nested: Some(Box::new(nested)),
+            });
+        }
+        let objects = Self::of(list, places, limit);
+        if objects.len() > limit {
+            return Err(TooMany(list.items().count()));
+        }
+        Ok(objects)
+    }
+
     /// Those of a list, at most one more than `limit`, whether their places are known or not.
-    pub(crate) fn of(list: Value<'a>, places: &Places<'a>, limit: usize) -> Self {
+    fn of(list: Value<'a>, places: &Places<'a>, limit: usize) -> Self {
         if let Some(known) = places.list(list) {
             return Self::known(known);
         }
@@ -34,6 +63,7 @@ impl<'a> Objects<'a> {
             text,
             starts: Arc::new(starts),
             end,
+            nested: None,
         }
     }
 
@@ -42,11 +72,34 @@ impl<'a> Objects<'a> {
             text: list.text,
             starts: list.elements,
             end: list.end,
+            nested: None,
         }
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.starts.len()
+        match &self.nested {
+            None => self.starts.len(),
+            Some(nested) => nested.starts.len(),
+        }
+    }
+
+    /// Whether some stand in bundles among the others.
+    pub(crate) fn are_nested(&self) -> bool {
+        self.nested.is_some()
+    }
+
+    /// How many bundles the object of this position stands in, not counting the outermost one.
+    pub(crate) fn depth(&self, position: usize) -> usize {
+        let nested = self.nested.as_ref();
+        nested.map_or(0, |nested| nested.depth(position))
+    }
+
+    /// Where the object of this position stands, such as `objects[3]`.
+    pub(crate) fn path(&self, position: usize) -> String {
+        match &self.nested {
+            None => format!("objects[{position}]"),
+            Some(nested) => nested.path(position),
+        }
     }
 
     /// The text that they stand in.
@@ -59,6 +112,10 @@ impl<'a> Objects<'a> {
     /// # Panics
     /// If there is none.
     pub(crate) fn get(&self, position: usize) -> Value<'a> {
+        if let Some(nested) = &self.nested {
+            let (start, end) = (nested.starts.get(position), nested.ends.get(position));
+            return Value::of_json(&self.text[start..end]);
+        }
         let start = self.starts.get(position);
         let end = if position + 1 < self.len() {
             self.starts.get(position + 1)
@@ -112,7 +169,7 @@ impl Starts {
         }
     }
 
-    fn get(&self, index: usize) -> usize {
+    pub(crate) fn get(&self, index: usize) -> usize {
         match self {
             Self::Near(starts) => starts[index] as usize,
             Self::Far(starts) => starts[index],

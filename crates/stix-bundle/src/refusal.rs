@@ -20,7 +20,7 @@ pub(crate) struct Refused {
 /// Why it is not.
 #[derive(Debug)]
 pub(crate) enum Refusal {
-    /// The object of this number has the same id, and is behind it.
+    /// The object of this number has the same id, and is sent.
     Replaced(u32),
     /// A link of this form has no reference to this end that could be sent.
     WithoutEnd(Form, End),
@@ -44,7 +44,9 @@ impl Refused {
             Some(node) => [graph.id(node), graph.object_type(node)].map(|text| Some(text.into())),
             None => id_and_type(objects.get(self.position)),
         };
-        let (code, detail) = self.refusal.explain(id.as_deref().unwrap_or_default());
+        let prefix = id.as_deref().and_then(|id| id.split_once("--"));
+        let prefix = prefix.map_or(object_type.as_deref(), |(prefix, _)| Some(prefix));
+        let (code, detail) = self.explain(prefix.unwrap_or_default(), objects);
         NotSent {
             index: self.position,
             code,
@@ -55,19 +57,30 @@ impl Refused {
     }
 }
 
-fn id_and_type(object: Value<'_>) -> [Option<Cow<'_, str>>; 2] {
-    let values = object.pick(["id", "type"]).unwrap_or_default();
+/// An object's id and type, where they can be read.
+pub(crate) fn id_and_type(object: Value<'_>) -> [Option<Cow<'_, str>>; 2] {
+    let values = object.find(["id", "type"]);
     values.map(|value| value?.string())
 }
 
-impl Refusal {
-    fn explain(&self, id: &str) -> (NotSentCode, String) {
-        match self {
-            Self::Replaced(by) => (
-                NotSentCode::DuplicateId,
-                format!("object {by} has the same id"),
-            ),
-            Self::WithoutEnd(form, end) => {
+fn replaced(position: usize, by: usize, objects: &Objects<'_>) -> String {
+    let path = objects.path(by);
+    if by < position {
+        format!("{path} has the same id and a later \"modified\"")
+    } else {
+        format!("{path} has the same id")
+    }
+}
+
+impl Refused {
+    /// `prefix` is the type as the id tells it.
+    fn explain(&self, prefix: &str, objects: &Objects<'_>) -> (NotSentCode, String) {
+        match &self.refusal {
+            Refusal::Replaced(by) => {
+                let detail = replaced(self.position, *by as usize, objects);
+                (NotSentCode::DuplicateId, detail)
+            }
+            Refusal::WithoutEnd(form, end) => {
                 let code = match form {
                     Form::Sighting => NotSentCode::SightingWithoutEnd,
                     _ => NotSentCode::RelationshipWithoutEnd,
@@ -76,12 +89,11 @@ impl Refusal {
                 let detail = format!("{key:?} holds no reference that could be sent");
                 (code, detail)
             }
-            Self::Unsupported => {
-                let prefix = id.split_once("--").map_or("", |(prefix, _)| prefix);
+            Refusal::Unsupported => {
                 let detail = format!("the platform takes no ids of type {:?}", shorten(prefix));
                 (NotSentCode::UnsupportedType, detail)
             }
-            Self::Defect(defect) => (defect.code, defect.detail.clone()),
+            Refusal::Defect(defect) => (defect.code, defect.detail.clone()),
         }
     }
 }

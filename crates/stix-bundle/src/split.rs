@@ -3,23 +3,26 @@
 use std::sync::Arc;
 
 use crate::counts::Counts;
-use crate::edit::{Edits, write_number};
+use crate::edit::{Edits, Removed, TOLD_KEYS, write_number};
 use crate::fields::Defect;
 use crate::graph::Graph;
 use crate::not_sent::NotSent;
-use crate::object::{Facts, open, read};
+use crate::object::Facts;
 use crate::objects::Objects;
 use crate::refusal::{Refusal, Refused};
 use crate::room::push;
 use crate::validate::{check, note};
 use crate::value::Members;
+use crate::versions::Versions;
 use crate::walk::{Walk, walk};
 use crate::{Bundle, Findings, Profile};
 
 /// A bundle in parts, each a bundle of one object; an object comes after those it refers to.
 ///
 /// Objects keep their bytes. What changes is what the platform's own splitter changes: references
-/// that cannot stay are taken out, lists lose their repetitions, and `nb_deps` is added.
+/// that cannot stay are taken out, lists lose their repetitions, and `nb_deps` is added. Of several
+/// objects of one id, that with the latest `modified` is sent; where that is equal, missing or no
+/// timestamp, the last one.
 #[derive(Debug)]
 pub struct Split<'a> {
     objects: Arc<Objects<'a>>,
@@ -32,13 +35,51 @@ pub struct Split<'a> {
     /// In the order of the bundle.
     not_sent: Vec<Refused>,
     cycles_broken: usize,
-    references_removed: usize,
+    losses: Losses,
+    stands_for_bundle: bool,
+}
+
+/// References that were taken out of objects that are sent.
+#[derive(Debug, Default)]
+struct Losses {
+    all: usize,
+    /// Objects that lost some of the [`TOLD_KEYS`], the first ones.
+    told: Vec<(u32, Removed)>,
+    told_count: usize,
+}
+
+/// Objects that lost references, of which it is kept which they are.
+const MAX_TOLD: usize = 1_000;
+
+impl Losses {
+    fn add(&mut self, node: u32, removed: Removed) {
+        self.all += removed.all;
+        if removed.told.iter().any(|count| *count > 0) {
+            self.told_count += 1;
+            if self.told.len() < MAX_TOLD {
+                self.told.push((node, removed));
+            }
+        }
+    }
+}
+
+/// An object that is sent without some of the references that say who may see it, or what is in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stripped<'s> {
+    /// The object's position among the bundle's objects, from 0.
+    pub object: usize,
+    /// The object's id.
+    pub id: &'s str,
+    /// The key that they stood under: `object_marking_refs` or `object_refs`.
+    pub key: &'static str,
+    /// How many were taken out.
+    pub count: usize,
 }
 
 /// What one part holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Part<'s> {
-    /// The object's position in the bundle's `objects`, from 0.
+    /// The object's position among the bundle's objects, from 0; [`Split::path`] says where that is.
     pub object: usize,
     /// The object's id.
     pub id: &'s str,
@@ -87,30 +128,34 @@ impl<'a> Bundle<'a> {
     /// ```
     pub fn split_and_validate(&self, profile: &Profile) -> (Split<'a>, Findings) {
         let mut findings = self.findings_of_itself();
+        let objects = self.objects();
         let split = self.split_reading(profile, |index, object| match object {
-            Ok((object, facts)) => check(index, object, facts, profile, &mut findings),
-            Err(defect) => note(index, defect, &mut findings),
+            Ok((object, facts)) => {
+                check((objects, index), object, facts, profile, &mut findings);
+            }
+            Err(defect) => note((objects, index), defect, &mut findings),
         });
         (split, findings)
     }
 
     fn split_reading(&self, profile: &Profile, look: impl FnMut(usize, Look<'_, 'a>)) -> Split<'a> {
         let mut not_sent = Vec::new();
-        let mut graph = self.graph(profile, &mut not_sent, look);
+        let (mut graph, versions) = self.graph(profile, &mut not_sent, look);
         let Walk {
             mut order,
             mut deps,
             cycles_broken,
-            unsupported,
         } = walk(&mut graph);
         let mut edits = Edits::default();
+        let mut losses = Losses::default();
         for position in 0..graph.len() {
             let Some(node) = graph.sound(position) else {
                 continue;
             };
             let refusal = graph.refusal(node).or_else(|| {
-                let edited = self.edit(&graph, node, profile, &mut edits);
-                edited.err().map(Refusal::from)
+                let removed = self.edit(&graph, node, profile, &mut edits);
+                let removed = removed.map(|removed| losses.add(node, removed));
+                removed.err().map(Refusal::from)
             });
             if let Some(refusal) = refusal {
                 push(&mut not_sent, Refused { position, refusal });
@@ -130,7 +175,10 @@ impl<'a> Bundle<'a> {
             edits,
             not_sent,
             cycles_broken,
-            references_removed: cycles_broken + unsupported,
+            losses,
+            stands_for_bundle: !self.has_non_finite()
+                && !self.objects().are_nested()
+                && !versions.has_later_outdated(),
         }
     }
 
@@ -141,9 +189,9 @@ impl<'a> Bundle<'a> {
         node: u32,
         profile: &Profile,
         edits: &mut Edits,
-    ) -> Result<(), Defect> {
+    ) -> Result<Removed, Defect> {
         if !graph.is_changed(node) {
-            return Ok(());
+            return Ok(Removed::default());
         }
         let raw = self.objects().get(node as usize);
         edits.add(node, raw, graph.links_of(node), profile)
@@ -155,32 +203,56 @@ impl<'a> Bundle<'a> {
         profile: &Profile,
         not_sent: &mut Vec<Refused>,
         mut look: impl FnMut(usize, Look<'_, 'a>),
-    ) -> Graph<'a> {
+    ) -> (Graph<'a>, Versions<'a>) {
         let objects = self.objects();
         let mut graph = Graph::with_capacity(objects.len(), objects.text(), self.max_all_refs());
+        let mut versions = Versions::default();
         for (position, raw) in objects.iter().enumerate() {
-            let read = open(raw).and_then(|object| {
-                let facts = read(&object, profile, self.max_refs())?;
-                Ok((object, facts))
-            });
-            let added = match read {
-                Ok((object, facts)) => {
-                    let added = graph.add(&facts, profile);
-                    added.map(|()| look(position, Ok((&object, &facts))))
-                }
-                Err(defect) => {
+            let refusal = match self.read(position, raw, profile) {
+                Ok((object, facts)) => match graph.add(&facts, profile) {
+                    Ok(earlier) => {
+                        if let Some(earlier) = earlier {
+                            self.choose(&mut graph, &mut versions, earlier, &object);
+                        }
+                        look(position, Ok((&object, &facts)));
+                        continue;
+                    }
+                    Err(defect) => self.refusal(position, raw, defect, profile),
+                },
+                Err(refusal) => {
                     graph.add_unsound();
-                    Err(defect)
+                    refusal
                 }
             };
-            if let Err(defect) = added {
-                look(position, Err(&defect));
-                let refusal = defect.into();
-                push(not_sent, Refused { position, refusal });
+            if let Refusal::Defect(defect) = &refusal {
+                look(position, Err(defect));
             }
+            push(not_sent, Refused { position, refusal });
         }
         graph.complete();
-        graph
+        (graph, versions)
+    }
+
+    /// Of the object that was added last, and the `earlier` one that has the same id, lets the newer
+    /// one be sent.
+    #[cold]
+    fn choose(
+        &self,
+        graph: &mut Graph<'a>,
+        versions: &mut Versions<'a>,
+        earlier: u32,
+        object: &Members<'a>,
+    ) {
+        let Ok(last) = u32::try_from(graph.len() - 1) else {
+            return;
+        };
+        let first = || {
+            let [modified] = self.objects().get(earlier as usize).find(["modified"]);
+            modified
+        };
+        let new = (last, object.get("modified"));
+        let chosen = versions.choose(graph.id_number(last), earlier, first, new);
+        graph.prefer(chosen);
     }
 }
 
@@ -260,10 +332,59 @@ impl Split<'_> {
         self.cycles_broken
     }
 
-    /// How many references were taken out: those that closed a cycle, and those of a type that the
-    /// platform does not take. Repetitions in a list are not counted; nothing is lost with them.
+    /// How many references were taken out of the objects that are sent: those that closed a cycle, and
+    /// those of a type that the platform does not take. Repetitions in a list are not counted; nothing
+    /// is lost with them.
     pub fn references_removed(&self) -> usize {
-        self.references_removed
+        self.losses.all
+    }
+
+    /// The objects that lost references under `object_marking_refs` or `object_refs`: the first thousand,
+    /// in the order of the bundle.
+    ///
+    /// ```
+    /// use stix_bundle::{Bundle, Limits, Profile, Text};
+    ///
+    /// let limits = Limits::default();
+    /// let text = br#"{"objects": [
+    ///     {"type": "report", "id": "report--1", "object_refs": ["x-foo--1", "tool--1"], "a_ref": "x-foo--1"}
+    /// ]}"#;
+    /// let split = Bundle::parse(&Text::check(text, &limits)?, &limits)?.split(&Profile::opencti());
+    /// assert_eq!((split.references_removed(), split.stripped_count()), (2, 1));
+    /// let stripped: Vec<_> = split.stripped().collect();
+    /// assert_eq!((stripped[0].id, stripped[0].key, stripped[0].count), ("report--1", "object_refs", 1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn stripped(&self) -> impl Iterator<Item = Stripped<'_>> {
+        let told = self.losses.told.iter();
+        told.flat_map(|(node, removed)| {
+            let keys = TOLD_KEYS.into_iter().zip(removed.told);
+            keys.filter(|(_, count)| *count > 0)
+                .map(|(key, count)| Stripped {
+                    object: *node as usize,
+                    id: self.graph.id(*node),
+                    key,
+                    count,
+                })
+        })
+    }
+
+    /// How many objects lost references so.
+    pub fn stripped_count(&self) -> usize {
+        self.losses.told_count
+    }
+
+    /// Where the object of this position stands, such as `$.objects[3]`, or `$.objects[3].objects[0]` in
+    /// a bundle that is the fourth element of the outermost one's `objects`.
+    pub fn path(&self, object: usize) -> String {
+        format!("$.{}", self.objects.path(object))
+    }
+
+    /// Whether the bundle's own text may be handed over in place of the parts, to who splits it by the
+    /// platform's own rules: it is JSON, no bundles stand among its objects, and of each id the last
+    /// object is the one that is sent.
+    pub fn stands_for_bundle(&self) -> bool {
+        self.stands_for_bundle
     }
 }
 

@@ -1,12 +1,13 @@
 //! JSON text that is safe to hand to a parser.
 
 use std::fmt;
+use std::str::Utf8Error;
 use std::sync::Arc;
 
 use memchr::memchr2;
 
 use crate::Limits;
-use crate::grammar::{MAX_DIGITS, Places, scan};
+use crate::grammar::{MAX_DIGITS, Places, first_of_several, scan};
 use crate::value::Value;
 
 /// What JSON allows between its tokens.
@@ -47,17 +48,34 @@ pub enum TextError {
         /// The limit in bytes.
         limit: u64,
     },
+    /// It is UTF-16, as Windows PowerShell writes it.
+    #[error("the text is UTF-16, not UTF-8: {sign}")]
+    Utf16 {
+        /// By what that can be told.
+        sign: Utf16Sign,
+    },
     /// It is not UTF-8, the only encoding of JSON between systems (RFC 8259, section 8.1).
     #[error("the text is not UTF-8 from byte {offset} on")]
     InvalidUtf8 {
         /// The first byte that is not.
         offset: usize,
     },
+    /// It is UTF-8 and ends within a character.
+    #[error("the text is cut short: it ends within a character, at byte {offset}")]
+    CutShort {
+        /// The character's first byte.
+        offset: usize,
+    },
     /// It nests deeper than [`Limits::max_depth`].
-    #[error("the text nests deeper than the {limit} levels allowed, at byte {offset}")]
+    #[error(
+        "the text nests {depth} levels deep, deeper than the {limit} allowed; byte {offset} is the \
+         first that is too deep"
+    )]
     TooDeep {
         /// The limit in levels.
         limit: usize,
+        /// How deep it nests.
+        depth: usize,
         /// The bracket that goes too deep.
         offset: usize,
     },
@@ -69,6 +87,46 @@ pub enum TextError {
         /// The number's first digit.
         offset: usize,
     },
+}
+
+/// By what UTF-16 can be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Utf16Sign {
+    /// It begins with a byte order mark of UTF-16.
+    ByteOrderMark,
+    /// There is no byte order mark, and every other byte at its beginning is zero.
+    ZeroBytes,
+}
+
+impl fmt::Display for Utf16Sign {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ByteOrderMark => "it begins with a byte order mark of UTF-16",
+            Self::ZeroBytes => {
+                "there is no byte order mark, but every other byte at its beginning is zero"
+            }
+        })
+    }
+}
+
+impl Utf16Sign {
+    /// Bytes that are looked at for zeros.
+    const LOOKED_AT: usize = 16;
+
+    /// The sign that bytes have which are not JSON in UTF-8.
+    fn of(bytes: &[u8]) -> Option<Self> {
+        match bytes {
+            // A byte order mark of UTF-32.
+            [0xFF, 0xFE, 0, 0, ..] => return None,
+            [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] => return Some(Self::ByteOrderMark),
+            _ => {}
+        }
+        let pairs = bytes.chunks_exact(2).take(Self::LOOKED_AT / 2);
+        let is_little = |pair: &[u8]| pair[0] != 0 && pair[1] == 0;
+        let is_big = |pair: &[u8]| pair[0] == 0 && pair[1] != 0;
+        let is_either = pairs.clone().all(is_little) || pairs.clone().all(is_big);
+        (pairs.len() > 1 && is_either).then_some(Self::ZeroBytes)
+    }
 }
 
 impl<'a> Text<'a> {
@@ -85,12 +143,14 @@ impl<'a> Text<'a> {
                 limit: limits.max_bytes,
             });
         }
-        let text = std::str::from_utf8(bytes).map_err(|e| TextError::InvalidUtf8 {
-            offset: e.valid_up_to(),
-        })?;
+        let text = std::str::from_utf8(bytes).map_err(|error| not_utf8(bytes, error))?;
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let places = scan(text, limits);
         if places.is_none() {
+            // Of ASCII characters alone, UTF-16 is UTF-8, too.
+            if let Some(sign) = Utf16Sign::of(bytes) {
+                return Err(TextError::Utf16 { sign });
+            }
             check_structure(bytes, limits.max_depth)?;
         }
         Ok(Self {
@@ -133,9 +193,37 @@ impl<'a> Text<'a> {
         }
     }
 
-    /// The value that it is, and what is known of it, if it is known to be JSON.
-    pub(crate) fn json(&self) -> Option<(Value<'a>, &Arc<Places<'a>>)> {
-        let places = self.places.as_ref()?;
+    /// The complete JSON value that the text begins with, where more follows behind it: such as the
+    /// first of several, one a line. A number or a word is complete only if space follows.
+    ///
+    /// ```
+    /// use stix_bundle::{Limits, Text};
+    ///
+    /// let limits = Limits::default();
+    /// let lines = Text::check(b"{\"a\": 1}\n{\"a\": 2}\n", &limits)?;
+    /// assert_eq!(lines.first_of_several().as_ref().map(Text::as_str), Some("{\"a\": 1}"));
+    /// assert!(Text::check(b"{\"a\": 1}\n", &limits)?.first_of_several().is_none());
+    /// # Ok::<(), stix_bundle::TextError>(())
+    /// ```
+    pub fn first_of_several(&self) -> Option<Self> {
+        let text = first_of_several(self.text)?;
+        Some(Self { text, places: None })
+    }
+
+    /// The value that it is, and what is known of it, if it is JSON.
+    pub(crate) fn json(&self) -> Option<(Value<'a>, Arc<Places<'a>>)> {
+        let places = match &self.places {
+            Some(places) => Arc::clone(places),
+            // Its depth was checked, and how many objects there may be is asked later.
+            None => Arc::new(scan(
+                self.text,
+                &Limits {
+                    max_depth: usize::MAX,
+                    max_objects: 0,
+                    ..Limits::default()
+                },
+            )?),
+        };
         Some((Value::of_json(self.text), places))
     }
 }
@@ -146,22 +234,31 @@ impl fmt::Debug for Text<'_> {
     }
 }
 
+#[cold]
+fn not_utf8(bytes: &[u8], error: Utf8Error) -> TextError {
+    let offset = error.valid_up_to();
+    match (Utf16Sign::of(bytes), error.error_len()) {
+        (Some(sign), _) => TextError::Utf16 { sign },
+        (None, None) => TextError::CutShort { offset },
+        (None, Some(_)) => TextError::InvalidUtf8 { offset },
+    }
+}
+
 /// Nesting and the length of numbers, as far as they can be told without knowing the grammar.
 fn check_structure(bytes: &[u8], max_depth: usize) -> Result<(), TextError> {
-    let mut depth = 0_usize;
+    let (mut depth, mut deepest) = (0_usize, 0);
+    let mut too_deep_at = None;
     let mut at = 0;
     while let Some(byte) = bytes.get(at) {
         at = match byte {
             b'"' => after_string(bytes, at + 1),
-            b'0'..=b'9' => after_number(bytes, at)?,
-            b'{' | b'[' if depth == max_depth => {
-                return Err(TextError::TooDeep {
-                    limit: max_depth,
-                    offset: at,
-                });
-            }
+            b'0'..=b'9' if too_deep_at.is_none() => after_number(bytes, at)?,
             b'{' | b'[' => {
                 depth += 1;
+                deepest = deepest.max(depth);
+                if depth > max_depth {
+                    too_deep_at = too_deep_at.or(Some(at));
+                }
                 at + 1
             }
             b'}' | b']' => {
@@ -171,7 +268,14 @@ fn check_structure(bytes: &[u8], max_depth: usize) -> Result<(), TextError> {
             _ => at + 1,
         };
     }
-    Ok(())
+    match too_deep_at {
+        None => Ok(()),
+        Some(offset) => Err(TextError::TooDeep {
+            limit: max_depth,
+            depth: deepest,
+            offset,
+        }),
+    }
 }
 
 /// Where a string ends whose first character is at `at`.
@@ -242,14 +346,16 @@ mod tests {
             limits,
             Err(TextError::TooDeep {
                 limit: 2,
+                depth: 3,
                 offset: 6,
             }),
         );
         check(
-            b"\xEF\xBB\xBF[[[]]]",
+            b"\xEF\xBB\xBF[[[[]]],[[[[[]",
             limits,
             Err(TextError::TooDeep {
                 limit: 2,
+                depth: 6,
                 offset: 5,
             }),
         );
@@ -275,6 +381,7 @@ mod tests {
             limits,
             Err(TextError::TooDeep {
                 limit: 1,
+                depth: 2,
                 offset: 6,
             }),
         );
@@ -293,11 +400,37 @@ mod tests {
             limits,
             Err(TextError::InvalidUtf8 { offset: 2 }),
         );
-        check(
-            b"\xFF\xFE{\x00",
-            limits,
-            Err(TextError::InvalidUtf8 { offset: 0 }),
-        );
+        for bytes in [&b"[\"\xC3"[..], b"[\"\xF0\x9F\x98"] {
+            check(bytes, limits, Err(TextError::CutShort { offset: 2 }));
+        }
+    }
+
+    #[test]
+    fn utf_16_is_told_with_and_without_a_byte_order_mark() {
+        use Utf16Sign::{ByteOrderMark, ZeroBytes};
+        let text = "{\"bundle_type\": \"DIRECTORY_BUNDLE\", \"name\": \"é漢\"}";
+        let little =
+            |text: &str| -> Vec<u8> { text.encode_utf16().flat_map(u16::to_le_bytes).collect() };
+        let big =
+            |text: &str| -> Vec<u8> { text.encode_utf16().flat_map(u16::to_be_bytes).collect() };
+        let marked = format!("\u{feff}{text}");
+        for (bytes, sign) in [
+            (little(&marked), ByteOrderMark),
+            (big(&marked), ByteOrderMark),
+            (little(text), ZeroBytes),
+            (big(text), ZeroBytes),
+            (little("{\"a\": 1}"), ZeroBytes),
+            (big("{\"a\": 1}"), ZeroBytes),
+            (b"\xFF\xFE".to_vec(), ByteOrderMark),
+        ] {
+            check(&bytes, Limits::default(), Err(TextError::Utf16 { sign }));
+        }
+        let utf32 = b"\xFF\xFE\0\0{\0\0\0";
+        let error = TextError::InvalidUtf8 { offset: 0 };
+        check(utf32, Limits::default(), Err(error));
+        for zeros in ["{\0", "\0\0\0\0\0\0", "{\0\0\0\0\0\0"] {
+            check(zeros.as_bytes(), Limits::default(), Ok(zeros));
+        }
     }
 
     #[test]

@@ -3,8 +3,11 @@
 use crate::fields::{Defect, too_many_in_all};
 use crate::forms::{Timestamp, is_identifier};
 use crate::json::Kind;
-use crate::not_sent::shorten;
-use crate::object::{Facts, Form, open, read};
+use crate::nested::{MAX_NESTING, is_bundle, objects_of};
+use crate::not_sent::{NotSentCode, shorten};
+use crate::object::{Facts, Form, check_numbers, is_never_taken, open, read};
+use crate::objects::Objects;
+use crate::refusal::{Refusal, id_and_type};
 use crate::rules::{TIMESTAMPS, TypeRule};
 use crate::value::{Members, Value};
 use crate::{Bundle, Finding, Findings, Level, Profile};
@@ -37,22 +40,80 @@ impl Bundle<'_> {
     /// ```
     pub fn validate(&self, profile: &Profile) -> Findings {
         let mut findings = self.findings_of_itself();
-        let mut references = 0;
+        let (mut references, mut wanted) = (0, 0);
+        let limit = self.max_all_refs();
         for (index, raw) in self.objects().iter().enumerate() {
-            let read = open(raw).and_then(|object| {
-                let facts = read(&object, profile, self.max_refs())?;
-                if references + facts.references.len() > self.max_all_refs() {
-                    return Err(too_many_in_all(self.max_all_refs()));
+            let read = self.read(index, raw, profile).and_then(|(object, facts)| {
+                wanted += facts.references.len();
+                if references + facts.references.len() > limit {
+                    let defect = too_many_in_all(wanted, limit);
+                    return Err(self.refusal(index, raw, defect, profile));
                 }
                 references += facts.references.len();
-                Ok((facts, object))
+                Ok((object, facts))
             });
+            let place = (&**self.objects(), index);
             match read {
-                Ok((facts, object)) => check(index, &object, &facts, profile, &mut findings),
-                Err(defect) => note(index, &defect, &mut findings),
+                Ok((object, facts)) => check(place, &object, &facts, profile, &mut findings),
+                Err(Refusal::Defect(defect)) => note(place, &defect, &mut findings),
+                Err(_) => {}
             }
         }
         findings
+    }
+
+    /// Reads an object, unless it cannot be sent, as far as can be told of it alone.
+    pub(crate) fn read<'a>(
+        &self,
+        position: usize,
+        raw: Value<'a>,
+        profile: &Profile,
+    ) -> Result<(Members<'a>, Facts<'a>), Refusal> {
+        let read = open(raw).and_then(|object| {
+            let facts = read(&object, profile, self.max_refs())?;
+            if self.has_non_finite() {
+                check_numbers(&object)?;
+            }
+            if facts.object_type == "bundle" {
+                return Err(self.unopened(position, raw));
+            }
+            Ok((object, facts))
+        });
+        read.map_err(|defect| self.refusal(position, raw, defect, profile))
+    }
+
+    /// What becomes of an object with a defect: what is never sent needs none.
+    #[cold]
+    pub(crate) fn refusal(
+        &self,
+        position: usize,
+        raw: Value<'_>,
+        defect: Defect,
+        profile: &Profile,
+    ) -> Refusal {
+        if is_bundle(raw) {
+            self.unopened(position, raw).into()
+        } else if is_never_taken(raw, profile) {
+            Refusal::Unsupported
+        } else {
+            defect.into()
+        }
+    }
+
+    /// Why a bundle was not opened that stands among the objects.
+    #[cold]
+    fn unopened(&self, position: usize, raw: Value<'_>) -> Defect {
+        let detail = if objects_of(raw).is_none() {
+            "it is a bundle without a list of objects".to_owned()
+        } else if self.objects().depth(position) >= MAX_NESTING {
+            format!("bundles in bundles are opened to a depth of {MAX_NESTING}, and it is deeper")
+        } else {
+            "it is a bundle whose type is written with escapes".to_owned()
+        };
+        Defect {
+            code: NotSentCode::NestedBundle,
+            detail,
+        }
     }
 
     /// What is wrong with the bundle around its objects.
@@ -79,7 +140,7 @@ impl Bundle<'_> {
 
 /// Adds the warnings about a sound object.
 pub(crate) fn check(
-    index: usize,
+    place: Place<'_>,
     object: &Members<'_>,
     facts: &Facts<'_>,
     profile: &Profile,
@@ -87,8 +148,9 @@ pub(crate) fn check(
 ) {
     if facts.form != Form::Entity || profile.supports(&facts.id) {
         let mut checker = Checker {
-            index,
+            place,
             object,
+            id: &facts.id,
             findings,
         };
         checker.check(facts);
@@ -96,28 +158,37 @@ pub(crate) fn check(
 }
 
 /// Adds the error that a defective object is.
-pub(crate) fn note(index: usize, defect: &Defect, findings: &mut Findings) {
-    findings.add(Level::Error, || Finding {
-        code: defect.code.as_str(),
-        level: Level::Error,
-        path: format!("$.objects[{index}]"),
-        message: defect.detail.clone(),
+pub(crate) fn note((objects, index): Place<'_>, defect: &Defect, findings: &mut Findings) {
+    findings.add(Level::Error, || {
+        let [id, _] = id_and_type(objects.get(index));
+        Finding {
+            code: defect.code.as_str(),
+            level: Level::Error,
+            path: format!("$.{}", objects.path(index)),
+            id: id.as_deref().map(shorten),
+            message: defect.detail.clone(),
+        }
     });
 }
+
+/// An object's position among all of them.
+pub(crate) type Place<'o> = (&'o Objects<'o>, usize);
 
 fn warning(code: &'static str, path: impl Into<String>, message: String) -> Finding {
     Finding {
         code,
         level: Level::Warning,
         path: path.into(),
+        id: None,
         message,
     }
 }
 
 /// One sendable object being checked.
 struct Checker<'f, 'a> {
-    index: usize,
+    place: Place<'f>,
     object: &'f Members<'a>,
+    id: &'f str,
     findings: &'f mut Findings,
 }
 
@@ -218,9 +289,13 @@ impl<'a> Checker<'_, 'a> {
     }
 
     fn warn(&mut self, code: &'static str, key: &str, message: impl FnOnce() -> String) {
-        let index = self.index;
+        let ((objects, index), id) = (self.place, self.id);
         self.findings.add(Level::Warning, || {
-            warning(code, format!("$.objects[{index}].{key}"), message())
+            let path = format!("$.{}.{key}", objects.path(index));
+            Finding {
+                id: Some(shorten(id)),
+                ..warning(code, path, message())
+            }
         });
     }
 }

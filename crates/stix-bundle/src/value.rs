@@ -2,10 +2,9 @@
 
 use std::borrow::Cow;
 
-use memchr::memchr;
-use serde_json::value::RawValue;
+use memchr::{memchr, memchr3};
 
-use crate::grammar::Places;
+use crate::grammar::{Places, non_finite};
 use crate::json::Kind;
 use crate::text::{JSON_SPACE, after_string};
 
@@ -27,7 +26,8 @@ pub struct Value<'a>(&'a str);
 
 impl<'a> Value<'a> {
     /// What `serde_json` found to be a value.
-    pub(crate) fn of(raw: &'a RawValue) -> Self {
+    #[cfg(test)]
+    pub(crate) fn of(raw: &'a serde_json::value::RawValue) -> Self {
         Self(raw.get())
     }
 
@@ -97,6 +97,44 @@ impl<'a> Value<'a> {
             }
         }
         Some(values)
+    }
+
+    /// The same, where keys that have no text are none of those that are looked for.
+    pub(crate) fn find<const N: usize>(self, keys: [&str; N]) -> [Option<Self>; N] {
+        let mut values = [None; N];
+        if self.kind() != Kind::Object {
+            return values;
+        }
+        let mut items = self.items();
+        while let (Some(key), Some(value)) = (items.next(), items.next()) {
+            let key = key.string();
+            if let Some(place) = keys
+                .iter()
+                .position(|wanted| key.as_deref() == Some(*wanted))
+            {
+                values[place] = Some(value);
+            }
+        }
+        values
+    }
+
+    /// The first number within the value that is not finite.
+    pub(crate) fn non_finite(self) -> Option<&'static str> {
+        let bytes = self.0.as_bytes();
+        let mut at = 0;
+        while let Some(found) = bytes
+            .get(at..)
+            .and_then(|rest| memchr3(b'"', b'N', b'I', rest))
+        {
+            at += found;
+            if bytes[at] == b'"' {
+                at = after_string(bytes, at + 1);
+            } else {
+                let is_negative = at > 0 && bytes[at - 1] == b'-';
+                return non_finite(&self.0[at - usize::from(is_negative)..]);
+            }
+        }
+        None
     }
 
     /// An object's members; `None` where the value is none, one of its keys has no text, or it
@@ -270,6 +308,26 @@ mod tests {
     }
 
     #[test]
+    fn numbers_that_are_not_finite_are_found_outside_of_strings() {
+        for (text, expect) in [
+            (r#"{"NaN": "NaN", "a": ["\"Infinity", true, -1e5]}"#, None),
+            (r#"{"a": ["N", {"b": NaN}], "c": Infinity}"#, Some("NaN")),
+            ("[1,-Infinity]", Some("-Infinity")),
+            ("Infinity", Some("Infinity")),
+        ] {
+            assert_eq!(Value::of_json(text).non_finite(), expect, "{text}");
+        }
+    }
+
+    #[test]
+    fn members_are_found_beside_keys_that_cannot_be_read() {
+        let text = r#"{"\ud800": 1, "a": 2, "b": 3, "\u0061": 4}"#;
+        let found = Value::of_json(text).find(["a", "c"]);
+        assert_eq!(found.map(|value| value.map(Value::text)), [Some("4"), None]);
+        assert!(Value::of_json("[\"a\"]").find(["a"])[0].is_none());
+    }
+
+    #[test]
     fn truth_is_as_in_python() {
         for text in [
             "null", "false", "0", "-0", "0.0", "0e9", "\"\"", "[]", "[ \n]", "{ }",
@@ -277,9 +335,18 @@ mod tests {
             assert!(value(text).is_falsy(), "{text}");
         }
         for text in [
-            "true", "1", "-0.1", "\" \"", "[0]", "[[]]", "{\"\":0}", "1e999",
+            "true",
+            "1",
+            "-0.1",
+            "\" \"",
+            "[0]",
+            "[[]]",
+            "{\"\":0}",
+            "1e999",
+            "NaN",
+            "-Infinity",
         ] {
-            assert!(!value(text).is_falsy(), "{text}");
+            assert!(!Value::of_json(text).is_falsy(), "{text}");
         }
     }
 }

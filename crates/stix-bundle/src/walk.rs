@@ -24,8 +24,6 @@ pub(crate) struct Walk {
     /// References that led back to an object on the way to where they stand, or to a relationship or
     /// sighting with an end there.
     pub(crate) cycles_broken: usize,
-    /// References of a type that the platform does not take.
-    pub(crate) unsupported: usize,
 }
 
 /// Follows all references, depth first, from each object in the order of the bundle; marks those
@@ -36,7 +34,6 @@ pub(crate) fn walk(graph: &mut Graph<'_>) -> Walk {
         order: Vec::with_capacity(count),
         deps: Counts::new(count),
         cycles_broken: 0,
-        unsupported: 0,
     };
     let mut walker = Walker {
         graph,
@@ -98,7 +95,6 @@ impl Walker<'_, '_> {
     fn follow(&mut self, link: Link, at: u32) {
         if !self.graph.names.is_supported(link.name()) {
             self.graph.links.remove(at);
-            self.walk.unsupported += 1;
         } else if !link.is_kept() {
             self.walk.cycles_broken += 1;
         } else if let Some(target) = self.graph.target(link) {

@@ -21,7 +21,7 @@ use tests::program::CONNECTOR_ID;
 use crate::site::{Site, work_of};
 
 /// How many cases there are.
-const COUNT: usize = 61;
+const COUNT: usize = 72;
 
 /// What we send of a registration.
 const REGISTERED_KEYS: [&str; 7] = [
@@ -87,12 +87,15 @@ cases! {
         bad_only_unsupported,
         bad_truncated,
         bad_type_unknown,
+        bundle_in_bundle,
         chain_200,
         crlf_pretty,
+        dangling_references,
         dependencies,
         draft,
         duplicate_ids,
         empty_lists,
+        empty_run,
         entities_types_set,
         entities_types_string,
         external_references,
@@ -103,13 +106,19 @@ cases! {
         kill_chain_phases,
         ladder_80,
         late_arrival,
+        lone_surrogates,
         missing_refs_kept,
+        ndjson,
         nested_extension,
         no_bundle_id,
         null_lists,
         numbers,
         observables,
+        older_version_last,
         one_object,
+        python_nan,
+        ref_holds_object,
+        references_taken_out,
         relationship_unsupported_end,
         repeated_refs,
         report_300,
@@ -126,10 +135,12 @@ cases! {
         type_stream,
         unicode,
         unknown_top_keys,
+        unsupported_object_odd_ref,
         unsupported_refs,
         unsupported_type,
         update_true,
         utf8_bom,
+        utf_16,
     }
     // A bucket has no subfolders and no hidden files: everything below its folder is in it.
     in folders only: {
@@ -159,6 +170,12 @@ struct Case {
     arrivals: Vec<Vec<String>>,
     #[serde(default)]
     files_wanted: BTreeMap<String, Wanted>,
+    /// Texts that the bundles of all messages together hold.
+    #[serde(default)]
+    sent: Vec<String>,
+    /// Texts that none of them holds.
+    #[serde(default)]
+    never_sent: Vec<String>,
     #[serde(default)]
     registered: Vec<Value>,
     #[serde(default)]
@@ -174,10 +191,21 @@ struct InputFile {
 #[derive(Debug, Deserialize)]
 #[serde(tag = "outcome", rename_all = "lowercase")]
 enum Wanted {
-    Imported { messages: usize },
+    Imported {
+        messages: usize,
+    },
     Ignored,
-    Rejected { code: String },
-    Partial { messages: usize, set_aside: usize },
+    Rejected {
+        code: String,
+        #[serde(default)]
+        reason_says: Vec<String>,
+    },
+    Partial {
+        messages: usize,
+        set_aside: usize,
+        #[serde(default)]
+        reason_says: Vec<String>,
+    },
 }
 
 impl Case {
@@ -251,6 +279,7 @@ async fn check_outcome(folder: &Path, case: &Case, site: &Site) {
         assert_eq!(site.left(), case.left, "files left");
     } else {
         check_counts(case, &queues);
+        check_texts(case, &queues);
         for (name, wanted) in &case.files_wanted {
             check_file(site, name, &input(folder, name), wanted);
         }
@@ -372,6 +401,8 @@ fn check_counts(case: &Case, queues: &BTreeMap<String, Vec<Message>>) {
         batch.sort_by_key(|name| case.modified(name));
         for name in batch {
             match case.files_wanted.get(name) {
+                // Nothing tells in the queue of a file without messages.
+                Some(Wanted::Imported { messages: 0 }) => {}
                 Some(Wanted::Imported { messages } | Wanted::Partial { messages, .. }) => {
                     wanted.push(*messages);
                 }
@@ -382,6 +413,22 @@ fn check_counts(case: &Case, queues: &BTreeMap<String, Vec<Message>>) {
     assert!(queues.len() <= 1, "these cases have one source connector");
     let messages = queues.values().flatten();
     assert_eq!(counts(messages), wanted, "messages per file");
+}
+
+/// Checks which texts the bundles that were sent hold.
+fn check_texts(case: &Case, queues: &BTreeMap<String, Vec<Message>>) {
+    let bundles = queues.values().flatten().map(|message| {
+        let body = message.json().unwrap();
+        let content = STANDARD.decode(body["content"].as_str().unwrap()).unwrap();
+        String::from_utf8(content).unwrap()
+    });
+    let bundles: String = bundles.collect();
+    for text in &case.sent {
+        assert!(bundles.contains(text), "{text} was not sent: {bundles}");
+    }
+    for text in &case.never_sent {
+        assert!(!bundles.contains(text), "{text} was sent: {bundles}");
+    }
 }
 
 /// How many messages each file became: every file's sequence begins at 1.
@@ -411,12 +458,18 @@ fn check_file(site: &Site, name: &str, input: &[u8], wanted: &Wanted) {
             assert!(!left.contains(&aside), "{name} was rejected");
             assert_eq!(site.read(name), input, "{name} was changed");
         }
-        Wanted::Rejected { code } => {
-            check_set_aside(site, name, input, code);
+        Wanted::Rejected { code, reason_says } => {
+            let reason = check_set_aside(site, name, input, code);
+            check_reason(&reason, reason_says);
         }
-        Wanted::Partial { set_aside, .. } => {
+        Wanted::Partial {
+            set_aside,
+            reason_says,
+            ..
+        } => {
             let reason = check_set_aside(site, name, input, "partial");
             assert_eq!(&named_objects(&reason), set_aside, "{reason:#}");
+            check_reason(&reason, reason_says);
         }
     }
 }
@@ -437,6 +490,13 @@ fn check_set_aside(site: &Site, name: &str, input: &[u8], code: &str) -> Value {
     assert_eq!(reason["sha256"], sha256, "{reason:#}");
     assert_eq!(reason["size"], input.len(), "{reason:#}");
     reason
+}
+
+fn check_reason(reason: &Value, says: &[String]) {
+    let text = reason.to_string();
+    for said in says {
+        assert!(text.contains(said), "{said}: {reason:#}");
+    }
 }
 
 /// How many objects the findings of a reason call broken.

@@ -10,7 +10,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use rusqlite::Connection;
-use tests::envelope::{WEATHER, envelope};
+use tests::envelope::{WEATHER, envelope, unsupported};
 use tests::platform::{Config, Fault};
 use tests::program::Running;
 use tests::proxy::Proxy;
@@ -231,7 +231,7 @@ const ASIDE: [&str; 2] = ["rejected/a.json", "rejected/a.json.reason.json"];
 #[tokio::test]
 async fn between_the_ledger_and_the_setting_aside() {
     let site = Site::new().await;
-    site.put("a.json", &envelope(WEATHER, 1, &[]));
+    site.put("a.json", &envelope(WEATHER, 1, &[unsupported()]));
     // Where the folder for rejected files has to be is a file.
     fs::write(site.inbox().join("rejected"), "in the way").unwrap();
     let running = site.daemon().logging_to(&site.log()).start().unwrap();
@@ -268,7 +268,7 @@ async fn killed_while_set_aside(
         let Some(bucket) = &scene.bucket else {
             continue;
         };
-        let envelope = envelope(WEATHER, 1, &[]);
+        let envelope = envelope(WEATHER, 1, &[unsupported()]);
         scene.put("a.json", &envelope).await;
         let (daemon, store) = scene.daemon_at_a_bad_store(method, earlier, fault).await;
         let running = daemon.start().unwrap();

@@ -12,7 +12,7 @@ use std::process::Command;
 use std::time::{Duration, SystemTime};
 
 use rusqlite::Connection;
-use tests::envelope::{HARBOUR, WEATHER, envelope, malware};
+use tests::envelope::{HARBOUR, WEATHER, envelope, malware, unsupported};
 
 use crate::site::{Site, eventually, long_ago, proxy, samples};
 
@@ -229,7 +229,7 @@ async fn folder_that_cannot_be_read_is_told_and_forgets_nothing() {
 async fn read_only_folder_is_imported_once_and_emptied_when_it_can_be() {
     let site = Site::new().await;
     site.put("a.json", &envelope(WEATHER, 1, &[malware(1)]));
-    site.put("b.json", &envelope(HARBOUR, 2, &[]));
+    site.put("b.json", &envelope(HARBOUR, 2, &[unsupported()]));
     mode(&site.inbox(), 0o555);
     let program = site.program().kept_by_modes();
     for _ in 0..2 {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::{StreamExt as _, stream};
 use tests::bucket::Bucket;
 use tests::certificates::Authority;
-use tests::envelope::{HARBOUR, WEATHER, envelope, malware};
+use tests::envelope::{HARBOUR, WEATHER, envelope, malware, unsupported};
 use tests::front::TlsFront;
 use tests::platform::Config;
 use tests::program::{Program, Run};
@@ -105,7 +105,7 @@ async fn what_belongs_to_others_in_a_whole_bucket_stays_as_it_is() {
     }
     bucket.put("connectors/1.json", bundle(1)).await;
     bucket.put("2.json", bundle(2)).await;
-    let broken = envelope(WEATHER, 3, &[]).to_string();
+    let broken = envelope(WEATHER, 3, &[unsupported()]).to_string();
     bucket.put("3.json", &broken).await;
     let program = bucket
         .program(site.program())

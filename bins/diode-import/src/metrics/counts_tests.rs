@@ -1,5 +1,5 @@
 use chrono::TimeDelta;
-use diode_core::{LeftOut, Sent, Way};
+use diode_core::{LeftOut, Sent, TakenOut, Way};
 use opencti_client::ErrorClass;
 
 use super::*;
@@ -21,6 +21,7 @@ fn file(outcome: Outcome, code: Option<Code>) -> FileReport {
         messages: 0,
         sent: Sent::default(),
         not_sent: Vec::new(),
+        taken_out: TakenOut::default(),
         unmapped: None,
     }
 }

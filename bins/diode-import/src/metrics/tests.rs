@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use chrono::DateTime;
-use diode_core::{Code, Interruption, Outcome, Sent, Way};
+use diode_core::{Code, Interruption, Outcome, Sent, TakenOut, Way};
 use opencti_client::ErrorClass;
 
 use super::*;
@@ -28,6 +28,7 @@ fn file(outcome: Outcome, code: Option<Code>) -> FileReport {
         messages: 0,
         sent: Sent::default(),
         not_sent: Vec::new(),
+        taken_out: TakenOut::default(),
         unmapped: Some("an-applicant".to_owned()),
     }
 }

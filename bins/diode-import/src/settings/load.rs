@@ -232,12 +232,14 @@ fn limits(reader: &mut Reader) -> Option<Limits> {
     let max_objects = reader.number(&table::DIODE_IMPORT_MAX_OBJECTS);
     let max_depth = reader.number(&table::DIODE_IMPORT_MAX_DEPTH);
     let max_refs = reader.number(&table::DIODE_IMPORT_MAX_REFS);
+    let max_refs = max_refs?;
     Some(Limits {
         max_bytes: max_bytes?,
         max_objects: max_objects?,
         max_depth: max_depth?,
-        max_refs: max_refs?,
-        ..Limits::default()
+        max_refs,
+        // What one object may have, all may have together.
+        max_all_refs: Limits::default().max_all_refs.max(max_refs),
     })
 }
 

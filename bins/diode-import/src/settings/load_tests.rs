@@ -103,7 +103,7 @@ fn the_defaults_are_those_of_the_table() {
                 max_bytes: 1073741824,
                 max_objects: 1000000,
                 max_depth: 128,
-                max_refs: 100000,
+                max_refs: 1000000,
                 max_all_refs: 10000000,
             },
             rejected_retention_days: None,
@@ -414,6 +414,15 @@ fn limits_load_without_the_rest() {
     let given = [("DIODE_IMPORT_MAX_DEPTH", "5")];
     let limits = load_limits(&inputs(&[&given], None)).unwrap().value;
     assert_eq!((limits.max_depth, limits.max_bytes), (5, 1 << 30));
+    for (most, in_all) in [("1000000", 10_000_000), ("20000000", 20_000_000)] {
+        let given = [("DIODE_IMPORT_MAX_REFS", most)];
+        let limits = load_limits(&inputs(&[&given], None)).unwrap().value;
+        assert_eq!(limits.max_refs.to_string(), most);
+        assert_eq!(
+            limits.max_all_refs, in_all,
+            "what one object may have, all may have"
+        );
+    }
     let wrong = [("DIODE_IMPORT_MAX_DEPTH", "deep")];
     assert_eq!(
         load_limits(&inputs(&[&wrong], None))

@@ -173,8 +173,8 @@ settings! {
         .default("128")
         .help("The deepest nesting of JSON that is read.");
     DIODE_IMPORT_MAX_REFS = Setting::own("diode_import.max_refs", Kind::Whole { unit: "references", min: 1, max: 100_000_000 })
-        .default("100000")
-        .help("The most references that one object may have.");
+        .default("1000000")
+        .help("The most references that one object may have. All objects of a bundle may have 10,000,000 together, or as many as this says, if that is more.");
     DIODE_IMPORT_MAX_IN_FLIGHT_BYTES = Setting::own("diode_import.max_in_flight_bytes", Kind::Whole { unit: "bytes", min: 1, max: 1 << 40 })
         .default("67108864")
         .help("Memory for files: for the one that is imported, and for those behind it that are read meanwhile. A larger file is read alone.");

@@ -73,10 +73,12 @@ fn pending(import: &Import<'_>, work: &WorkId) -> PendingFile {
 }
 
 /// The bundle as it came; without its broken objects where it has such, for one of them would
-/// make the platform refuse the whole file once it is validated.
+/// make the platform refuse the whole file once it is validated. Just so where it is no JSON for the
+/// platform, or would be split there into something else.
 fn content(import: &Import<'_>) -> Bytes {
-    match import.defects {
-        None => Bytes::copy_from_slice(import.envelope.bundle.as_str().as_bytes()),
-        Some(_) => SplitParts::of(import).whole().into(),
+    if import.may_go_as_it_came() {
+        Bytes::copy_from_slice(import.envelope.bundle.as_str().as_bytes())
+    } else {
+        SplitParts::of(import).whole().into()
     }
 }

@@ -41,13 +41,7 @@ impl Passenger<'_> {
     }
 
     pub(super) fn details(&self) -> Details<'_> {
-        let envelope = &self.import.envelope;
-        Details {
-            connector: Some(&envelope.connector.name),
-            connector_id: Some(&envelope.connector.id),
-            applicant_id: envelope.applicant_id.as_deref(),
-            ..Details::default()
-        }
+        Details::of(self.import)
     }
 }
 

@@ -16,8 +16,8 @@ use crate::examine::{Examined, Import, LeftOut, left_out};
 use crate::fingerprint::Fingerprint;
 use crate::ledger::{Known, Record, SameContent};
 use crate::plan::{AfterImport, must_wait};
-use crate::refusal::{Finding, FindingLevel, Reason, Refusal};
-use crate::report::{FileReport, Sent};
+use crate::refusal::{Finding, FindingLevel, Reason, Refusal, in_file, shown};
+use crate::report::{FileReport, Sent, TakenOut};
 use crate::trouble::{Fatal, Trouble, chain};
 use crate::{Applicant, Code, Company, Outcome, Way};
 
@@ -33,6 +33,19 @@ pub(crate) struct Details<'a> {
     pub(crate) moved_to: Option<&'a str>,
     /// A file with the same content that was imported before.
     pub(crate) same: Option<&'a SameContent>,
+}
+
+impl<'a> Details<'a> {
+    /// Those of an import that nothing was sent of yet.
+    pub(super) fn of(import: &'a Import<'_>) -> Self {
+        let envelope = &import.envelope;
+        Self {
+            connector: Some(&envelope.connector.name),
+            connector_id: Some(&envelope.connector.id),
+            applicant_id: envelope.applicant_id.as_deref(),
+            ..Self::default()
+        }
+    }
 }
 
 /// A file on its way through a pass.
@@ -127,6 +140,10 @@ impl Importer {
                 self.refuse(&case, refusal, &Details::default(), course)
                     .await
             }
+            Examined::Ready(import) if import.is_empty() => {
+                let case = self.take_the_place(case)?;
+                self.import_nothing(&case, import, course).await
+            }
             Examined::Ready(_) if judged.contents.contains(&content.fingerprint()) => {
                 judged.twins.push(file);
                 Ok(())
@@ -206,14 +223,27 @@ impl Importer {
         let details = Details::default();
         match error {
             ReadError::Gone { .. } => Ok(()),
-            ReadError::TooLarge { .. } => {
-                let refusal = Refusal::new(Code::TooLarge, error.to_string());
+            ReadError::TooLarge { size, .. } => {
+                let refusal = Refusal::too_large(&error.to_string(), *size);
                 self.refuse(case, refusal, &details, course).await
             }
             ReadError::Changed { .. } | ReadError::Failed(_) => {
                 self.wait(case, Code::Unreadable, chain(error), &details, course)
             }
         }
+    }
+
+    /// A feed had nothing new: nothing is registered, opened or sent for it.
+    async fn import_nothing(
+        &self,
+        case: &Case<'_>,
+        import: &Import<'_>,
+        course: &mut Course,
+    ) -> Result<(), Fatal> {
+        let file = report(case, Outcome::Imported, None);
+        let details = Details::of(import);
+        self.record(case, &file, None, &details)?;
+        self.clean_up(case, &file, details, course).await
     }
 
     /// Lets an import join the convoy it can go with, unless it has to wait.
@@ -260,9 +290,8 @@ impl Importer {
         } else {
             Outcome::Imported
         };
-        let mut not_sent = match (way, &refusal) {
-            // The bundle went as it is.
-            (Way::Workbench, None) => Vec::new(),
+        let mut not_sent = match way {
+            Way::Workbench if import.may_go_as_it_came() => Vec::new(),
             _ => left_out(import.split.not_sent()),
         };
         if !delivery.refused.is_empty() {
@@ -277,6 +306,7 @@ impl Importer {
         file.messages = delivery.confirmed;
         file.sent = sent(import, way, delivery);
         file.not_sent = not_sent;
+        file.taken_out = import.taken_out(way);
         file.unmapped = unmapped(&passenger.applicant);
         (file, refusal)
     }
@@ -538,6 +568,7 @@ fn report(case: &Case<'_>, outcome: Outcome, refusal: Option<&Refusal>) -> FileR
         messages: 0,
         sent: Sent::default(),
         not_sent: Vec::new(),
+        taken_out: TakenOut::default(),
         unmapped: None,
     }
 }
@@ -589,18 +620,23 @@ pub(super) fn errors(file: &str, refusal: Option<&Refusal>) -> Vec<String> {
         .map(|finding| {
             format!(
                 "{file}: {} was not sent: {} [{}]",
-                finding.path, finding.message, finding.code
+                finding.place(),
+                finding.message,
+                finding.code
             )
         })
         .collect()
 }
 
-/// What went to the platform. The workbench gets the bundle as it came, or without its broken objects.
+/// What went to the platform. The workbench gets the bundle as it came, or the parts that it was split
+/// into as one.
 fn sent(import: &Import<'_>, way: Way, delivery: &Delivery) -> Sent {
-    let objects = match (way, &import.defects) {
-        (Way::Direct | Way::Draft, _) => delivery.confirmed,
-        (Way::Workbench, Some(_)) => import.split.part_count(),
-        (Way::Workbench, None) => import.split.part_count() + import.split.not_sent().len(),
+    let objects = match way {
+        Way::Direct | Way::Draft => delivery.confirmed,
+        Way::Workbench if import.may_go_as_it_came() => {
+            import.split.part_count() + import.split.not_sent().len()
+        }
+        Way::Workbench => import.split.part_count(),
     };
     Sent {
         bundles: delivery.bundles,
@@ -625,7 +661,8 @@ fn broken_objects(import: &Import<'_>, refused: &[Refused]) -> Option<Refusal> {
         Finding {
             code: REFUSED_BY_BROKER,
             level: FindingLevel::Error,
-            path: format!("$.bundle.objects[{}]", part.object),
+            path: in_file(&import.split.path(part.object)),
+            id: Some(shown(part.id)),
             message: message.reason.clone(),
         }
     }));

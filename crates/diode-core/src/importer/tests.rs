@@ -5,6 +5,7 @@ mod anew;
 mod applicants;
 mod bench;
 mod clocks;
+mod contents;
 mod convoys;
 mod head_start;
 mod kept;
@@ -219,7 +220,9 @@ async fn a_message_that_the_broker_refuses_makes_the_file_partial() {
     assert_eq!(reason["code"], "partial");
     assert_eq!(reason["findings"][0]["path"], "$.bundle.objects[1]");
     assert_eq!(reason["findings"][0]["code"], "refused-by-broker");
-    let told = "error a.json: $.bundle.objects[1] was not sent: too large [refused-by-broker]";
+    assert_eq!(reason["findings"][0]["id"], "identity--b");
+    let told = "error a.json: $.bundle.objects[1] (identity--b) was not sent: too large \
+                [refused-by-broker]";
     assert!(bench.diary().contains(&told.to_owned()));
 }
 
@@ -287,10 +290,18 @@ async fn unfinished_files_wait_and_are_imported_once_complete() {
 async fn what_goes_beyond_a_limit_is_set_aside_with_its_code() {
     let objects = [identity("a"), identity("b")];
     let content = envelope("c", &objects);
-    for (code, bytes, depth, objects) in [
-        ("too-large", content.len() as u64 - 1, 9, 9),
-        ("too-deep", 1000, 3, 9),
-        ("too-many-objects", 1000, 9, 1),
+    let size = content.len();
+    let size_told = format!("DIODE_IMPORT_MAX_FILE_BYTES to {size}");
+    for (code, bytes, depth, objects, remedy) in [
+        ("too-large", size as u64 - 1, 9, 9, &*size_told),
+        ("too-deep", 1000, 3, 9, "DIODE_IMPORT_MAX_DEPTH to 4"),
+        (
+            "too-many-objects",
+            1000,
+            9,
+            1,
+            "DIODE_IMPORT_MAX_OBJECTS to 2",
+        ),
     ] {
         let bench = Bench::new();
         let path = bench.put("a.json", &content, 60);
@@ -306,7 +317,11 @@ async fn what_goes_beyond_a_limit_is_set_aside_with_its_code() {
             1,
             "{code}"
         );
-        assert_eq!(bench.reason("a.json.reason.json")["code"], code);
+        let reason = bench.reason("a.json.reason.json");
+        assert_eq!(reason["code"], code);
+        let message = reason["message"].as_str().unwrap();
+        let told = format!("; to let it in, set {remedy} or more");
+        assert!(message.ends_with(&told), "{message}");
         assert!(!exists(&path) && bench.published().is_empty(), "{code}");
     }
 }
@@ -438,7 +453,8 @@ async fn a_source_that_is_read_only_is_asked_for_a_change_once_in_a_pass() {
 async fn what_may_be_anybody_s_is_left_alone_where_others_keep_files() {
     let bench = Bench::new();
     let theirs = bench.put("1.json", "no JSON", 60);
-    let ours = bench.put("2.json", &envelope("c", &[]), 60);
+    let broken = json!({"type": "identity", "name": "no id"});
+    let ours = bench.put("2.json", &envelope("c", &[broken]), 60);
     let mut importer = bench.importer().with_company(Company::Shared);
     let report = importer.pass(None).await;
     assert_eq!(report.count(Outcome::Ignored), 1);

@@ -9,7 +9,7 @@ use crate::importer::file::{ALREADY_IMPORTED, unmapped, user_id};
 use crate::ledger::SameContent;
 use crate::plan::must_wait;
 use crate::refusal::Refusal;
-use crate::report::{FileReport, Sent};
+use crate::report::{FileReport, Sent, TakenOut};
 use crate::{Applicant, Code, Company, Outcome, Rules, Way};
 
 /// What a forecast depends on beside the file.
@@ -121,6 +121,14 @@ fn of_import(import: &Import<'_>, entry: &Entry, outlook: &Outlook<'_>) -> Forec
         applicant_id: envelope.applicant_id.clone(),
         user_id: None,
     };
+    if import.is_empty() {
+        let file = report(entry, Outcome::Imported, None);
+        return Forecast {
+            file,
+            who,
+            same: None,
+        };
+    }
     let applicant = outlook
         .rules
         .applicants
@@ -159,10 +167,11 @@ fn delivered(import: &Import<'_>, entry: &Entry, way: Way, applicant: &Applicant
     let file = FileReport {
         way,
         unmapped: unmapped(applicant),
+        taken_out: import.taken_out(way),
         ..report(entry, outcome, import.defects.clone())
     };
     match way {
-        Way::Workbench if import.defects.is_none() => file,
+        Way::Workbench if import.may_go_as_it_came() => file,
         Way::Workbench => FileReport {
             not_sent: left_out(import.split.not_sent()),
             ..file
@@ -190,6 +199,7 @@ fn report(entry: &Entry, outcome: Outcome, refusal: Option<Refusal>) -> FileRepo
         messages: 0,
         sent: Sent::default(),
         not_sent: Vec::new(),
+        taken_out: TakenOut::default(),
         unmapped: None,
     }
 }

@@ -573,7 +573,7 @@ fn what_is_not_sent_is_told_in_words() {
     let split = split(text);
     let seen: Vec<_> = split.not_sent().map(|o| (o.index, o.detail)).collect();
     let expect = [
-        (0, "object 5 has the same id"),
+        (0, "objects[5] has the same id"),
         (1, "the platform takes no ids of type \"x-foo\""),
         (2, "\"source_ref\" holds no reference that could be sent"),
         (3, "\"target_ref\" holds no reference that could be sent"),

@@ -8,6 +8,7 @@
 
 mod cases;
 mod properties;
+mod real_files;
 mod scale;
 mod support;
 mod validation;

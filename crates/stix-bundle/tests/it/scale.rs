@@ -161,7 +161,7 @@ fn all_references_of_a_bundle_at_and_around_the_limit() {
     assert_eq!(seen, [(1, code), (3, code)]);
     assert_eq!(
         not_sent[0].detail,
-        "with it the bundle has more than the 3 references allowed"
+        "with it the bundle has 4 references, more than the 3 allowed in all"
     );
     assert_eq!(findings.errors(), 2);
     let alone = bundle.validate(&Profile::opencti());

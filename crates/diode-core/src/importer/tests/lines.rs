@@ -34,7 +34,8 @@ async fn what_cannot_be_changed_is_said_once_for_each_file() {
     let bench = Bench::new();
     for number in 0..3 {
         bench.put(&format!("r{number}.json"), "{", 60);
-        bench.put(&format!("i{number}.json"), &envelope("c", &[]), 60);
+        let broken = json!({"type": "identity", "name": "no id"});
+        bench.put(&format!("i{number}.json"), &envelope("c", &[broken]), 60);
         let good = envelope("c", &[identity("a")]);
         bench.put(&format!("j{number}.json"), &good, 60);
     }
