@@ -238,6 +238,32 @@ proptest! {
     }
 
     #[test]
+    fn bundles_among_the_objects_change_nothing_but_places(
+        objects in bundle(),
+        wrapped in prop::collection::vec((0..4_usize, 0..4_usize), 1..6),
+    ) {
+        let flat = json!({"objects": objects}).to_string();
+        let mut elements = objects;
+        for (start, length) in wrapped {
+            let start = start.min(elements.len());
+            let end = (start + length).min(elements.len());
+            let inner: Vec<_> = elements.drain(start..end).collect();
+            elements.insert(start, json!({"type": "bundle", "objects": inner}));
+        }
+        let nested = json!({"objects": elements}).to_string();
+        let (flat, nested) = (split(&flat), split(&nested));
+        let parts = |split: &stix_bundle::Split<'_>| -> Vec<_> {
+            (0..split.part_count()).map(|part| written(split, part)).collect()
+        };
+        prop_assert_eq!(parts(&flat), parts(&nested));
+        let codes = |split: &stix_bundle::Split<'_>| -> Vec<_> {
+            split.not_sent().map(|object| (object.index, object.code)).collect()
+        };
+        prop_assert_eq!(codes(&flat), codes(&nested));
+        prop_assert_eq!(flat.references_removed(), nested.references_removed());
+    }
+
+    #[test]
     fn only_a_cycle_of_ends_costs_a_relationship(tangle in tangle()) {
         let text = text_of(&tangle);
         for lost in split(&text).not_sent() {
