@@ -3,9 +3,32 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use opencti_client::{ApiError, Platform, Registration, Route};
+use opencti_client::{ApiError, Platform, PlatformVersion, Registration, Route};
+
+use crate::{Code, Refusal};
 
 type Routes = HashMap<String, (Registration, Route)>;
+
+/// From which version on the platform refuses a connector whose name has fewer characters.
+const SHORTEST_NAME: (PlatformVersion, usize) = (PlatformVersion::new(6, 9, 0), 2);
+
+/// Why a platform of that version surely does not register a connector. One whose version is unknown is
+/// asked.
+pub(crate) fn unfit(
+    connector: &Registration,
+    version: Option<PlatformVersion>,
+) -> Result<(), Refusal> {
+    let (since, least) = SHORTEST_NAME;
+    let name = &connector.name;
+    if version.is_some_and(|version| version >= since) && name.chars().count() < least {
+        let message = format!(
+            "connector.name {name:?} has fewer than {least} characters, which platforms from \
+             {since} on ask for"
+        );
+        return Err(Refusal::new(Code::InvalidConnector, message));
+    }
+    Ok(())
+}
 
 /// Registers source connectors on the platform, and remembers where their messages go; shared by
 /// all sources.

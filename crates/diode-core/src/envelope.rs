@@ -19,8 +19,10 @@ const MAX_NAME_BYTES: usize = 1024;
 
 /// The longest scope, in bytes as it stands in the file: it goes into a request to the platform.
 const MAX_SCOPE_BYTES: usize = 64 << 10;
-/// The platform refuses shorter names from 6.1.0 on.
-const MIN_NAME_CHARS: usize = 2;
+
+/// The longest id of a connector, in bytes: the platform makes an AMQP routing key of 255 bytes at most
+/// out of `listen_routing_` and the id, and fails over a longer one each time that it is asked.
+const MAX_ID_BYTES: usize = 240;
 
 /// An envelope whose connector can be registered. The bundle is not yet looked into.
 #[derive(Clone, Debug)]
@@ -89,9 +91,10 @@ fn connector(envelope: &Object<'_>) -> Result<(Registration, Validation), Refusa
         Object::parse(&text).map_err(|_| refuse("connector is not an object".into()))?;
     let id = name_of(&connector, "id")?;
     let name = name_of(&connector, "name")?;
-    if name.chars().count() < MIN_NAME_CHARS {
+    if id.len() > MAX_ID_BYTES {
         return Err(refuse(format!(
-            "connector.name {name:?} has fewer than {MIN_NAME_CHARS} characters"
+            "connector.id has {} bytes; the platform can register one of {MAX_ID_BYTES} at most",
+            id.len()
         )));
     }
     let connector_type = name_of(&connector, "type")?
@@ -256,7 +259,7 @@ mod tests {
                 r#""a\nb""#,
                 "connector.id holds control characters",
             ),
-            (r#""Feed""#, r#""F""#, "fewer than 2 characters"),
+            (r#""Feed""#, r#""F""#, r#"name: "F""#),
             ("EXTERNAL_IMPORT", "EXTERNAL", "unknown connector type"),
             (r#""a, b,""#, "null", "scope: []"),
             (r#""a, b,""#, r#"["x"]"#, r#"scope: ["x"]"#),
@@ -272,6 +275,20 @@ mod tests {
         check(
             &with(&GOOD.replace("\"id\"", "\"other\"")),
             "connector.id is missing",
+        );
+        for (length, expect) in [
+            (0, "connector.id is empty"),
+            (1, "id: \"x\""),
+            (MAX_ID_BYTES, "id: \"xxx"),
+            (MAX_ID_BYTES + 1, "connector.id has 241 bytes"),
+            (MAX_NAME_BYTES + 1, "connector.id is longer than 1024 bytes"),
+        ] {
+            check(&with(&GOOD.replace("c-1", &"x".repeat(length))), expect);
+        }
+        // Of two bytes each.
+        check(
+            &with(&GOOD.replace("c-1", &"é".repeat(MAX_ID_BYTES / 2 + 1))),
+            "connector.id has 242 bytes",
         );
         // With its quotation marks.
         for (length, expect) in [

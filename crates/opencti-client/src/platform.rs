@@ -80,7 +80,7 @@ impl FromStr for ConnectorType {
 pub struct Registration {
     /// The connector's id, a UUID in practice.
     pub id: String,
-    /// Its name, at least two characters on platforms from 6.1.0 on.
+    /// Its name, at least two characters on platforms from 6.9.0 on.
     pub name: String,
     /// Its kind.
     pub connector_type: ConnectorType,

@@ -142,7 +142,17 @@ impl Broker {
 
     /// Deletes a connector's push queue, with what is in it.
     pub(super) async fn lose(&self, connector_id: &str) -> anyhow::Result<()> {
-        let (queue, _) = self.queue(Push, connector_id);
+        self.delete_queue(Push, connector_id).await
+    }
+
+    /// Deletes both queues of a connector, with what is in them.
+    pub(super) async fn delete(&self, connector_id: &str) -> anyhow::Result<()> {
+        self.delete_queue(Push, connector_id).await?;
+        self.delete_queue(Listen, connector_id).await
+    }
+
+    async fn delete_queue(&self, end: End, connector_id: &str) -> anyhow::Result<()> {
+        let (queue, _) = self.queue(end, connector_id);
         match &self.kind {
             Kind::Memory(queues) => {
                 lock(queues).remove(&queue);

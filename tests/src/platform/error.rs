@@ -72,6 +72,21 @@ impl Refusal {
         }
     }
 
+    /// An attribute that must not become empty.
+    pub(super) fn validation(attribute: &str) -> Self {
+        let message = format!(
+            "Validation against schema failed on attribute [{attribute}]: this mandatory field \
+             cannot be nil"
+        );
+        Self::platform("VALIDATION_ERROR", 500, &message)
+    }
+
+    /// Somebody else is at work on the same thing.
+    pub(super) fn locked() -> Self {
+        let message = "Execution timeout, too many concurrent call on the same entities";
+        Self::platform("LOCK_ERROR", 500, message)
+    }
+
     /// An exception that the platform did not catch.
     pub(super) fn internal(message: impl Into<String>) -> Self {
         Self::native("INTERNAL_SERVER_ERROR", message)

@@ -176,9 +176,14 @@ impl Platform {
         state.connectors.get(connector_id)?.state.clone()
     }
 
-    /// Deletes a connector and its works, as the platform's user interface does.
-    pub fn delete_connector(&self, connector_id: &str) {
+    /// Deletes a connector with its works and queues, as the platform's user interface does. Its next
+    /// registrations fail at a lock for a while.
+    ///
+    /// # Errors
+    /// If the broker does not answer.
+    pub async fn delete_connector(&self, connector_id: &str) -> anyhow::Result<()> {
         self.server.backend.state().delete_connector(connector_id);
+        self.server.backend.broker.delete(connector_id).await
     }
 
     /// The name of a connector's push queue on the broker.

@@ -15,6 +15,10 @@ use super::version::Version;
 /// The user behind the double's token.
 const TOKEN_USER: &str = "user-of-the-token";
 
+/// The longest id of a connector, in bytes: `listen_routing_` and the id are a routing key, which AMQP
+/// limits to 255 bytes.
+const LONGEST_ID: usize = 240;
+
 /// The platform behind the API.
 pub(super) struct Backend {
     about: String,
@@ -126,19 +130,22 @@ impl Backend {
     async fn register(&self, input: &Value) -> Result<Value, Refusal> {
         let id = input["id"].as_str().unwrap_or_default();
         let name = input["name"].as_str().unwrap_or_default().trim();
-        if self.version >= Version(6, 1, 0) && name.len() < 2 {
+        if self.version >= Version::NAMES_ARE_LONGER && name.chars().count() < 2 {
             let message = "name must have at least 2 characters";
             return Err(Refusal::native("BAD_USER_INPUT", message));
         }
+        if id.len() > LONGEST_ID {
+            return Err(Refusal::internal("the queue cannot be bound"));
+        }
+        let connector = self.state().register(id, input.clone())?;
         self.broker.declare(id).await.map_err(broken)?;
-        let connector = self.state().register(id, input.clone());
         let mut config = self.broker.config_of(id);
         config["s3"] = self.storage.clone();
         Ok(json!({
             "id": id,
             "name": input["name"],
             "connector_type": input["type"],
-            "connector_scope": input["scope"],
+            "connector_scope": connector.scope,
             "connector_state": connector.state,
             "connector_state_reset": connector.reset,
             "connector_user_id": TOKEN_USER,

@@ -34,6 +34,8 @@ pub struct Connector {
     pub id: String,
     /// The whole input of its last registration.
     pub input: Value,
+    /// Its scope, without blank entries.
+    pub scope: Vec<String>,
     /// Its state: none yet, or the text that it handed in.
     pub state: Option<String>,
     /// Whether its state was reset, and it has not been told yet.
@@ -78,6 +80,10 @@ pub struct Work {
 
 /// When a platform began to behave as it does.
 impl Version {
+    /// A connector that has a scope cannot be registered without one.
+    const SCOPE_STAYS: Self = Self(6, 3, 7);
+    /// A connector's name has at least two characters.
+    pub(super) const NAMES_ARE_LONGER: Self = Self(6, 9, 0);
     /// A call about a work that does not exist is answered like any other.
     const DELETED_WORKS_ARE_SILENT: Self = Self(6, 8, 0);
     /// Workers ask whether a work is alive, and drop the messages of one that is not.
@@ -170,15 +176,54 @@ pub(super) struct State {
     pub(super) drafts: Vec<String>,
     /// How many bytes a connector's push queue is said to have, whatever is in it.
     pub(super) fills: BTreeMap<String, usize>,
+    /// How many more registrations fail of a connector that was deleted.
+    pub(super) locked: BTreeMap<String, usize>,
+}
+
+/// How many registrations of a connector fail after its deletion. The platform's lock lasts for some
+/// five seconds.
+const LOCKED_FOR: usize = 2;
+
+/// The texts of a list; none where there is no list.
+fn entries(list: &Value) -> Vec<String> {
+    let entries = list.as_array().into_iter().flatten();
+    entries
+        .filter_map(|entry| entry.as_str().map(ToOwned::to_owned))
+        .collect()
 }
 
 impl State {
     /// Creates or overwrites a connector; its state stays.
-    pub(super) fn register(&mut self, id: &str, input: Value) -> Connector {
+    pub(super) fn register(&mut self, id: &str, input: Value) -> Result<Connector, Refusal> {
+        self.wait_for_lock(id)?;
+        let scope = entries(&input["scope"]);
+        let takes_scope_away = scope.is_empty()
+            && self
+                .connectors
+                .get(id)
+                .is_some_and(|known| !known.scope.is_empty());
+        if takes_scope_away && self.version >= Version::SCOPE_STAYS {
+            return Err(Refusal::validation("connector_scope"));
+        }
         let connector = self.connectors.entry(id.to_owned()).or_default();
         connector.id = id.to_owned();
         connector.input = input;
-        connector.clone()
+        connector.scope = scope
+            .into_iter()
+            .filter(|entry| !entry.is_empty())
+            .collect();
+        Ok(connector.clone())
+    }
+
+    /// Of a connector that was deleted just before, the platform still holds a lock.
+    fn wait_for_lock(&mut self, id: &str) -> Result<(), Refusal> {
+        match self.locked.get_mut(id) {
+            Some(left @ 1..) => {
+                *left -= 1;
+                Err(Refusal::locked())
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Remembers a connector that handed in a state.
@@ -288,6 +333,7 @@ impl State {
     /// Deletes a connector with its works.
     pub(super) fn delete_connector(&mut self, id: &str) {
         self.connectors.remove(id);
+        self.locked.insert(id.to_owned(), LOCKED_FOR);
         self.works.retain(|work| work.connector_id != id);
         self.last_reported.remove(id);
     }
@@ -312,7 +358,7 @@ mod tests {
 
     fn with_work() -> (State, String) {
         let mut state = State::default();
-        state.register("c", Value::Null);
+        state.register("c", Value::Null).unwrap();
         let id = state.add_work("c", "name").unwrap().id;
         (state, id)
     }

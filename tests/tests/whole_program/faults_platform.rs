@@ -64,8 +64,7 @@ async fn one_whose_user_deletes_the_connector() {
     let daemon = site.daemon().logging_to(&site.log()).start().unwrap();
     site.put("a.json", &envelope(WEATHER, 1, &[malware(1)]));
     site.emptied().await;
-    site.platform.delete_connector(WEATHER.id);
-    site.platform.lose_queue(WEATHER.id).await.unwrap();
+    site.platform.delete_connector(WEATHER.id).await.unwrap();
     site.put("b.json", &envelope(WEATHER, 2, &[malware(2)]));
     site.emptied().await;
     daemon.terminate().await.unwrap();

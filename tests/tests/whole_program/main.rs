@@ -5,6 +5,7 @@
 mod api;
 mod applicants;
 mod conformance;
+mod connectors;
 mod demo;
 mod failures;
 mod faults_broker;

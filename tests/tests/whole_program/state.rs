@@ -254,7 +254,7 @@ async fn a_connector_that_was_deleted_comes_back_with_its_state() {
     put(&site, 1, at(1.0));
     let daemon = daemon(&site).start().unwrap();
     eventually("the first file is imported", || holds_state(&site)).await;
-    site.platform.delete_connector(CONNECTOR_ID);
+    site.platform.delete_connector(CONNECTOR_ID).await.unwrap();
     put(&site, 2, at(2.0));
     eventually("the state is back", || {
         holds_state(&site) && last_run(&site) == seconds(at(2.0))

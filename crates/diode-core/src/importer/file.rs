@@ -12,6 +12,7 @@ use super::convoy::{Convoys, Passenger};
 use super::held::Held;
 use super::waits::{Sender, may_be_being_written};
 use super::{Course, Importer, log};
+use crate::connectors::unfit;
 use crate::examine::{Examined, Import, LeftOut, left_out};
 use crate::fingerprint::Fingerprint;
 use crate::ledger::{Known, Record, SameContent};
@@ -149,6 +150,15 @@ impl Importer {
                 Ok(())
             }
             Examined::Ready(import) => {
+                let connector = &import.envelope.connector;
+                if let Err(refusal) = unfit(connector, self.courier.version) {
+                    let details = Details {
+                        connector: Some(&connector.name),
+                        connector_id: Some(&connector.id),
+                        ..Details::default()
+                    };
+                    return self.refuse(&case, refusal, &details, course).await;
+                }
                 let case = self.take_the_place(case)?;
                 if let Some(same) = self.sent_lately(content.fingerprint(), import)? {
                     return self.skip(&case, import, &same, course).await;

@@ -4,6 +4,7 @@ use bundle_source::Entry;
 use chrono::{DateTime, Utc};
 use opencti_client::{Drafts, PlatformVersion};
 
+use crate::connectors::unfit;
 use crate::examine::{Examined, Import, left_out};
 use crate::importer::file::{ALREADY_IMPORTED, unmapped, user_id};
 use crate::ledger::SameContent;
@@ -86,7 +87,10 @@ pub(super) fn of_examined(
             report(entry, Outcome::Ignored, Some(refusal)).into()
         }
         Examined::Refused(refusal) => of_refusal(refusal.clone(), entry, since, outlook),
-        Examined::Ready(import) => of_import(import, entry, outlook),
+        Examined::Ready(import) => match unfit(&import.envelope.connector, outlook.version) {
+            Ok(()) => of_import(import, entry, outlook),
+            Err(refusal) => of_refusal(refusal, entry, since, outlook),
+        },
     }
 }
 

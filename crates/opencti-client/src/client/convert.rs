@@ -17,12 +17,21 @@ pub(super) fn registration_input(
         id: registration.id.clone(),
         name: registration.name.clone(),
         type_: registration.connector_type.into(),
-        scope: Some(registration.scope.clone()),
+        scope: Some(scope_of(registration)),
         auto: Some(false),
         only_contextual: Some(false),
         playbook_compatible: Some(false),
         auto_update: None,
     }
+}
+
+/// What there is to say of a connector without a scope: a blank entry, which the platform leaves out.
+/// From 6.3.7 on it refuses to take a scope away by an empty list, or by none.
+fn scope_of(registration: &Registration) -> Vec<String> {
+    if registration.scope.is_empty() {
+        return vec![String::new()];
+    }
+    registration.scope.clone()
 }
 
 pub(super) fn registered(

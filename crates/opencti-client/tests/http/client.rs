@@ -86,6 +86,19 @@ async fn a_connector_is_registered_with_the_keys_of_platform_6_0_0() {
 }
 
 #[tokio::test]
+async fn a_connector_without_a_scope_is_registered_with_a_blank_one() {
+    let server = Server::start([data(&registered(5672))]).await;
+    let without = Registration {
+        scope: Vec::new(),
+        ..registration()
+    };
+    let client = client(&server);
+    client.register_connector(&without).await.unwrap();
+    let variables = &server.asked()[0].body["variables"];
+    assert_eq!(variables["input"]["scope"], json!([""]));
+}
+
+#[tokio::test]
 async fn an_answer_to_a_registration_that_makes_no_sense_says_nothing_against_it() {
     let null = json!({ "registerConnector": null });
     let mut bare = registered(5672);
