@@ -176,6 +176,9 @@ struct Case {
     /// Texts that none of them holds.
     #[serde(default)]
     never_sent: Vec<String>,
+    /// Texts of which the log has a line with all of them.
+    #[serde(default)]
+    logged: Vec<Vec<String>>,
     #[serde(default)]
     registered: Vec<Value>,
     #[serde(default)]
@@ -235,12 +238,14 @@ async fn check(name: &str) {
     let folder = fixtures().join(name.replace('_', "-"));
     let case = Case::read(&folder);
     let site = Site::new().await;
+    let mut log = String::new();
     for batch in case.batches() {
         for name in batch {
             site.put_bytes(name, &input(&folder, name), case.modified(name));
         }
-        site.run().await;
+        log.push_str(&site.run().await.stderr);
     }
+    check_log(&case, &log);
     check_outcome(&folder, &case, &site).await;
 }
 
@@ -263,6 +268,13 @@ async fn check_in_bucket(name: &str) {
     }
     bucket.mirror("connectors/", &site.inbox()).await;
     check_outcome(&folder, &case, &site).await;
+}
+
+fn check_log(case: &Case, log: &str) {
+    for texts in &case.logged {
+        let is_told = |line: &str| texts.iter().all(|text| line.contains(text));
+        assert!(log.lines().any(is_told), "{texts:?}: {log}");
+    }
 }
 
 fn input(folder: &Path, name: &str) -> Vec<u8> {
