@@ -12,20 +12,25 @@ use crate::cli::Format;
 use crate::exit::Exit;
 use crate::logging::escaped;
 use crate::output;
+use crate::settings::ContentRules;
 
 /// Findings that are shown of one file as text; JSON has them all.
 const SHOWN: usize = 20;
 
-/// Checks files against `limits`, and writes what was found to standard output.
+/// Checks files by `rules`, and writes what was found to standard output.
 ///
 /// # Errors
 /// Where standard output cannot be written.
-pub(crate) fn check(files: &[PathBuf], format: Format, limits: Limits) -> anyhow::Result<Exit> {
-    let profile = Profile::opencti();
+pub(crate) fn check(
+    files: &[PathBuf],
+    format: Format,
+    rules: &ContentRules,
+) -> anyhow::Result<Exit> {
+    let profile = rules.profile();
     let mut out = output::stdout();
     let mut exit = Exit::Done;
     for file in files {
-        let report = check_file(file, &limits, &profile);
+        let report = check_file(file, &rules.limits, &profile);
         if !report.is_whole() {
             exit = Exit::Failed;
         }

@@ -37,7 +37,7 @@ pub(crate) enum Command {
 
     /// Say what would become of files, without sending or touching anything
     ///
-    /// Needs neither a platform nor a token; of the settings, only the limits count. Only the content is
+    /// Needs neither a platform nor a token; of the settings, only those for the content count: the limits, and which commands are allowed. Only the content is
     /// judged, not the name or the kind of a file: an import passes over all but regular `*.json` files.
     #[command(after_help = exit_codes())]
     Check {
@@ -245,7 +245,7 @@ mod tests {
         insta::assert_snapshot!(lines.join("\n"), @r#"
         Say what would become of files, without sending or touching anything
 
-        Needs neither a platform nor a token; of the settings, only the limits count. Only the content is judged, not the name or the kind of a file: an import passes over all but regular `*.json` files.
+        Needs neither a platform nor a token; of the settings, only those for the content count: the limits, and which commands are allowed. Only the content is judged, not the name or the kind of a file: an import passes over all but regular `*.json` files.
 
         Usage: diode-import check [OPTIONS] <FILE>...
 

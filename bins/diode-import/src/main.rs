@@ -116,11 +116,11 @@ fn run_to_end<T>(runtime: Runtime, work: impl Future<Output = T>) -> T {
 
 fn check_files(files: &[PathBuf], format: Format, config: Option<PathBuf>) -> anyhow::Result<Exit> {
     let Loaded {
-        value: limits,
+        value: rules,
         warnings,
-    } = settings::load_limits(&environment::inputs(config)?)?;
+    } = settings::load_content_rules(&environment::inputs(config)?)?;
     report::warnings(&warnings);
-    check::check(files, format, limits)
+    check::check(files, format, &rules)
 }
 
 fn list_history(format: Format, limit: u32, config: Option<PathBuf>) -> anyhow::Result<Exit> {

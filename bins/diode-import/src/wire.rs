@@ -16,7 +16,6 @@ use opencti_client::{
     AmqpOptions, AmqpQueue, ApiOptions, ApiQueue, BrokerAddress, Client, ClientConfig, Drafts,
     Platform, PlatformVersion, Queue, Registration,
 };
-use stix_bundle::Profile;
 use tokio_util::sync::CancellationToken;
 
 use crate::bucket::{self, Opened, Unusable};
@@ -366,8 +365,8 @@ fn rules(settings: &Settings, retention_days: Option<u32>) -> Rules {
             skip_known: import.skip_known_hours.map(hours),
             settle: import.settle,
         },
-        limits: import.limits,
-        profile: Profile::opencti(),
+        limits: import.content.limits,
+        profile: import.content.profile(),
         applicants: applicants(settings),
         validation: ValidationRules {
             mode: import.validation_mode,

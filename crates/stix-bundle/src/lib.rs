@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod bundle;
+mod content_policy;
 mod counts;
 mod edit;
 mod embedded;
@@ -30,6 +31,7 @@ mod versions;
 mod walk;
 
 pub use bundle::{Bundle, BundleError};
+pub use content_policy::ContentPolicy;
 pub use findings::{Finding, Findings, Level};
 pub use limits::Limits;
 pub use not_sent::{NotSent, NotSentCode};

@@ -50,6 +50,11 @@ pub enum NotSentCode {
     NotANumber,
     /// It is a bundle that cannot be opened: it has no list of objects, or stands too deep in others.
     NestedBundle,
+    /// It is a command to the platform's workers rather than knowledge, see
+    /// [`ContentPolicy`](crate::ContentPolicy).
+    Command,
+    /// Its type is one of the platform's own, such as `user`.
+    InternalType,
 }
 
 impl NotSentCode {
@@ -68,10 +73,18 @@ impl NotSentCode {
             Self::TooManyMembers => "too-many-members",
             Self::NotANumber => "not-a-number",
             Self::NestedBundle => "nested-bundle",
+            Self::Command => "command",
+            Self::InternalType => "internal-type",
         }
     }
 
-    /// Whether the object itself is broken; otherwise the platform's own rules leave it out, and
+    /// Whether the [`ContentPolicy`](crate::ContentPolicy) refuses the object, whatever else it looks
+    /// like.
+    pub(crate) fn is_denied(self) -> bool {
+        matches!(self, Self::Command | Self::InternalType)
+    }
+
+    /// Whether the object itself is broken, or refused; otherwise the platform's own rules leave it out, and
     /// the bundle still counts as imported whole.
     pub fn is_defect(self) -> bool {
         match self {
@@ -86,7 +99,9 @@ impl NotSentCode {
             | Self::TooManyReferences
             | Self::TooManyMembers
             | Self::NotANumber
-            | Self::NestedBundle => true,
+            | Self::NestedBundle
+            | Self::Command
+            | Self::InternalType => true,
         }
     }
 }

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
+use crate::ContentPolicy;
+
 /// Types that describe or group others.
 const META: &[&str] = &[
     "external-reference",
@@ -135,6 +137,7 @@ pub struct Profile {
     extension: Cow<'static, str>,
     reference_suffix: Cow<'static, str>,
     references_suffix: Cow<'static, str>,
+    content_policy: ContentPolicy,
 }
 
 impl Profile {
@@ -147,6 +150,7 @@ impl Profile {
             extension: "extension-definition--ea279b3e-5c71-4632-ac08-831c66a786ba".into(),
             reference_suffix: "_ref".into(),
             references_suffix: "_refs".into(),
+            content_policy: ContentPolicy::default(),
         }
     }
 
@@ -181,6 +185,18 @@ impl Profile {
         self.reference_suffix = one.into();
         self.references_suffix = many.into();
         self
+    }
+
+    /// The same rules with another policy for what objects are and carry.
+    #[must_use]
+    pub fn with_content_policy(mut self, content_policy: ContentPolicy) -> Self {
+        self.content_policy = content_policy;
+        self
+    }
+
+    /// The policy for what objects are and carry.
+    pub fn content_policy(&self) -> &ContentPolicy {
+        &self.content_policy
     }
 
     /// Whether the platform takes an object of this id, going by what stands before its first

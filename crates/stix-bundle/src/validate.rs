@@ -70,6 +70,7 @@ impl Bundle<'_> {
         profile: &Profile,
     ) -> Result<(Members<'a>, Facts<'a>), Refusal> {
         let read = open(raw).and_then(|object| {
+            profile.content_policy().check(&object)?;
             let facts = read(&object, profile, self.max_refs())?;
             if self.has_non_finite() {
                 check_numbers(&object)?;
@@ -91,7 +92,9 @@ impl Bundle<'_> {
         defect: Defect,
         profile: &Profile,
     ) -> Refusal {
-        if is_bundle(raw) {
+        if defect.code.is_denied() {
+            defect.into()
+        } else if is_bundle(raw) {
             self.unopened(position, raw).into()
         } else if is_never_taken(raw, profile) {
             Refusal::Unsupported

@@ -4,6 +4,7 @@
 
 mod api;
 mod applicants;
+mod commands;
 mod conformance;
 mod connectors;
 mod demo;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use diode_core::{Unsaid, ValidationMode};
 use figment::value::{Dict, Num, Value};
 use opencti_client::{ConnectorType, Pem, Secret, Trust};
+use stix_bundle::ContentPolicy;
 use url::Url;
 use uuid::Uuid;
 
@@ -370,6 +371,24 @@ pub(super) fn list(value: &Value) -> Form<Vec<String>> {
         .filter(|item| is_given(item))
         .map(text)
         .collect()
+}
+
+/// Operations that the platform's workers know, of a list.
+pub(super) fn operations(value: &Value) -> Form<ContentPolicy> {
+    let mut policy = ContentPolicy::default();
+    for name in list(value)? {
+        let known = ContentPolicy::OPERATIONS
+            .iter()
+            .find(|known| **known == name);
+        let Some(known) = known else {
+            return wrong(
+                &format!("names {name:?}, which is no operation of the platform"),
+                &format!("write some of {}", ContentPolicy::OPERATIONS.join(", ")),
+            );
+        };
+        policy = policy.allowing(*known);
+    }
+    Ok(policy)
 }
 
 fn items(text: &str) -> impl Iterator<Item = &str> {

@@ -5,13 +5,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use stix_bundle::Limits;
+use stix_bundle::{ContentPolicy, Limits};
 
 use super::applicants::{Applicants, applicants};
 use super::forms;
 use super::layers::Layers;
 use super::metrics::metrics;
-use super::model::{Connector, DiodeImport, Sending, Settings};
+use super::model::{Connector, ContentRules, DiodeImport, Sending, Settings};
 use super::problem::Refusal;
 use super::reader::{Reader, range};
 use super::s3;
@@ -71,14 +71,14 @@ impl Settings {
     }
 }
 
-/// Loads the limits alone, whatever else is missing or wrong.
+/// Loads the rules for the content of files alone, whatever else is missing or wrong.
 ///
 /// # Errors
-/// [`Refusal`], with all that is wrong with the limits, or with the files that settings are in.
-pub(crate) fn load_limits(inputs: &Inputs<'_>) -> Result<Loaded<Limits>, Refusal> {
+/// [`Refusal`], with all that is wrong with these, or with the files that settings are in.
+pub(crate) fn load_content_rules(inputs: &Inputs<'_>) -> Result<Loaded<ContentRules>, Refusal> {
     let mut reader = reader(inputs);
-    let limits = limits(&mut reader);
-    conclude(reader, limits)
+    let rules = content_rules(&mut reader);
+    conclude(reader, rules)
 }
 
 /// Loads the path of the ledger's folder alone, whatever else is missing or wrong.
@@ -155,7 +155,7 @@ fn diode_import(
     let settle = reader.number(&table::DIODE_IMPORT_SETTLE_SECONDS);
     let rejected_retention = reader.days(&table::DIODE_IMPORT_REJECTED_RETENTION);
     let skip_known = reader.number::<u32>(&table::DIODE_IMPORT_SKIP_KNOWN_HOURS);
-    let limits = limits(reader);
+    let content = content_rules(reader);
     let max_in_flight_bytes = reader.number(&table::DIODE_IMPORT_MAX_IN_FLIGHT_BYTES);
     let mode = &table::DIODE_IMPORT_VALIDATION_MODE;
     let validation_mode = reader.required(mode, forms::validation_mode);
@@ -169,7 +169,7 @@ fn diode_import(
         state_path: state_path?,
         settle: Duration::from_secs(settle?),
         rejected_path: sources.rejected_path,
-        limits: limits?,
+        content: content?,
         rejected_retention_days: Some(rejected_retention?).filter(|days| *days > 0),
         skip_known_hours: Some(skip_known?).filter(|hours| *hours > 0),
         max_in_flight_bytes: max_in_flight_bytes?,
@@ -225,6 +225,19 @@ fn state_path(reader: &mut Reader, environment: &BTreeMap<String, String>) -> Op
         reader.missing(setting, instead);
     }
     path
+}
+
+fn content_rules(reader: &mut Reader) -> Option<ContentRules> {
+    let limits = limits(reader);
+    let operations = &table::DIODE_IMPORT_ALLOW_OPERATIONS;
+    let policy = match reader.find(operations) {
+        Some(_) => reader.optional(operations, forms::operations),
+        None => Some(ContentPolicy::default()),
+    };
+    Some(ContentRules {
+        limits: limits?,
+        policy: policy?,
+    })
 }
 
 fn limits(reader: &mut Reader) -> Option<Limits> {

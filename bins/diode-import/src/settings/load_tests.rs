@@ -410,13 +410,42 @@ fn without_a_directory_no_path_is_needed() {
 }
 
 #[test]
+fn operations_are_let_through_by_name_and_none_by_a_wrong_one() {
+    let policy = |given: &[(&'static str, &'static str)]| {
+        let loaded = load_content_rules(&inputs(&[given], None));
+        loaded.map(|loaded| loaded.value.policy)
+    };
+    let none = stix_bundle::ContentPolicy::default();
+    assert_eq!(policy(&[]).unwrap(), none);
+    let two = [("DIODE_IMPORT_ALLOW_OPERATIONS", "delete, merge")];
+    let expect = none.allowing("delete").allowing("merge");
+    assert_eq!(policy(&two).unwrap(), expect);
+    for wrong in ["Delete", "delete,all", "*"] {
+        let refusal = policy(&[("DIODE_IMPORT_ALLOW_OPERATIONS", wrong)]).unwrap_err();
+        let problems: Vec<String> = refusal.problems.iter().map(ToString::to_string).collect();
+        let text = problems.join("\n");
+        assert!(text.contains("no operation of the platform"), "{text}");
+        assert!(
+            text.contains("clear_access_restriction, delete, "),
+            "{text}"
+        );
+    }
+}
+
+#[test]
 fn limits_load_without_the_rest() {
     let given = [("DIODE_IMPORT_MAX_DEPTH", "5")];
-    let limits = load_limits(&inputs(&[&given], None)).unwrap().value;
+    let limits = load_content_rules(&inputs(&[&given], None))
+        .unwrap()
+        .value
+        .limits;
     assert_eq!((limits.max_depth, limits.max_bytes), (5, 1 << 30));
     for (most, in_all) in [("1000000", 10_000_000), ("20000000", 20_000_000)] {
         let given = [("DIODE_IMPORT_MAX_REFS", most)];
-        let limits = load_limits(&inputs(&[&given], None)).unwrap().value;
+        let limits = load_content_rules(&inputs(&[&given], None))
+            .unwrap()
+            .value
+            .limits;
         assert_eq!(limits.max_refs.to_string(), most);
         assert_eq!(
             limits.max_all_refs, in_all,
@@ -425,7 +454,7 @@ fn limits_load_without_the_rest() {
     }
     let wrong = [("DIODE_IMPORT_MAX_DEPTH", "deep")];
     assert_eq!(
-        load_limits(&inputs(&[&wrong], None))
+        load_content_rules(&inputs(&[&wrong], None))
             .unwrap_err()
             .problems
             .len(),

@@ -20,8 +20,10 @@ mod table;
 mod transport;
 mod unknown;
 
-pub(crate) use load::{Inputs, Loaded, load_limits, load_state_path};
-pub(crate) use model::{LogLevel, MetricsSettings, Mq, QueueProtocol, Sending, Settings};
+pub(crate) use load::{Inputs, Loaded, load_content_rules, load_state_path};
+pub(crate) use model::{
+    ContentRules, LogLevel, MetricsSettings, Mq, QueueProtocol, Sending, Settings,
+};
 pub(crate) use overview::{Row, overview};
 pub(crate) use place::Place;
 pub(crate) use problem::Refusal;

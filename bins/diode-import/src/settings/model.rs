@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use diode_core::{StandIn, Unsaid, ValidationMode};
 use opencti_client::{ConnectorType, HttpProxy, Secret, TlsOptions};
-use stix_bundle::Limits;
+use stix_bundle::{ContentPolicy, Limits, Profile};
 use url::Url;
 
 use super::s3::S3Settings;
@@ -117,6 +117,22 @@ pub(crate) enum Sending {
     Rehearsal,
 }
 
+/// What the content of files is judged by, wherever they come from.
+#[derive(Clone, Debug)]
+pub(crate) struct ContentRules {
+    /// Limits on what comes from the other side.
+    pub(crate) limits: Limits,
+    /// What objects must not be or carry.
+    pub(crate) policy: ContentPolicy,
+}
+
+impl ContentRules {
+    /// Which objects are sent.
+    pub(crate) fn profile(&self) -> Profile {
+        Profile::opencti().with_content_policy(self.policy.clone())
+    }
+}
+
 /// Section `diode_import`.
 #[derive(Clone, Debug)]
 pub(crate) struct DiodeImport {
@@ -136,8 +152,8 @@ pub(crate) struct DiodeImport {
     pub(crate) settle: Duration,
     /// The directory for rejected files; `None`: `rejected` in the directory they come from.
     pub(crate) rejected_path: Option<PathBuf>,
-    /// Limits on what comes from the other side.
-    pub(crate) limits: Limits,
+    /// What the content of files is judged by.
+    pub(crate) content: ContentRules,
     /// After how many days rejected files are deleted; `None`: never.
     pub(crate) rejected_retention_days: Option<u32>,
     /// For how many hours imported content is not sent again; `None`: it is each time.

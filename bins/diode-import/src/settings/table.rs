@@ -163,6 +163,8 @@ settings! {
     DIODE_IMPORT_SKIP_KNOWN_HOURS = Setting::own("diode_import.skip_known_hours", Kind::Whole { unit: "hours", min: 0, max: 876_000 })
         .default("0")
         .help("A file with the very content of one that was imported whole within so many hours, in the name of the same user, counts as imported without being sent again: for diode software that sends each file more than once. 0: it is sent each time. A reset of the connector's state lets all be sent again.");
+    DIODE_IMPORT_ALLOW_OPERATIONS = Setting::own("diode_import.allow_operations", Kind::List)
+        .help("Commands to the platform that are let through, such as delete,merge: an object with the member `opencti_operation` is no knowledge, for the platform's workers carry it out with their rights. Without this, none is sent; its file is set aside with its reason. Never sent are commands on the platform's own types, such as users, and `opencti_upsert_operations`.");
     DIODE_IMPORT_MAX_FILE_BYTES = Setting::own("diode_import.max_file_bytes", Kind::Whole { unit: "bytes", min: 1, max: 1 << 40 })
         .default("1073741824")
         .help("The largest file that is read.");

@@ -1,0 +1,342 @@
+//! What an object must not be, or carry, to be sent.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
+use crate::fields::Defect;
+use crate::json::Kind;
+use crate::not_sent::{NotSentCode, shorten};
+use crate::value::{Members, Value};
+
+/// The platform's extensions in which its workers look for members, before they look at the object.
+const EXTENSIONS: [&str; 2] = [
+    "extension-definition--ea279b3e-5c71-4632-ac08-831c66a786ba",
+    "extension-definition--f93e2c80-4231-4f9a-af8b-95c9bd566a82",
+];
+
+/// The member that makes a worker do something with an object instead of importing it.
+const OPERATION: &str = "opencti_operation";
+
+/// The member whose operations the platform applies to an object that it has already.
+const UPSERT_OPERATIONS: &str = "opencti_upsert_operations";
+
+/// The platform's own types. A worker does nothing with an object of such a type, but by a command.
+const INTERNAL_TYPES: [&str; 15] = [
+    "capability",
+    "deleteoperation",
+    "draftworkspace",
+    "group",
+    "internalfile",
+    "notification",
+    "pir",
+    "playbook",
+    "publicdashboard",
+    "role",
+    "settings",
+    "trash",
+    "user",
+    "work",
+    "workspace",
+];
+
+/// Which objects are refused although the platform takes them: those that are commands rather than
+/// knowledge.
+///
+/// A worker of OpenCTI does not only import objects. Where one has a member `opencti_operation`, in one
+/// of the platform's two extensions or at its top, the worker carries that out: it deletes, merges,
+/// shares, or changes an account. `opencti_upsert_operations` replaces members of what is there. Both are
+/// refused with [`NotSentCode::Command`], whatever their value, unless it is null. An object whose
+/// `type` is one of the platform's own, such as `user`, is refused with [`NotSentCode::InternalType`].
+///
+/// Members are judged as Python sees them: the last of repeated keys counts, and escapes are undone.
+///
+/// ```
+/// use stix_bundle::{Bundle, Limits, NotSentCode, ContentPolicy, Profile, Text};
+///
+/// let limits = Limits::default();
+/// let text = br#"{"objects": [
+///     {"type": "malware", "id": "malware--1", "opencti_operation": "delete"},
+///     {"type": "user", "id": "malware--2"}
+/// ]}"#;
+/// let text = Text::check(text, &limits)?;
+/// let codes = |profile: &Profile| -> Result<Vec<NotSentCode>, Box<dyn std::error::Error>> {
+///     let split = Bundle::parse(&text, &limits)?.split(profile);
+///     Ok(split.not_sent().map(|object| object.code).collect())
+/// };
+/// let profile = Profile::opencti();
+/// assert_eq!(codes(&profile)?, [NotSentCode::Command, NotSentCode::InternalType]);
+/// let profile = profile.with_content_policy(ContentPolicy::default().allowing("delete"));
+/// assert_eq!(codes(&profile)?, [NotSentCode::InternalType]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ContentPolicy {
+    allowed: BTreeSet<Cow<'static, str>>,
+}
+
+impl ContentPolicy {
+    /// The operations that workers know, in versions from 6.1.5 to 7.261026.0.
+    pub const OPERATIONS: [&'static str; 22] = [
+        "add_groups",
+        "add_organizations",
+        "add_related_covered_entities",
+        "clear_access_restriction",
+        "delete",
+        "delete_force",
+        "enrichment",
+        "enroll_playbook",
+        "merge",
+        "patch",
+        "pir_flag_element",
+        "pir_unflag_element",
+        "remove_groups",
+        "remove_organizations",
+        "restore",
+        "revert_draft",
+        "rule_apply",
+        "rule_clear",
+        "rules_rescan",
+        "send_email",
+        "share",
+        "unshare",
+    ];
+
+    /// The same policy, which lets an operation of this name through. Objects of the platform's own types
+    /// are refused all the same, and so are `opencti_upsert_operations`.
+    #[must_use]
+    pub fn allowing(mut self, operation: impl Into<Cow<'static, str>>) -> Self {
+        self.allowed.insert(operation.into());
+        self
+    }
+
+    /// Whether an object may be sent.
+    pub(crate) fn check(&self, object: &Members<'_>) -> Result<(), Defect> {
+        let mut members = Suspects::default();
+        for (key, value) in object.iter() {
+            match key {
+                OPERATION => members.operation = Some(value),
+                UPSERT_OPERATIONS => members.upsert = Some(value),
+                "extensions" => members.extensions = Some(value),
+                "type" => members.object_type = Some(value),
+                _ => {}
+            }
+        }
+        if let Some(object_type) = members.object_type.and_then(Value::string)
+            && is_internal(&object_type)
+        {
+            return Err(internal(&object_type));
+        }
+        self.check_members([members.operation, members.upsert])?;
+        match members.extensions {
+            Some(extensions) => self.check_extensions(extensions),
+            None => Ok(()),
+        }
+    }
+
+    fn check_extensions(&self, extensions: Value<'_>) -> Result<(), Defect> {
+        for extension in extensions.find(EXTENSIONS).into_iter().flatten() {
+            self.check_members(extension.find([OPERATION, UPSERT_OPERATIONS]))?;
+        }
+        Ok(())
+    }
+
+    fn check_members(&self, [operation, upsert]: [Option<Value<'_>>; 2]) -> Result<(), Defect> {
+        if let Some(operation) = operation.filter(is_there)
+            && !self.allows(operation)
+        {
+            return Err(command(operation));
+        }
+        match upsert.filter(is_there) {
+            Some(_) => Err(Defect {
+                code: NotSentCode::Command,
+                detail: format!("{UPSERT_OPERATIONS:?} would change an object that is there"),
+            }),
+            None => Ok(()),
+        }
+    }
+
+    fn allows(&self, operation: Value<'_>) -> bool {
+        let name = operation.string();
+        name.is_some_and(|name| self.allowed.contains(&*name))
+    }
+}
+
+/// The members of an object that decide, each with the last of its values.
+#[derive(Default)]
+struct Suspects<'a> {
+    object_type: Option<Value<'a>>,
+    operation: Option<Value<'a>>,
+    upsert: Option<Value<'a>>,
+    extensions: Option<Value<'a>>,
+}
+
+/// Whether a value is more than no value: a worker takes null for nothing.
+fn is_there(value: &Value<'_>) -> bool {
+    value.kind() != Kind::Null
+}
+
+/// Whether a type is one of the platform's own, in any letter case.
+fn is_internal(object_type: &str) -> bool {
+    INTERNAL_TYPES
+        .iter()
+        .any(|internal| internal.eq_ignore_ascii_case(object_type))
+}
+
+#[cold]
+fn internal(object_type: &str) -> Defect {
+    let object_type = shorten(object_type);
+    Defect {
+        code: NotSentCode::InternalType,
+        detail: format!("{object_type:?} is a type of the platform itself, not knowledge"),
+    }
+}
+
+#[cold]
+fn command(operation: Value<'_>) -> Defect {
+    let detail = match operation.string() {
+        Some(name) => {
+            let name = shorten(&name);
+            format!("it is a command: its {OPERATION:?} is {name:?}")
+        }
+        None => format!("it is a command: it has {OPERATION:?}"),
+    };
+    Defect {
+        code: NotSentCode::Command,
+        detail,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn code(policy: &ContentPolicy, object: &str) -> Option<NotSentCode> {
+        let members = Value::of(serde_json::from_str(object).unwrap()).members();
+        let checked = policy.check(&members.unwrap());
+        checked.err().map(|defect| defect.code)
+    }
+
+    /// An object that carries `member` in each place where a worker looks.
+    fn carrying(member: &str) -> [String; 3] {
+        let [first, second] = EXTENSIONS;
+        [
+            format!(r#"{{"type": "malware", {member}}}"#),
+            format!(r#"{{"type": "malware", "extensions": {{"{first}": {{{member}}}}}}}"#),
+            format!(
+                r#"{{"type": "malware", "extensions": {{"x": {{}}, "{second}": {{"id": 1, {member}}}}}}}"#
+            ),
+        ]
+    }
+
+    #[test]
+    fn every_command_is_refused_in_every_place_and_of_every_value() {
+        let names = ContentPolicy::OPERATIONS.map(|name| format!("{name:?}"));
+        let odd = [
+            "\"\"",
+            "false",
+            "0",
+            "[]",
+            "{}",
+            "\"of tomorrow\"",
+            r#""\ud800""#,
+        ];
+        for value in names.iter().map(String::as_str).chain(odd) {
+            for object in carrying(&format!(r#""opencti_operation": {value}"#)) {
+                let found = code(&ContentPolicy::default(), &object);
+                assert_eq!(found, Some(NotSentCode::Command), "{object}");
+            }
+            for object in carrying(&format!(r#""opencti_upsert_operations": {value}"#)) {
+                let found = code(&ContentPolicy::default(), &object);
+                assert_eq!(found, Some(NotSentCode::Command), "{object}");
+            }
+        }
+    }
+
+    #[test]
+    fn members_are_seen_as_python_sees_them() {
+        let operation = NotSentCode::Command;
+        for (member, expect) in [
+            (r#""opencti_operation": null"#, None),
+            (
+                r#""opencti_operation": "delete", "opencti_operation": null"#,
+                None,
+            ),
+            (
+                r#""opencti_operation": null, "opencti_operation": "delete""#,
+                Some(operation),
+            ),
+            (r#""opencti\u005foperation": "delete""#, Some(operation)),
+            (r#""opencti_operation": "d\u0065lete""#, Some(operation)),
+            (
+                r#""\ud800": 1, "opencti_operation": "delete""#,
+                Some(operation),
+            ),
+            (r#""OPENCTI_OPERATION": "delete""#, None),
+            (r#""opencti_operations": "delete""#, None),
+        ] {
+            for object in &carrying(member)[1..] {
+                assert_eq!(code(&ContentPolicy::default(), object), expect, "{object}");
+            }
+        }
+        let [first, _] = EXTENSIONS;
+        for (extensions, expect) in [
+            (
+                format!(r#"{{"{first}": {{"opencti_operation": 1}}, "{first}": {{}}}}"#),
+                None,
+            ),
+            (
+                format!(r#"{{"{first}": {{}}, "{first}": {{"opencti_operation": 1}}}}"#),
+                Some(operation),
+            ),
+            (r#"{"x": {"opencti_operation": 1}}"#.to_owned(), None),
+            (format!(r#"["{first}", "opencti_operation"]"#), None),
+            (r#""opencti_operation""#.to_owned(), None),
+        ] {
+            let object = format!(r#"{{"type": "malware", "extensions": {extensions}}}"#);
+            assert_eq!(code(&ContentPolicy::default(), &object), expect, "{object}");
+        }
+    }
+
+    #[test]
+    fn what_is_allowed_is_let_through_and_nothing_else() {
+        let policy = ContentPolicy::default()
+            .allowing("delete")
+            .allowing("merge");
+        for (value, expect) in [
+            (r#""delete""#, None),
+            (r#""d\u0065lete""#, None),
+            (r#""merge""#, None),
+            (r#""Delete""#, Some(NotSentCode::Command)),
+            (r#""patch""#, Some(NotSentCode::Command)),
+            (r#"["delete"]"#, Some(NotSentCode::Command)),
+        ] {
+            for object in carrying(&format!(r#""opencti_operation": {value}"#)) {
+                assert_eq!(code(&policy, &object), expect, "{object}");
+            }
+        }
+        let user = r#"{"type": "user", "opencti_operation": "delete"}"#;
+        assert_eq!(code(&policy, user), Some(NotSentCode::InternalType));
+        for object in carrying(r#""opencti_operation": "delete", "opencti_upsert_operations": []"#)
+        {
+            assert_eq!(code(&policy, &object), Some(NotSentCode::Command));
+        }
+    }
+
+    #[test]
+    fn the_platform_s_own_types_are_refused_by_their_type_and_not_by_their_id() {
+        for name in INTERNAL_TYPES {
+            for object_type in [name.to_owned(), name.to_uppercase()] {
+                let object = format!(r#"{{"id": "malware--1", "type": "{object_type}"}}"#);
+                let found = code(&ContentPolicy::default(), &object);
+                assert_eq!(found, Some(NotSentCode::InternalType), "{object}");
+            }
+            let object = format!(r#"{{"id": "{name}--1", "type": "malware"}}"#);
+            assert_eq!(code(&ContentPolicy::default(), &object), None, "{object}");
+        }
+        let repeated = r#"{"type": "malware", "t\u0079pe": "\u0075ser"}"#;
+        assert_eq!(
+            code(&ContentPolicy::default(), repeated),
+            Some(NotSentCode::InternalType)
+        );
+    }
+}

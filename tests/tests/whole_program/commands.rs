@@ -1,0 +1,209 @@
+//! Knowledge comes in, commands do not: what a worker would carry out instead of importing it is never
+//! sent, whichever way files take.
+
+use serde_json::{Value, json};
+use stix_bundle::ContentPolicy;
+use tests::envelope::{WEATHER, envelope, malware};
+use tests::platform::Config;
+use tests::program::Program;
+
+use crate::site::{Site, broker};
+
+const EXTENSIONS: [&str; 2] = [
+    "extension-definition--ea279b3e-5c71-4632-ac08-831c66a786ba",
+    "extension-definition--f93e2c80-4231-4f9a-af8b-95c9bd566a82",
+];
+
+const INTERNAL_TYPES: [&str; 15] = [
+    "capability",
+    "deleteoperation",
+    "draftworkspace",
+    "group",
+    "internalfile",
+    "notification",
+    "pir",
+    "playbook",
+    "publicdashboard",
+    "role",
+    "settings",
+    "trash",
+    "user",
+    "work",
+    "workspace",
+];
+
+/// A way that files take: its settings, and where what was sent is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    Queue,
+    Api,
+    Draft,
+    Workbench,
+}
+
+impl Way {
+    const ALL: [Self; 4] = [Self::Queue, Self::Api, Self::Draft, Self::Workbench];
+
+    async fn site(self) -> Site {
+        let config = match self {
+            Self::Queue | Self::Draft => Config::on_broker(broker()),
+            Self::Api | Self::Workbench => Config::in_memory(),
+        };
+        Site::with(config.in_version("7.261026.0")).await
+    }
+
+    fn program(self, site: &Site) -> Program {
+        let program = site.program();
+        match self {
+            Self::Queue => program,
+            Self::Api => program.with("CONNECTOR_QUEUE_PROTOCOL", "api"),
+            Self::Draft => program.with("DIODE_IMPORT_VALIDATION_MODE", "draft"),
+            Self::Workbench => program.with("DIODE_IMPORT_VALIDATION_MODE", "workbench"),
+        }
+    }
+
+    /// All that was sent, as text.
+    async fn sent(self, site: &Site) -> Vec<Value> {
+        match self {
+            Self::Workbench => {
+                let files = site.platform.workbench().into_iter();
+                let bundles = files.map(|file| serde_json::from_slice(&file.content).unwrap());
+                bundles.collect()
+            }
+            Self::Queue | Self::Api | Self::Draft => {
+                use base64::Engine as _;
+                let engine = base64::engine::general_purpose::STANDARD;
+                let messages = site.drain(WEATHER.id).await.into_iter();
+                let contents = messages.map(|message| {
+                    let body = message.json().unwrap();
+                    let content = engine.decode(body["content"].as_str().unwrap()).unwrap();
+                    serde_json::from_slice(&content).unwrap()
+                });
+                contents.collect()
+            }
+        }
+    }
+}
+
+/// An object that carries a member in the place of this number.
+fn carrying(number: u32, place: usize, member: &str, value: &Value) -> Value {
+    let mut object = malware(number);
+    match place.checked_sub(1) {
+        None => object[member] = value.clone(),
+        Some(extension) => {
+            object["extensions"][EXTENSIONS[extension]] = json!({ "id": "x", member: value });
+        }
+    }
+    object
+}
+
+/// Every command in every place, and an object of each type of the platform's own.
+fn hostile() -> Vec<Value> {
+    let mut number = 1000;
+    let mut next = || {
+        number += 1;
+        number
+    };
+    let mut objects = Vec::new();
+    for place in 0..3 {
+        for operation in ContentPolicy::OPERATIONS {
+            objects.push(carrying(
+                next(),
+                place,
+                "opencti_operation",
+                &json!(operation),
+            ));
+        }
+        let upsert = json!([{ "key": "name", "value": ["x"], "operation": "replace" }]);
+        objects.push(carrying(
+            next(),
+            place,
+            "opencti_upsert_operations",
+            &upsert,
+        ));
+    }
+    for internal in INTERNAL_TYPES {
+        let mut object = malware(next());
+        object["type"] = json!(internal);
+        objects.push(object);
+    }
+    objects
+}
+
+fn ids(bundles: &[Value]) -> Vec<&str> {
+    let objects = bundles
+        .iter()
+        .flat_map(|bundle| bundle["objects"].as_array().unwrap());
+    objects
+        .map(|object| object["id"].as_str().unwrap())
+        .collect()
+}
+
+#[tokio::test]
+async fn no_command_and_no_type_of_the_platform_s_own_is_sent_whichever_way_files_take() {
+    for way in Way::ALL {
+        let site = way.site().await;
+        let mut objects = hostile();
+        let count = objects.len();
+        objects.insert(7, malware(1));
+        site.put("a.json", &envelope(WEATHER, 1, &objects));
+        site.put("b.json", &envelope(WEATHER, 2, &[malware(2)]));
+        let run = way.program(&site).run().await.unwrap();
+        assert_eq!(run.code, Some(0), "{}", run.stderr);
+        let sent = way.sent(&site).await;
+        let (sound, next) = (malware(1), malware(2));
+        let wanted = [&sound["id"], &next["id"]].map(|id| id.as_str().unwrap());
+        assert_eq!(ids(&sent), wanted, "{way:?}");
+        let text = json!(sent).to_string();
+        assert!(!text.contains("opencti_operation"), "{way:?}: {text}");
+        assert!(
+            !text.contains("opencti_upsert_operations"),
+            "{way:?}: {text}"
+        );
+
+        let reason = site.reason("a.json");
+        assert_eq!(reason["code"], "partial", "{way:?}");
+        let findings = reason["findings"].as_array().unwrap();
+        let of = |code: &str| {
+            findings
+                .iter()
+                .filter(|found| found["code"] == code)
+                .count()
+        };
+        assert_eq!(of("internal-type"), INTERNAL_TYPES.len(), "{way:?}");
+        assert_eq!(of("command") + of("internal-type"), count, "{way:?}");
+        assert!(
+            site.left().iter().all(|name| name.starts_with("rejected/")),
+            "{way:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_operation_that_is_allowed_is_sent_but_never_on_the_platform_s_own_types() {
+    for way in Way::ALL {
+        let site = way.site().await;
+        let mut user = carrying(3, 0, "opencti_operation", &json!("delete"));
+        user["type"] = json!("user");
+        let objects = [
+            carrying(1, 1, "opencti_operation", &json!("delete")),
+            carrying(2, 2, "opencti_operation", &json!("patch")),
+            user,
+        ];
+        site.put("a.json", &envelope(WEATHER, 1, &objects));
+        let program = way.program(&site);
+        let program = program.with("DIODE_IMPORT_ALLOW_OPERATIONS", "delete, merge");
+        let run = program.run().await.unwrap();
+        assert_eq!(run.code, Some(0), "{}", run.stderr);
+        let sent = way.sent(&site).await;
+        assert_eq!(ids(&sent), [malware(1)["id"].as_str().unwrap()], "{way:?}");
+        let reason = site.reason("a.json");
+        let codes: Vec<&str> = reason["findings"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|found| found["code"].as_str().unwrap())
+            .collect();
+        assert_eq!(codes, ["command", "internal-type"], "{way:?}");
+    }
+}
