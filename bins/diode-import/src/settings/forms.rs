@@ -382,8 +382,8 @@ pub(super) fn operations(value: &Value) -> Form<ContentPolicy> {
             .find(|known| **known == name);
         let Some(known) = known else {
             return wrong(
-                &format!("names {name:?}, which is no operation of the platform"),
-                &format!("write some of {}", ContentPolicy::OPERATIONS.join(", ")),
+                format!("names {name:?}, which is no operation of the platform"),
+                format!("write some of {}", ContentPolicy::OPERATIONS.join(", ")),
             );
         };
         policy = policy.allowing(*known);
