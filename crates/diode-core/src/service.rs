@@ -118,17 +118,36 @@ pub async fn greet(
 }
 
 /// A platform that does not understand the question for its version is none that we know of, but
-/// registering tells.
+/// registering tells. One that registers us and only fails on that question is asked once more, and then
+/// gone on with as one of an unknown version.
 async fn greet_once(platform: &dyn Platform, own: &Registration) -> Result<Greeting, ApiError> {
     let version = match platform.version().await {
         Ok(version) => version,
         Err(error) if error.class() == ErrorClass::Contract => None,
+        Err(error) if error.is_transient() => {
+            let registered = platform.register_connector(own).await.map_err(|_| error)?;
+            return Ok(Greeting {
+                version: version_or_none(platform).await,
+                registered,
+            });
+        }
         Err(error) => return Err(error),
     };
     let registered = platform.register_connector(own).await?;
     Ok(Greeting {
         version,
         registered,
+    })
+}
+
+async fn version_or_none(platform: &dyn Platform) -> Option<PlatformVersion> {
+    platform.version().await.unwrap_or_else(|error| {
+        tracing::warn!(
+            error = chain(&error),
+            "the platform does not tell its version: it is asked only for what every version knows, and \
+             imports that are to be validated go into the workbench"
+        );
+        None
     })
 }
 

@@ -196,8 +196,8 @@ async fn a_daemon_that_is_stopped_or_killed_after_a_draft_ends_no_work_whose_mes
 }
 
 #[tokio::test]
-async fn a_question_about_works_that_is_never_answered_holds_no_file() {
-    for question in ["work", "isWorkAlive", "connector"] {
+async fn a_question_that_is_never_answered_holds_no_file() {
+    for question in ["about", "work", "isWorkAlive", "connector"] {
         let site = on_broker("7.260318.0").await;
         site.put("a.json", &feed(1));
         site.run().await;
