@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use opencti_client::{ApiError, Platform, PlatformVersion, Registration, Route};
 
+use crate::registrations::FailedRegistrations;
 use crate::{Code, Refusal};
 
 type Routes = HashMap<String, (Registration, Route)>;
@@ -36,6 +37,7 @@ pub struct Connectors {
     platform: Arc<dyn Platform>,
     own_id: String,
     routes: Mutex<Routes>,
+    failed: Mutex<FailedRegistrations>,
 }
 
 impl Connectors {
@@ -45,6 +47,7 @@ impl Connectors {
             platform,
             own_id: own.id.clone(),
             routes: Mutex::new([(own.id.clone(), (own.clone(), route))].into()),
+            failed: Mutex::default(),
         }
     }
 
@@ -71,6 +74,12 @@ impl Connectors {
             Some((own, _)) if connector.id == self.own_id => self.register(&own).await,
             _ => self.register(connector).await,
         }
+    }
+
+    /// The connectors whose registration failed for them alone. Between passes of one source, those of
+    /// another may change.
+    pub(crate) fn failed(&self) -> MutexGuard<'_, FailedRegistrations> {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn register(&self, connector: &Registration) -> Result<Route, ApiError> {

@@ -8,6 +8,7 @@ pub(crate) mod file;
 mod held;
 mod inherit;
 mod leaving;
+mod registering;
 mod steady;
 #[cfg(test)]
 mod tests;
@@ -259,7 +260,10 @@ impl Importer {
             course.report.interruption = Some(interruption);
             return course.report;
         }
-        if let Err(fatal) = self.walk(watermark, &mut course).await {
+        self.hold_unregistered(&course);
+        let walked = self.walk(watermark, &mut course).await;
+        self.register_again(&mut course).await;
+        if let Err(fatal) = walked {
             tracing::error!(
                 error = chain(&fatal),
                 "nothing is imported without the ledger"

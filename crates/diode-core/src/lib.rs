@@ -22,6 +22,7 @@ mod pressure;
 mod read_ahead;
 mod reader;
 mod refusal;
+mod registrations;
 mod rehearsal;
 mod report;
 mod rules;

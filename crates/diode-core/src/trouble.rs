@@ -11,6 +11,12 @@ use crate::{Code, LedgerError};
 /// After transient failures of that many source connectors in a row we ask whether it is about them.
 const ENOUGH: usize = 2;
 
+/// The operation by which a connector is registered.
+const REGISTRATION: &str = "registerConnector";
+
+/// The platform's code for what others are at work on, for some seconds.
+const LOCKED: &str = "LOCK_ERROR";
+
 /// Why a file could not be delivered for now.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Trouble {
@@ -116,13 +122,24 @@ impl Trouble {
         }
     }
 
+    /// Whether the platform did not do what was asked to register a connector, which may be for that
+    /// connector alone.
+    pub(crate) fn is_failed_registration(&self) -> bool {
+        let Self::Platform(error) = self else {
+            return false;
+        };
+        error.operation() == REGISTRATION && error.is_transient() && error.code() != Some(LOCKED)
+    }
+
     /// How far it reaches, when `before` other source connectors have failed for now just before.
     pub(crate) fn reach(&self, before: usize) -> Judgement {
         Judgement::Known(match self {
             Self::Platform(error) => match error.class() {
                 ErrorClass::Credentials => Reach::Everything(Interruption::Credentials),
                 ErrorClass::Forbidden => forbidden(error.capability()),
-                ErrorClass::Transient if before + 1 >= ENOUGH => {
+                ErrorClass::Transient
+                    if before + 1 >= ENOUGH || error.operation() == REGISTRATION =>
+                {
                     return Judgement::Ask(Suspect::Platform);
                 }
                 ErrorClass::Transient | ErrorClass::Contract | ErrorClass::WorkGone => {
@@ -262,6 +279,33 @@ mod tests {
         assert_eq!(trouble.reach(0), Judgement::Ask(Suspect::Broker));
         let trouble = api(ErrorClass::Transient);
         assert_eq!(trouble.reach(1), Judgement::Ask(Suspect::Platform));
+        // One that fails is remembered, so it is known whose fault it is.
+        let error = ApiError::new("registerConnector", ErrorClass::Transient, "no");
+        let trouble = Trouble::Platform(error);
+        assert_eq!(trouble.reach(0), Judgement::Ask(Suspect::Platform));
+    }
+
+    #[test]
+    fn a_registration_fails_unless_it_is_refused_or_somebody_else_is_at_work() {
+        use ErrorClass::{Contract, Credentials, Forbidden, Transient};
+        for (operation, class, code, expect) in [
+            ("registerConnector", Transient, None, true),
+            ("registerConnector", Transient, Some("DATABASE_ERROR"), true),
+            ("registerConnector", Contract, None, false),
+            ("registerConnector", Transient, Some("LOCK_ERROR"), false),
+            ("registerConnector", Credentials, None, false),
+            ("registerConnector", Forbidden, None, false),
+            ("workAdd", Transient, None, false),
+        ] {
+            let error = ApiError::new(operation, class, "no");
+            let error = match code {
+                Some(code) => error.with_code(code),
+                None => error,
+            };
+            let got = Trouble::Platform(error).is_failed_registration();
+            assert_eq!(got, expect, "{operation} {class:?} {code:?}");
+        }
+        assert!(!queue(DeliveryErrorKind::Unavailable).is_failed_registration());
     }
 
     #[test]

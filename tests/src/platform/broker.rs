@@ -40,6 +40,9 @@ impl Message {
     }
 }
 
+/// The longest name that AMQP carries, in bytes.
+const LONGEST_NAME: usize = 255;
+
 /// The queues of one double. Their names start with a prefix of its own, so that many doubles can
 /// share a broker.
 pub(super) struct Broker {
@@ -94,6 +97,11 @@ impl Broker {
         for end in [Listen, Push] {
             let exchange = self.exchange(end);
             let (queue, routing) = self.queue(end, connector_id);
+            let longest = queue.len().max(routing.len());
+            anyhow::ensure!(
+                longest <= LONGEST_NAME,
+                "a name of {longest} bytes is too long"
+            );
             channel
                 .exchange_declare(
                     exchange.as_str().into(),

@@ -86,6 +86,33 @@ async fn an_id_that_no_platform_can_register_is_refused_before_it_is_asked() {
 }
 
 #[tokio::test]
+async fn connectors_that_the_platform_fails_to_register_cost_others_nothing() {
+    const CHOKED: u32 = 30;
+    let site = Site::new().await;
+    // The double's queues have longer names than the platform's, so that its broker refuses these.
+    let id = |number: u32| format!("{number:0240}");
+    for number in 1..=CHOKED {
+        let mut file = envelope(WEATHER, number, &[malware(number)]);
+        file["connector"]["id"] = json!(id(number));
+        site.put(&format!("{number:02}.json"), &file);
+    }
+    site.put("99.json", &envelope(HARBOUR, 99, &[malware(99)]));
+    let run = site.program().run().await.unwrap();
+    assert_eq!(run.code, Some(4), "{}", run.stderr);
+    assert_eq!(site.drain(HARBOUR.id).await.len(), 1, "{}", run.stderr);
+    assert_eq!(site.left().len(), CHOKED as usize, "{}", run.stderr);
+    let registered = site.platform.registered();
+    let asked: Vec<usize> = (1..=CHOKED)
+        .map(|number| {
+            let of_this = registered.iter().filter(|input| input["id"] == id(number));
+            of_this.count()
+        })
+        .collect();
+    let repeated = asked.iter().filter(|times| **times > 1).count();
+    assert!(repeated <= 1, "the first may be repeated: {asked:?}");
+}
+
+#[tokio::test]
 async fn a_name_of_one_letter_is_left_to_platforms_that_take_it() {
     for (version, is_taken) in [
         ("6.0.10", true),

@@ -10,7 +10,7 @@ use crate::delivery::{Arrived, Consignment, Delivered, Undelivered};
 use crate::examine::Import;
 use crate::ledger::SameContent;
 use crate::report::{FileReport, Interruption};
-use crate::trouble::{Fatal, chain};
+use crate::trouble::{Fatal, Reach, chain};
 use crate::works::Shortfall;
 use crate::{Applicant, Code, Fingerprint, Outcome, Refusal, Way};
 
@@ -269,6 +269,9 @@ impl Importer {
                 };
                 let (code, message) = (trouble.code(), chain(&trouble));
                 let reach = self.reach_of(&trouble, course).await;
+                if reach == Reach::Connector && trouble.is_failed_registration() {
+                    self.registration_failed(first.connector(), &trouble);
+                }
                 course.hold(first.connector_id(), &trouble, reach);
                 self.wait(&first.case, code, message, &first.details(), course)?;
                 self.keep_waiting(others, course)

@@ -15,6 +15,7 @@ mod looks;
 mod observed;
 mod pressure;
 mod reach;
+mod registering;
 mod rejected;
 mod stop;
 mod turn;

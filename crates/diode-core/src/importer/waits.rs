@@ -153,6 +153,17 @@ impl Waits {
         (would_wait && wait.identity == memory.identity_of(entry)).then(|| Arc::clone(sender))
     }
 
+    /// Whether the last pass found files of a connector waiting.
+    pub(super) fn are_there_of(&self, connector_id: &str) -> bool {
+        let memory = self.lock();
+        let mut files = memory.files.iter();
+        files.any(|wait| {
+            let sender = wait.sender.as_ref();
+            wait.pass == memory.pass
+                && sender.is_some_and(|sender| sender.connector_id == connector_id)
+        })
+    }
+
     /// What there is to tell at this time of files that the last pass found waiting. Each was told of
     /// when it began to: so nothing, but each hour for as long as any do.
     fn to_tell(&self, now: Instant) -> Vec<Lasting> {

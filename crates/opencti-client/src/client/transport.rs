@@ -1,6 +1,7 @@
 //! Sending a request, and sending it again.
 
-use std::time::Duration;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use graphql_client::GraphQLQuery;
@@ -13,7 +14,7 @@ use url::Url;
 use super::answer::{self, Answer, Failure, Seen};
 use super::config::{self, ClientConfig, ClientError, RetryPolicy};
 use super::multipart::{self, Form};
-use super::operations::{Operation, Repeat};
+use super::operations::{Operation, REGISTER_CONNECTOR, Repeat};
 use super::problem::{Problem, tls_advice};
 use super::proxy::HttpProxy;
 use super::redact::Redaction;
@@ -34,6 +35,11 @@ const WORK: &str = "opencti-work-id";
 /// The slowest line on which a large request is given the time it needs.
 const SLOWEST_BYTES_PER_SECOND: usize = 128 * 1024;
 
+/// After the platform has answered a registration with an error at every attempt, further ones that it
+/// answers so are not repeated at once for so long. One that fails for its connector alone does so each
+/// time, and there may be many: whoever asks tries them again later.
+const REGISTRATIONS_ONCE: Duration = Duration::from_mins(10);
+
 /// A connection pool to one GraphQL endpoint.
 pub(super) struct Transport {
     http: reqwest::Client,
@@ -43,6 +49,8 @@ pub(super) struct Transport {
     timeout: Duration,
     retry: RetryPolicy,
     max_answer_bytes: usize,
+    /// When a registration was last answered with an error at every attempt.
+    registration_failed: Mutex<Option<Instant>>,
 }
 
 impl Transport {
@@ -71,6 +79,7 @@ impl Transport {
             timeout: config.timeout,
             retry: config.retry,
             max_answer_bytes: config.max_answer_bytes,
+            registration_failed: Mutex::default(),
         })
     }
 
@@ -151,7 +160,11 @@ impl Transport {
                 failure.error = failure.error.perhaps_seen();
             }
             seen = failure.error.may_have_been_seen();
-            if attempt >= self.retry.attempts || !may_repeat(operation.repeat, failure.seen) {
+            let may_repeat = may_repeat(operation.repeat, failure.seen);
+            if !may_repeat || attempt >= self.most_attempts(operation, &failure.error) {
+                if is_failed_registration(operation, &failure.error) {
+                    *self.registration_failed() = Some(Instant::now());
+                }
                 return Err(failure.error);
             }
             let delay = self.retry.backoff().random_delay(attempt - 1);
@@ -161,6 +174,22 @@ impl Transport {
             tokio::time::sleep(delay).await;
             attempt += 1;
         }
+    }
+
+    /// How often a request that failed so is sent at most.
+    fn most_attempts(&self, operation: &Operation, error: &ApiError) -> u32 {
+        let is_recent = |at: Instant| at.elapsed() < REGISTRATIONS_ONCE;
+        if is_failed_registration(operation, error)
+            && self.registration_failed().is_some_and(is_recent)
+        {
+            return 1;
+        }
+        self.retry.attempts
+    }
+
+    fn registration_failed(&self) -> MutexGuard<'_, Option<Instant>> {
+        let failed = self.registration_failed.lock();
+        failed.unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn once(&self, operation: &Operation, payload: &Payload) -> Result<Value, Failure> {
@@ -288,6 +317,13 @@ impl Payload {
 /// most, minutes for a large one on a slow line.
 fn time_to_send(bytes: usize) -> Duration {
     Duration::from_secs((bytes / SLOWEST_BYTES_PER_SECOND) as u64)
+}
+
+/// Whether the platform itself answered that it failed to register a connector, which may be for that
+/// connector alone. A lock is held for some seconds, and worth waiting for.
+fn is_failed_registration(operation: &Operation, error: &ApiError) -> bool {
+    let is_answered = error.code().is_some_and(|code| code != "LOCK_ERROR");
+    operation.name == REGISTER_CONNECTOR.name && error.is_transient() && is_answered
 }
 
 /// Whether a request that failed may be sent again at once.

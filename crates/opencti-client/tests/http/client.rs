@@ -86,6 +86,23 @@ async fn a_connector_is_registered_with_the_keys_of_platform_6_0_0() {
 }
 
 #[tokio::test]
+async fn registrations_that_the_platform_fails_at_are_repeated_for_the_first_only() {
+    let broken = || graphql_error("no", "INTERNAL_SERVER_ERROR");
+    let locked = || graphql_error("wait", "LOCK_ERROR");
+    let mut answers: Vec<_> = (0..5).map(|_| broken()).collect();
+    answers.extend([locked(), locked(), data(&registered(5672))]);
+    let server = Server::start(answers).await;
+    let client = client(&server);
+    let mut asked = Vec::new();
+    for _ in 0..4 {
+        let before = server.asked().len();
+        let answer = client.register_connector(&registration()).await;
+        asked.push((server.asked().len() - before, answer.is_ok()));
+    }
+    assert_eq!(asked, [(3, false), (1, false), (1, false), (3, true)]);
+}
+
+#[tokio::test]
 async fn a_connector_without_a_scope_is_registered_with_a_blank_one() {
     let server = Server::start([data(&registered(5672))]).await;
     let without = Registration {

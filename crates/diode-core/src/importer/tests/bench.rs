@@ -45,6 +45,8 @@ pub(super) struct FakePlatform {
     pub(super) stops: Mutex<Option<(String, CancellationToken)>>,
     /// How often a work turns out not to be alive when that is asked.
     pub(super) dead: Mutex<usize>,
+    /// How many registrations failed.
+    pub(super) failed_registrations: AtomicUsize,
     /// How many bytes are in which connector's queue; without any, queues cannot be looked at.
     pub(super) queues: Mutex<HashMap<String, u64>>,
 }
@@ -67,7 +69,14 @@ impl FakePlatform {
             return Ok(());
         };
         *left -= 1;
-        let error = ApiError::new("call", *class, "made to fail");
+        let operation = match call.split(' ').next() {
+            Some("register") => {
+                self.failed_registrations.fetch_add(1, Ordering::Relaxed);
+                "registerConnector"
+            }
+            _ => "call",
+        };
+        let error = ApiError::new(operation, *class, "made to fail");
         match self.codes.lock().unwrap().get(call) {
             Some(code) => Err(error.with_code(*code)),
             None => Err(error),
@@ -448,6 +457,7 @@ impl Bench {
                 is_silent: Mutex::default(),
                 stops: Mutex::default(),
                 dead: Mutex::default(),
+                failed_registrations: AtomicUsize::default(),
                 queues: Mutex::default(),
             }),
             queue: Arc::new(FakeQueue {
@@ -556,6 +566,23 @@ impl Bench {
     pub(super) fn fail(&self, call: &str, class: ErrorClass, times: usize) {
         let mut faults = self.platform.faults.lock().unwrap();
         faults.insert(call.to_owned(), (class, times));
+    }
+
+    /// Lets no call fail any more.
+    pub(super) fn recover(&self) {
+        self.platform.faults.lock().unwrap().clear();
+    }
+
+    /// How many registrations failed since this was last asked.
+    pub(super) fn failed_registrations(&self) -> usize {
+        self.platform
+            .failed_registrations
+            .swap(0, Ordering::Relaxed)
+    }
+
+    /// Takes a file away.
+    pub(super) fn take(&self, name: &str) {
+        std::fs::remove_file(self.folder.path().join(name)).unwrap();
     }
 
     /// Lets a call fail with a code of the platform's own.
