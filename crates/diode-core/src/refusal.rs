@@ -1,5 +1,7 @@
 //! Why a file cannot be imported, in the form in which it is told.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 use stix_bundle::{Level, NotSent, NotSentCode, Split, Stripped};
@@ -145,6 +147,18 @@ impl Refusal {
             message: message.into(),
             findings: Vec::new(),
         }
+    }
+
+    /// How many objects the content policy refused, by code.
+    pub(crate) fn denied(&self) -> BTreeMap<&'static str, usize> {
+        let mut denied = BTreeMap::new();
+        let codes = NotSentCode::DENIED.map(NotSentCode::as_str);
+        for finding in &self.findings {
+            if codes.contains(&finding.code) {
+                *denied.entry(finding.code).or_default() += 1;
+            }
+        }
+        denied
     }
 
     /// The refusal of a file that is too large to be read.

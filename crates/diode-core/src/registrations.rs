@@ -111,7 +111,7 @@ mod tests {
         let mut now = Instant::now();
         for pause in [1, 2, 4, 8, 16, 32, 60, 60] {
             failed.failed(&connector("a"), "no", now);
-            let early = now + minutes(pause) - Duration::from_millis(1);
+            let early = now + minutes(pause).saturating_sub(Duration::from_millis(1));
             assert_eq!(failed.due(|_| true, early), None, "{pause}");
             now += minutes(pause);
             assert_eq!(failed.due(|_| true, now), Some(connector("a")), "{pause}");

@@ -32,6 +32,9 @@ pub struct FileReport {
     pub sent: Sent,
     /// Objects that were not sent, by code and type.
     pub not_sent: Vec<LeftOut>,
+    /// Objects that the content policy refused, by code: commands, and objects of the platform's own
+    /// types. None of a file that waits.
+    pub denied: BTreeMap<&'static str, usize>,
     /// References that were taken out of objects that were sent.
     pub taken_out: TakenOut,
     /// A source applicant that no mapping names; an empty text where the envelope names none. Of a

@@ -58,6 +58,9 @@ pub enum NotSentCode {
 }
 
 impl NotSentCode {
+    /// Those with which the [`ContentPolicy`](crate::ContentPolicy) refuses objects.
+    pub const DENIED: [Self; 2] = [Self::Command, Self::InternalType];
+
     /// The code's stable name in reports.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -80,8 +83,8 @@ impl NotSentCode {
 
     /// Whether the [`ContentPolicy`](crate::ContentPolicy) refuses the object, whatever else it looks
     /// like.
-    pub(crate) fn is_denied(self) -> bool {
-        matches!(self, Self::Command | Self::InternalType)
+    pub fn is_denied(self) -> bool {
+        Self::DENIED.contains(&self)
     }
 
     /// Whether the object itself is broken, or refused; otherwise the platform's own rules leave it out, and

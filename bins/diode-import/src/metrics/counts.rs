@@ -6,6 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use diode_core::{Code, FileReport, Interruption, Outcome, PassReport};
 use opencti_client::ApiError;
+use stix_bundle::NotSentCode;
 
 /// What was done so far in this run of the program. How large it is depends on the number of sources
 /// alone, not on what is in files.
@@ -39,6 +40,8 @@ pub(super) struct SourceCounts {
     pub(super) oldest_waiting: Option<DateTime<Utc>>,
     pub(super) removed: usize,
     pub(super) objects_not_sent: usize,
+    /// Objects that the content policy refused, by code.
+    pub(super) denied: BTreeMap<&'static str, usize>,
     /// When a file was imported last, whole or in part.
     pub(super) last_import: Option<DateTime<Utc>>,
     pub(super) last_pass: Option<LastPass>,
@@ -102,7 +105,7 @@ impl Counts {
 }
 
 impl Default for SourceCounts {
-    /// That no file was imported yet is told: how much a count has grown is only seen from the first time
+    /// That no file was imported yet, and no object refused, is told: how much a count has grown is only seen from the first time
     /// that it is told.
     fn default() -> Self {
         let imported = (Outcome::Imported.as_str(), "");
@@ -114,6 +117,7 @@ impl Default for SourceCounts {
             oldest_waiting: None,
             removed: 0,
             objects_not_sent: 0,
+            denied: NotSentCode::DENIED.map(|code| (code.as_str(), 0)).into(),
             last_import: None,
             last_pass: None,
             under_way: None,
@@ -132,6 +136,9 @@ impl SourceCounts {
         }
         *self.files.entry((file.outcome.as_str(), code)).or_default() += 1;
         self.objects_not_sent += file.not_sent.iter().map(|left| left.count).sum::<usize>();
+        for (code, objects) in &file.denied {
+            *self.denied.entry(code).or_default() += objects;
+        }
         if matches!(file.outcome, Outcome::Imported | Outcome::Partial) {
             self.last_import = Some(now);
         }

@@ -21,6 +21,7 @@ fn file(outcome: Outcome, code: Option<Code>) -> FileReport {
         messages: 0,
         sent: Sent::default(),
         not_sent: Vec::new(),
+        denied: std::collections::BTreeMap::new(),
         taken_out: TakenOut::default(),
         unmapped: None,
     }
@@ -222,4 +223,20 @@ fn signs_of_life_are_counted_by_whether_they_were_taken() {
         counts.sign_of_life(result);
     }
     assert_eq!((counts.pings, counts.failed_pings), (3, 1));
+}
+
+#[test]
+fn objects_that_were_refused_are_counted_by_code_from_none_on() {
+    let mut counts = Counts::default();
+    pass(&mut counts, &[], &PassReport::new(SOURCE));
+    let none = [("command", 0), ("internal-type", 0)];
+    assert_eq!(counts.sources[SOURCE].denied, none.into());
+    let refused = FileReport {
+        denied: [("command", 3)].into(),
+        ..file(Outcome::Rejected, Some(Code::NothingToImport))
+    };
+    let files = [refused.clone(), refused];
+    pass(&mut counts, &files, &PassReport::new(SOURCE));
+    let some = [("command", 6), ("internal-type", 0)];
+    assert_eq!(counts.sources[SOURCE].denied, some.into());
 }

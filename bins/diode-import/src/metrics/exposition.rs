@@ -183,6 +183,17 @@ impl Page<'_, '_> {
             "Objects of files that were decided on that were not sent.",
             |of| Some(ConstCounter::new(of.objects_not_sent)),
         )?;
+        let denied = counts.sources.iter().flat_map(|(source, of)| {
+            of.denied.iter().map(move |(code, objects)| {
+                let labels = [("source", source.as_str()), ("code", code)];
+                (labels, ConstCounter::new(*objects))
+            })
+        });
+        self.family(
+            "denied",
+            "Objects that were refused: commands, and objects of the platform's own types.",
+            denied,
+        )?;
         self.of_sources(
             "last_import_timestamp_seconds",
             "When a file was imported last.",

@@ -28,6 +28,7 @@ fn file(outcome: Outcome, code: Option<Code>) -> FileReport {
         messages: 0,
         sent: Sent::default(),
         not_sent: Vec::new(),
+        denied: std::collections::BTreeMap::new(),
         taken_out: TakenOut::default(),
         unmapped: Some("an-applicant".to_owned()),
     }
@@ -122,6 +123,10 @@ fn all_that_is_told() {
     # HELP opencti_diode_objects_not_sent Objects of files that were decided on that were not sent.
     # TYPE opencti_diode_objects_not_sent counter
     opencti_diode_objects_not_sent_total{source="directory:/in/\"new\"\\\nsource"} 0
+    # HELP opencti_diode_denied Objects that were refused: commands, and objects of the platform's own types.
+    # TYPE opencti_diode_denied counter
+    opencti_diode_denied_total{source="directory:/in/\"new\"\\\nsource",code="command"} 0
+    opencti_diode_denied_total{source="directory:/in/\"new\"\\\nsource",code="internal-type"} 0
     # HELP opencti_diode_last_import_timestamp_seconds When a file was imported last.
     # TYPE opencti_diode_last_import_timestamp_seconds gauge
     opencti_diode_last_import_timestamp_seconds{source="directory:/in/\"new\"\\\nsource"} 1767225601
@@ -182,6 +187,8 @@ fn before_the_first_pass_there_is_little_to_tell() {
     # TYPE files_removed counter
     # HELP objects_not_sent Objects of files that were decided on that were not sent.
     # TYPE objects_not_sent counter
+    # HELP denied Objects that were refused: commands, and objects of the platform's own types.
+    # TYPE denied counter
     # HELP last_import_timestamp_seconds When a file was imported last.
     # TYPE last_import_timestamp_seconds gauge
     # HELP last_pass_timestamp_seconds When the last pass ended.

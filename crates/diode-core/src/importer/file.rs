@@ -578,6 +578,7 @@ fn report(case: &Case<'_>, outcome: Outcome, refusal: Option<&Refusal>) -> FileR
         messages: 0,
         sent: Sent::default(),
         not_sent: Vec::new(),
+        denied: refusal.map(Refusal::denied).unwrap_or_default(),
         taken_out: TakenOut::default(),
         unmapped: None,
     }

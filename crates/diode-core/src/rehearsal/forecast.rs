@@ -1,5 +1,7 @@
 //! What would become of one file: pure.
 
+use std::collections::BTreeMap;
+
 use bundle_source::Entry;
 use chrono::{DateTime, Utc};
 use opencti_client::{Drafts, PlatformVersion};
@@ -203,6 +205,7 @@ fn report(entry: &Entry, outcome: Outcome, refusal: Option<Refusal>) -> FileRepo
         messages: 0,
         sent: Sent::default(),
         not_sent: Vec::new(),
+        denied: BTreeMap::new(),
         taken_out: TakenOut::default(),
         unmapped: None,
     }
