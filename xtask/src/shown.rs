@@ -1,4 +1,5 @@
-//! That docs/SEMANTICS.md names a test for every row of its tables, and only tests that there are.
+//! That docs/SEMANTICS.md and SECURITY.md name a test for every promise in their tables, and only tests
+//! that there are.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -6,7 +7,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 
-const PAGE: &str = "docs/SEMANTICS.md";
+const PAGES: [&str; 2] = ["docs/SEMANTICS.md", "SECURITY.md"];
 const CASES: &str = "tests/fixtures/conformance";
 
 /// The last column of every table.
@@ -14,11 +15,13 @@ const COLUMN: &str = "shown by";
 
 /// Fails where a row names no test, or one that does not exist.
 pub(crate) fn check<'a>(root: &Path, files: impl Iterator<Item = &'a str>) -> anyhow::Result<()> {
-    let page =
-        fs::read_to_string(root.join(PAGE)).with_context(|| format!("cannot read {PAGE}"))?;
     let tests = Tests::read(root, files)?;
-    let problems = problems(&page, &tests);
-    anyhow::ensure!(problems.is_empty(), "{PAGE}: {}", problems.join("; "));
+    for name in PAGES {
+        let page =
+            fs::read_to_string(root.join(name)).with_context(|| format!("cannot read {name}"))?;
+        let problems = problems(&page, &tests);
+        anyhow::ensure!(problems.is_empty(), "{name}: {}", problems.join("; "));
+    }
     Ok(())
 }
 
