@@ -1,6 +1,6 @@
 //! Rehearses: says what would be imported, and does nothing of it.
 
-use diode_core::{Applicants, PassReport, Rehearsal, chain, warn_of_unknown_targets};
+use diode_core::{Applicants, PassReport, Rehearsal, chain, warn_of_unfit_targets};
 use opencti_client::{ErrorClass, Platform, PlatformVersion};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -52,7 +52,7 @@ struct Asked {
 async fn ask(platform: &dyn Platform, applicants: &Applicants) -> Asked {
     let error = match platform.version().await {
         Ok(version) => {
-            warn_of_unknown_targets(platform, applicants).await;
+            warn_of_unfit_targets(platform, applicants).await;
             return Asked {
                 version,
                 exit: None,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bundle_source::S3Source;
-use diode_core::{Greeting, Patience, StartError, chain, greet, warn_of_unknown_targets};
+use diode_core::{Greeting, Patience, StartError, chain, greet, warn_of_unfit_targets};
 use opencti_client::ErrorClass;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -94,7 +94,7 @@ async fn work(
     let (platform, applicants) = (Arc::clone(&prepared.platform), wire::applicants(settings));
     let asking = async {
         tokio::select! {
-            () = warn_of_unknown_targets(&*platform, &applicants) => {}
+            () = warn_of_unfit_targets(&*platform, &applicants) => {}
             () = stop.cancelled() => {}
         }
     };

@@ -59,7 +59,7 @@ pub use report::{FileReport, Interruption, PassReport, Sent, TakenOut};
 pub use rules::{Clock, Company, Rules};
 pub use service::{Greeting, Patience, Schedule, Service, StartError, greet};
 pub use state::{ConnectorState, SharedState, StateKey, peer_skips, watermark};
-pub use targets::warn_of_unknown_targets;
+pub use targets::warn_of_unfit_targets;
 pub use trouble::chain;
 pub use validation::{Unsaid, Validation, ValidationMode, ValidationRules, Way};
 pub use works::{

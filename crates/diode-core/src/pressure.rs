@@ -127,29 +127,34 @@ impl Backpressure {
         memory.waited = std::mem::take(&mut memory.waiting);
     }
 
-    /// Looks again at the fullest queue, so that what is told of it stays true when nothing more
-    /// is sent.
+    /// Looks again at the queue that is told of, and at the one that may be the fullest by now, so that
+    /// what is told is true.
     pub(crate) async fn refresh(&self) {
-        let now = self.now();
-        let fullest = {
-            let memory = self.memory();
-            let fullest = memory.gauges.iter().max_by_key(|(_, gauge)| gauge.filled());
-            fullest
-                .filter(|(_, gauge)| gauge.is_worth_a_look(now))
-                .map(|(id, _)| id.clone())
-        };
-        if let Some(connector_id) = fullest {
-            self.look(&connector_id).await;
+        for measure in [Gauge::seen, Gauge::filled] {
+            if let Some(connector_id) = self.worth_a_look(measure) {
+                self.look(&connector_id).await;
+            }
         }
     }
 
-    /// What a sign of life says, with what is known here: of all queues, the fullest.
+    /// The fullest queue by a measure, where a look at it would tell anything.
+    fn worth_a_look(&self, measure: impl Fn(&Gauge) -> u64) -> Option<String> {
+        let now = self.now();
+        let memory = self.memory();
+        let fullest = memory.gauges.iter().max_by_key(|(_, gauge)| measure(gauge));
+        fullest
+            .filter(|(_, gauge)| gauge.is_worth_a_look(now))
+            .map(|(id, _)| id.clone())
+    }
+
+    /// What a sign of life says, with what is known here: of all queues, the fullest, as the platform
+    /// told it last. What was sent meanwhile may have been worked off.
     pub(crate) fn told(&self, info: ConnectorInfo) -> ConnectorInfo {
         let memory = self.memory();
         let is_waiting = !(memory.waiting.is_empty() && memory.waited.is_empty());
         let fullest = match memory.sight {
             Sight::Unknown | Sight::Blind => None,
-            Sight::Clear | Sight::Failed(_) => memory.gauges.values().map(Gauge::filled).max(),
+            Sight::Clear | Sight::Failed(_) => memory.gauges.values().map(Gauge::seen).max(),
         };
         ConnectorInfo {
             buffering: is_waiting || self.queue.is_stalled(),

@@ -1,4 +1,4 @@
-//! Whether the users exist on this platform that imports are to belong to.
+//! Whether the users exist on this platform, and may write, that imports are to belong to.
 
 use opencti_client::{Applicant, Platform};
 
@@ -7,15 +7,23 @@ use crate::applicants::Claims;
 use crate::trouble::chain;
 
 /// Asks the platform for each user that imports are to belong to, and warns of those that it does
-/// not know: the workers fail on what is imported in such a user's name, long after we said
+/// not know or that may not write: the workers fail on what is imported in such a user's name, long after we said
 /// "imported".
 ///
 /// Nothing hangs on the answers. Where our account may not speak in others' names, or the platform
 /// fails, that is said once, and no more is asked.
-pub async fn warn_of_unknown_targets(platform: &dyn Platform, applicants: &Applicants) {
+pub async fn warn_of_unfit_targets(platform: &dyn Platform, applicants: &Applicants) {
     for (target, claims) in applicants.targets() {
         match platform.applicant(target).await {
-            Ok(Applicant::Known(_)) => {}
+            Ok(Applicant::Known(account)) if account.may_write() => {}
+            Ok(Applicant::Known(account)) => tracing::warn!(
+                applicant_id = target,
+                name = account.name,
+                mapped_from = (!claims.sources.is_empty()).then(|| claims.sources.join(", ")),
+                "this user may not write: what is imported in its name fails in the platform's \
+                 workers; give it a role with the capability KNOWLEDGE_KNUPDATE, or correct {}",
+                settings(&claims)
+            ),
             Ok(Applicant::Unknown) => tracing::warn!(
                 applicant_id = target,
                 mapped_from = (!claims.sources.is_empty()).then(|| claims.sources.join(", ")),

@@ -42,6 +42,29 @@ pub struct Account {
     pub id: String,
     /// The name that the platform shows.
     pub name: String,
+    /// The platform's names for what it may do.
+    pub capabilities: Vec<String>,
+}
+
+impl Account {
+    /// Whether it may create and change knowledge. A capability holds those that its name includes.
+    ///
+    /// ```
+    /// use opencti_client::Account;
+    ///
+    /// let account = |capability: &str| Account {
+    ///     id: "u".to_owned(),
+    ///     name: "User".to_owned(),
+    ///     capabilities: vec![capability.to_owned()],
+    /// };
+    /// assert!(account("BYPASS").may_write());
+    /// assert!(account("KNOWLEDGE_KNUPDATE_KNDELETE").may_write());
+    /// assert!(!account("KNOWLEDGE").may_write());
+    /// ```
+    pub fn may_write(&self) -> bool {
+        let mut held = self.capabilities.iter();
+        held.any(|name| name == "BYPASS" || name.contains("KNOWLEDGE_KNUPDATE"))
+    }
 }
 
 /// What the platform lets us know of an applicant: there is no question for a user that a

@@ -25,6 +25,8 @@ pub struct Config {
     pub capabilities: Vec<String>,
     /// The ids of users in whose name a token that may bypass can speak.
     pub users: Vec<String>,
+    /// Those of them that may only read; the others may write, and push bundles.
+    pub readers: Vec<String>,
     /// What a registration tells of the platform's storage (`config.s3`). Nothing in it may be
     /// null, so a platform that has no keys to tell fails the whole answer.
     pub storage: Value,
@@ -51,6 +53,7 @@ impl Config {
             version: "6.6.0".to_owned(),
             capabilities: vec!["BYPASS".to_owned()],
             users: vec!["dst-user-1".to_owned(), "dst-user-2".to_owned()],
+            readers: Vec::new(),
             storage: Value::Null,
             base_path: String::new(),
             schema: SCHEMA.to_owned(),

@@ -19,12 +19,16 @@ const TOKEN_USER: &str = "user-of-the-token";
 /// limits to 255 bytes.
 const LONGEST_ID: usize = 240;
 
+/// What users may do who may not only read.
+const READS_AND_WRITES: [&str; 2] = ["KNOWLEDGE_KNUPDATE", "CONNECTORAPI"];
+
 /// The platform behind the API.
 pub(super) struct Backend {
     about: String,
     version: Version,
-    pub(super) capabilities: Vec<String>,
+    capabilities: Vec<String>,
     users: Vec<String>,
+    readers: Vec<String>,
     storage: Value,
     pub(super) broker: Broker,
     state: Mutex<State>,
@@ -38,6 +42,7 @@ impl Backend {
             version,
             capabilities: config.capabilities.clone(),
             users: config.users.clone(),
+            readers: config.readers.clone(),
             storage: config.storage.clone(),
             broker,
             state: Mutex::new(State {
@@ -76,17 +81,29 @@ impl Backend {
         }
     }
 
+    /// What the account may do in whose name a request is made.
+    pub(super) fn capabilities_of(&self, applicant: Option<&str>) -> Vec<String> {
+        match self.impersonated(applicant) {
+            None => self.capabilities.clone(),
+            Some(id) if self.readers.iter().any(|reader| reader == id) => {
+                vec!["KNOWLEDGE".to_owned()]
+            }
+            Some(_) => READS_AND_WRITES.map(ToOwned::to_owned).into(),
+        }
+    }
+
+    /// The user in whose name a request is made, where it is another than the token's.
+    fn impersonated<'a>(&self, applicant: Option<&'a str>) -> Option<&'a str> {
+        let may_bypass = self.capabilities.iter().any(|held| held == "BYPASS");
+        applicant.filter(|id| may_bypass && self.users.iter().any(|user| user == id))
+    }
+
     /// The account that a request is made in the name of. A wish for another one is overheard
     /// where it cannot be granted, as by platforms before they learned to refuse it.
     fn me(&self, applicant: Option<&str>) -> Value {
-        let may_bypass = self.capabilities.iter().any(|held| held == "BYPASS");
-        let known = applicant.filter(|id| may_bypass && self.users.iter().any(|user| user == id));
-        let id = known.unwrap_or(TOKEN_USER);
-        let names = self.capabilities.iter().map(|name| json!({ "name": name }));
-        let capabilities = match known {
-            Some(_) => json!([]),
-            None => names.collect(),
-        };
+        let id = self.impersonated(applicant).unwrap_or(TOKEN_USER);
+        let held = self.capabilities_of(applicant);
+        let capabilities: Value = held.iter().map(|name| json!({ "name": name })).collect();
         json!({
             "id": id,
             "standard_id": format!("user--{id}"),

@@ -132,7 +132,7 @@ impl Server {
         }
         let result = if !authorized {
             Err(Refusal::auth_required())
-        } else if !request.is_allowed(&self.backend.capabilities) {
+        } else if !request.is_allowed(&self.backend.capabilities_of(call.applicant.as_deref())) {
             Err(Refusal::forbidden())
         } else {
             self.backend.execute(&call).await

@@ -184,6 +184,9 @@ async fn ask_of_accounts(client: &Client) {
     let account = Account {
         id: "dst-user-1".to_owned(),
         name: "Name of dst-user-1".to_owned(),
+        capabilities: ["KNOWLEDGE_KNUPDATE", "CONNECTORAPI"]
+            .map(Into::into)
+            .into(),
     };
     let known = client.applicant("dst-user-1").await.unwrap();
     assert_eq!(known, Applicant::Known(account));

@@ -123,6 +123,47 @@ async fn a_default_applicant_that_is_nobody_is_told_at_the_start() {
     }
 }
 
+/// A platform on which the second of the users may only read.
+fn with_a_reader(config: Config) -> Config {
+    Config {
+        readers: vec!["dst-user-2".to_owned()],
+        ..config
+    }
+}
+
+#[tokio::test]
+async fn a_user_who_may_not_write_is_told_at_the_start() {
+    for sending in ["true", "false"] {
+        let site = Site::with(with_a_reader(Config::in_memory())).await;
+        let run = run(site.program().with("CONNECTOR_SEND_TO_QUEUE", sending)).await;
+        let warnings = lines(&run, &["this user may not write", "KNOWLEDGE_KNUPDATE"]);
+        assert_eq!(warnings.len(), 1, "{}", run.stderr);
+        assert_eq!(warnings[0]["attributes"]["applicant_id"], "dst-user-2");
+        assert_eq!(warnings[0]["attributes"]["mapped_from"], "src-user-2");
+    }
+}
+
+#[tokio::test]
+async fn over_the_api_the_user_who_may_not_push_is_named() {
+    let site = Site::with(with_a_reader(Config::in_memory())).await;
+    let mut file = envelope(WEATHER, 1, &[malware(1)]);
+    file["applicant_id"] = json!("src-user-2");
+    site.put("a.json", &file);
+    site.put("b.json", &envelope(HARBOUR, 2, &[malware(2)]));
+    let program = site.program().with("CONNECTOR_QUEUE_PROTOCOL", "api");
+    let run = program.run().await.unwrap();
+    assert_eq!(run.code, Some(4), "{}", run.stderr);
+    let waiting = lines(&run, &["file waits", "a.json"]);
+    let reason = waiting[0]["attributes"]["reason"].as_str().unwrap();
+    let named = "on behalf of dst-user-2: over the API that user must exist here";
+    assert!(
+        reason.contains(named) && reason.contains("CONNECTORAPI"),
+        "{reason}"
+    );
+    assert!(!reason.contains("OPENCTI_TOKEN"), "{reason}");
+    assert_eq!(site.left(), ["a.json".to_owned()].into());
+}
+
 #[tokio::test]
 async fn a_platform_that_does_not_tell_of_users_keeps_neither_files_nor_us() {
     let site = Site::new().await;

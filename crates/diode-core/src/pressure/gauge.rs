@@ -91,9 +91,16 @@ impl Gauge {
     /// How full the queue may be: as it was seen, and what was sent since, as if no worker had
     /// taken any of it.
     pub(super) fn filled(&self) -> u64 {
-        let seen = self.look.map_or(0, |look| look.bytes);
         let lately = self.lately.iter().map(|sent| sent.bytes);
-        lately.fold(seen.saturating_add(self.earlier), u64::saturating_add)
+        lately.fold(
+            self.seen().saturating_add(self.earlier),
+            u64::saturating_add,
+        )
+    }
+
+    /// How full the queue was when it was last seen.
+    pub(super) fn seen(&self) -> u64 {
+        self.look.map_or(0, |look| look.bytes)
     }
 
     /// So many bytes were seen in the queue.
@@ -147,6 +154,15 @@ mod tests {
         gauge.saw(seen, at(1000));
         gauge.sent(sent, at(1001));
         gauge
+    }
+
+    #[test]
+    fn what_was_seen_is_told_without_what_was_sent() {
+        let mut gauge = gauge(MB, 2 * MB);
+        assert_eq!((gauge.seen(), gauge.filled()), (MB, 3 * MB));
+        gauge.saw(0, at(1002));
+        assert_eq!((gauge.seen(), gauge.filled()), (0, 2 * MB));
+        assert_eq!(Gauge::default().seen(), 0);
     }
 
     #[test]

@@ -5,12 +5,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use opencti_client::{ApiError, ConnectorInfo, ErrorClass, Ping, Platform, Registration};
+use tokio::time::timeout;
 
 use crate::observer::{Nobody, Observer};
 use crate::pressure::Backpressure;
 use crate::state::{ConnectorState, SharedState};
 use crate::trouble::chain;
 use crate::works::{Occasion, Works};
+
+/// How long looking at queues may take before a sign of life that tells of them.
+const LOOK_WITHIN: Duration = Duration::from_secs(1);
 
 /// What keeps the platform knowing that we are there.
 #[derive(Clone)]
@@ -59,20 +63,21 @@ impl Heart {
         }
     }
 
-    /// A sign of life and a look at open works and the fullest queue, again and again.
+    /// A sign of life and a look at open works, again and again.
     pub(super) async fn beat(self, every: Duration, works: Arc<dyn Works>) -> Never {
         loop {
             tokio::time::sleep(every).await;
             self.ping().await;
             works.settle(Occasion::Heartbeat).await;
-            if let Some(pressure) = &self.pressure {
-                pressure.refresh().await;
-            }
         }
     }
 
-    /// A sign of life.
+    /// A sign of life, after a look at the fullest queues.
     pub(super) async fn ping(&self) {
+        if let Some(pressure) = &self.pressure {
+            // It does not wait for long for an answer that is only for show.
+            let _ = timeout(LOOK_WITHIN, pressure.refresh()).await;
+        }
         let turn = self.turn().await;
         self.hand_in(&turn).await;
     }

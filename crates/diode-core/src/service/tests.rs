@@ -274,6 +274,38 @@ async fn a_sign_of_life_says_that_a_connector_waits_for_its_queue_and_how_full_i
 }
 
 #[tokio::test]
+async fn a_sign_of_life_tells_of_a_queue_what_the_platform_told_last() {
+    let bench = Bench::new(AfterImport::Delete);
+    let mut service = bench.service().await;
+    for (queued, passed) in [
+        (0_u32, 0),
+        (400_000_000, 5),
+        (100_000_000, 10),
+        (0, 15),
+        (0, 20),
+    ] {
+        *bench.platform.queued.lock().unwrap() = Some(queued.into());
+        bench.passed.store(passed, Ordering::Relaxed);
+        bench.folder.put("a.json", 10 + passed, "c");
+        service.run_once().await;
+        let told = bench
+            .platform
+            .infos
+            .lock()
+            .unwrap()
+            .last()
+            .unwrap()
+            .queue_messages_mb;
+        let queued = f64::from(queued) / 1e6;
+        assert!(
+            (told - queued).abs() < 1e-9,
+            "{passed}: {told} instead of {queued}"
+        );
+    }
+    assert_eq!(bench.published(), ["c"; 5]);
+}
+
+#[tokio::test]
 async fn of_queues_that_cannot_be_seen_nothing_is_told() {
     let bench = Bench::new(AfterImport::Delete);
     bench.folder.put("a.json", 10, "c");

@@ -30,8 +30,15 @@ impl Client {
         variables: Q::Variables,
         speaker: Speaker,
     ) -> Result<Q::ResponseData, ApiError> {
+        let is_our_account = matches!(speaker, Speaker::Ourselves);
         let answer = self.transport.call::<Q>(operation, variables, speaker);
-        answer.await.map_err(|error| self.explain(error))
+        answer.await.map_err(|error| {
+            if is_our_account {
+                self.explain(error)
+            } else {
+                error
+            }
+        })
     }
 
     /// Calls an operation that belongs to a work, see [`Transport::call_for_work`].
@@ -85,7 +92,7 @@ impl Client {
         }
     }
 
-    /// Names the capability that is missing, where one is.
+    /// Names the capability that our account lacks, where it lacks one.
     fn explain(&self, error: ApiError) -> ApiError {
         if error.class() != ErrorClass::Forbidden {
             return error;

@@ -60,5 +60,10 @@ pub(super) fn account(me: &MeMe) -> Account {
     Account {
         id: me.id.clone(),
         name: me.name.clone(),
+        capabilities: me
+            .capabilities
+            .iter()
+            .map(|capability| capability.name.clone())
+            .collect(),
     }
 }

@@ -179,6 +179,23 @@ async fn an_applicant_is_known_by_either_of_its_ids() {
 }
 
 #[tokio::test]
+async fn what_an_applicant_may_do_is_told() {
+    for (held, may_write) in [
+        (&["KNOWLEDGE", "KNOWLEDGE_KNUPDATE"][..], true),
+        (&["BYPASS"], true),
+        (&["KNOWLEDGE", "CONNECTORAPI"], false),
+        (&[], false),
+    ] {
+        let server = Server::start([me("u1", held)]).await;
+        let found = client(&server).applicant("u1").await.unwrap();
+        let Applicant::Known(account) = found else {
+            panic!("{found:?}");
+        };
+        assert_eq!(account.may_write(), may_write, "{held:?}");
+    }
+}
+
+#[tokio::test]
 async fn an_id_that_no_header_can_carry_is_not_sent() {
     let server = Server::start([me("ours", &["BYPASS"])]).await;
     let found = client(&server).applicant("u1\r\nx: y").await.unwrap();
@@ -298,5 +315,6 @@ fn account(id: &str) -> Account {
     Account {
         id: id.to_owned(),
         name: "Somebody".to_owned(),
+        capabilities: Vec::new(),
     }
 }

@@ -227,6 +227,7 @@ impl Platform for FakePlatform {
         Ok(Account {
             id: "me".into(),
             name: "me".into(),
+            capabilities: Vec::new(),
         })
     }
 
