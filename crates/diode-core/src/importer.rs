@@ -18,8 +18,8 @@ mod walk;
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use bundle_source::{Entry, Source};
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -40,6 +40,7 @@ use crate::observer::{Nobody, Observer};
 use crate::pressure::Backpressure;
 use crate::read_ahead::ReadAhead;
 use crate::reader::Reader;
+use crate::reminder::Reminder;
 use crate::report::{FileReport, Interruption, PassReport};
 use crate::state::StateKey;
 use crate::trouble::{Fatal, Judgement, Reach, Trouble, chain};
@@ -101,6 +102,8 @@ pub struct Importer {
     setting_aside: Permission,
     waits: Arc<Waits>,
     steady: Steady,
+    /// That no file can be delivered.
+    away: Mutex<Reminder>,
 }
 
 impl fmt::Debug for Importer {
@@ -158,6 +161,7 @@ impl Importer {
             setting_aside: Permission::default(),
             waits: Arc::default(),
             steady: Steady::default(),
+            away: Mutex::default(),
         }
     }
 
@@ -202,6 +206,16 @@ impl Importer {
     /// The time, by the clock that we were given.
     pub(crate) fn now(&self) -> DateTime<Utc> {
         (self.clock)()
+    }
+
+    /// Our own time, which only goes on.
+    pub(crate) fn own_now(&self) -> Instant {
+        self.steady.now()
+    }
+
+    /// That no file can be delivered.
+    fn away(&self) -> MutexGuard<'_, Reminder> {
+        self.away.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The source's name, for logs and for the ledger.
@@ -323,6 +337,7 @@ impl Importer {
         let reach = Reach::by(&answer);
         if let (Err(trouble), Reach::Everything(_)) = (&answer, reach)
             && !trouble.is_stop()
+            && self.away().is_due(self.own_now())
         {
             tracing::warn!(
                 error = chain(trouble),

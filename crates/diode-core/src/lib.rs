@@ -24,6 +24,7 @@ mod reader;
 mod refusal;
 mod registrations;
 mod rehearsal;
+mod reminder;
 mod report;
 mod rules;
 mod service;

@@ -249,9 +249,15 @@ impl PassReport {
 
     /// Whether there is anything to tell: a file changed its lot, or the pass was cut short.
     pub fn is_eventful(&self) -> bool {
+        // A pass that did not begin was told of by the lease.
+        self.interruption
+            .is_some_and(|it| it != Interruption::Lease || self.untried > 0)
+            || self.changed_files()
+    }
+
+    /// Whether any file changed its lot.
+    pub(crate) fn changed_files(&self) -> bool {
         self.removed > 0
-            // A pass that did not begin was told of by the lease.
-            || self.interruption.is_some_and(|it| it != Interruption::Lease || self.untried > 0)
             || self.count(Outcome::Imported) > 0
             || self.count(Outcome::Partial) > 0
             || self.count(Outcome::Rejected) > 0

@@ -23,6 +23,7 @@ use self::heart::Heart;
 use crate::Importer;
 use crate::observer::Observer;
 use crate::pressure::Backpressure;
+use crate::reminder::Reminder;
 use crate::report::PassReport;
 use crate::state::{ConnectorState, SharedState};
 use crate::trouble::chain;
@@ -89,6 +90,7 @@ pub async fn greet(
     stop: &CancellationToken,
 ) -> Result<Greeting, StartError> {
     let mut pause = FIRST_PAUSE;
+    let mut waiting = Reminder::default();
     loop {
         let answer = tokio::select! {
             biased;
@@ -101,11 +103,13 @@ pub async fn greet(
         };
         match error {
             StartError::Unreachable(cause) if patience == Patience::Endless => {
-                tracing::warn!(
-                    error = chain(&cause),
-                    next_attempt_in_s = pause.as_secs(),
-                    "waiting for the platform"
-                );
+                if waiting.is_due(Instant::now().into_std()) {
+                    tracing::warn!(
+                        error = chain(&cause),
+                        "waiting for the platform, which is asked again each minute; this is said \
+                         ever more rarely"
+                    );
+                }
             }
             error => return Err(error),
         }
@@ -169,6 +173,7 @@ pub struct Service {
     works: Arc<dyn Works>,
     schedule: Schedule,
     stop: CancellationToken,
+    interrupted: tell::Interrupted,
 }
 
 impl Service {
@@ -195,6 +200,7 @@ impl Service {
             works,
             schedule,
             stop,
+            interrupted: tell::Interrupted::default(),
         };
         service.disbelieve_what_is_to_come();
         service
@@ -318,7 +324,7 @@ impl Service {
         self.tell_untold();
         for (number, importer) in self.importers.iter_mut().enumerate() {
             if let Some(interruption) = cut_short_by {
-                tell::passed_over(importer.source(), interruption);
+                self.interrupted.passed_over(importer, interruption);
                 continue;
             }
             let report = match &mut self.lookout {
@@ -327,7 +333,7 @@ impl Service {
                 }
                 _ => pass(importer, &self.heart.state).await,
             };
-            tell::pass(&report, importer.stand_in());
+            self.interrupted.pass(&report, importer);
             tell::lasting_waits(&report, importer);
             cut_short_by = report.interruption.filter(|it| it.reaches_all_sources());
             reports.push(report);

@@ -175,6 +175,7 @@ impl Importer {
             return Ok(());
         }
         course.failures = 0;
+        self.away().is_over();
         // Every message is confirmed: from here on nothing may send them again.
         let decided: Vec<Decided<'_>> = noted.iter().map(Noted::decided).collect();
         self.record_all(&decided)?;

@@ -7,7 +7,7 @@ use bundle_source::Watch;
 use tokio::time::{Instant, sleep_until};
 
 use super::pace::{Cost, Course, next_by_arrival};
-use super::{Service, pass, tell};
+use super::{Service, pass};
 use crate::report::{Interruption, PassReport};
 use crate::state::ConnectorState;
 use crate::trouble::chain;
@@ -151,7 +151,7 @@ impl Service {
         let report = lookout.pass(importer, &self.heart.state).await;
         match report.interruption {
             None | Some(Interruption::Stopped) => lookout.untold.absorb(report),
-            Some(_) => tell::pass(&report, importer.stand_in()),
+            Some(_) => self.interrupted.pass(&report, importer),
         }
     }
 }

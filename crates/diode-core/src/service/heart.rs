@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use opencti_client::{ApiError, ConnectorInfo, ErrorClass, Ping, Platform, Registration};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::observer::{Nobody, Observer};
 use crate::pressure::Backpressure;
+use crate::reminder::Reminder;
 use crate::state::{ConnectorState, SharedState};
 use crate::trouble::chain;
 use crate::works::{Occasion, Works};
@@ -30,6 +31,8 @@ pub(super) struct Heart {
     turn: Arc<tokio::sync::Mutex<()>>,
     /// Whether the platform may have acted on the last sign of life without our hearing of it.
     is_unheard_of: Arc<AtomicBool>,
+    /// That the platform takes no sign of life.
+    untaken: Arc<Mutex<Reminder>>,
 }
 
 /// The right to hand in the state.
@@ -48,6 +51,7 @@ impl Heart {
             observer: Arc::new(Nobody),
             turn: Arc::default(),
             is_unheard_of: Arc::default(),
+            untaken: Arc::default(),
         }
     }
 
@@ -95,14 +99,25 @@ impl Heart {
             }
             result => result,
         };
-        if let Err(error) = &result {
-            tracing::warn!(
-                error = chain(error),
-                "the platform did not take a sign of life"
-            );
-        }
+        self.tell_of(&result);
         self.observer.sign_of_life(result.as_ref().copied());
         result.is_ok()
+    }
+
+    /// Says once, and then ever more rarely, that signs of life are not taken, and when they are again.
+    fn tell_of(&self, result: &Result<(), ApiError>) {
+        let mut untaken = self.untaken.lock().unwrap_or_else(PoisonError::into_inner);
+        match result {
+            Ok(()) if untaken.is_over() => {
+                tracing::info!("the platform takes signs of life again");
+            }
+            Err(error) if untaken.is_due(Instant::now().into_std()) => tracing::warn!(
+                error = chain(error),
+                "the platform did not take a sign of life; more are sent, and this is said ever more \
+                 rarely while it lasts"
+            ),
+            Ok(()) | Err(_) => {}
+        }
     }
 
     /// A connector that was deleted in the platform's interface is unknown to a ping. It is

@@ -1,7 +1,10 @@
 //! What a service says in the log.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, SecondsFormat, Utc};
 
+use crate::reminder::Reminder;
 use crate::report::{Interruption, PassReport};
 use crate::state::ConnectorState;
 use crate::{Importer, StandIn, summary};
@@ -68,13 +71,43 @@ pub(super) fn reset(files: usize) {
     );
 }
 
-pub(super) fn passed_over(source: &str, interruption: Interruption) {
-    if interruption != Interruption::Stopped {
-        tracing::warn!(
-            source,
-            because_of = interruption.as_str(),
-            "source passed over: the pass before it was cut short by what would cut this one \
-             short, too"
-        );
+/// By what the last round over each source was kept from it. While that lasts it is said once, and then
+/// ever more rarely.
+#[derive(Debug, Default)]
+pub(super) struct Interrupted(HashMap<String, (Interruption, Reminder)>);
+
+impl Interrupted {
+    /// Says how a pass went.
+    pub(super) fn pass(&mut self, report: &PassReport, importer: &Importer) {
+        let is_news = match report.interruption {
+            Some(interruption) => self.is_news(importer, interruption),
+            None => self.0.remove(importer.source()).is_some(),
+        };
+        if is_news || report.changed_files() {
+            pass(report, importer.stand_in());
+        } else {
+            summary::tell_unmapped(report, importer.stand_in());
+        }
+    }
+
+    /// Says that there was no pass over a source.
+    pub(super) fn passed_over(&mut self, importer: &Importer, interruption: Interruption) {
+        if interruption != Interruption::Stopped && self.is_news(importer, interruption) {
+            tracing::warn!(
+                source = importer.source(),
+                because_of = interruption.as_str(),
+                "source passed over: the pass before it was cut short by what would cut this one \
+                 short, too"
+            );
+        }
+    }
+
+    fn is_news(&mut self, importer: &Importer, interruption: Interruption) -> bool {
+        let news = (interruption, Reminder::default());
+        let known = self.0.entry(importer.source().to_owned()).or_insert(news);
+        if known.0 != interruption {
+            *known = news;
+        }
+        known.1.is_due(importer.own_now())
     }
 }

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use opencti_client::ConnectorInfo;
 
 use self::bench::{Bench, at};
+use super::{Patience, greet};
 use crate::doubles::Lines;
 use crate::report::{Interruption, PassReport};
 use crate::{AfterImport, Outcome, StateKey};
@@ -74,6 +75,55 @@ async fn what_reaches_all_sources_is_not_tried_twice() {
         [("directory:/in", 0, Some(Interruption::Broker))]
     );
     assert_eq!(bench.bucket.files.lock().unwrap().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_day_without_the_platform_is_told_in_few_lines() {
+    let mut bench = Bench::new(AfterImport::Delete);
+    bench.pass_every = Duration::from_mins(1);
+    bench.ping_every = Duration::from_secs(40);
+    bench.folder.put("a.json", 10, "c");
+    let mut service = bench.service().await;
+    for importer in &mut service.importers {
+        importer.follow(Arc::new(|| tokio::time::Instant::now().into_std()));
+    }
+    service.run_once().await;
+    let lines = Lines::default();
+    let _listening = lines.listen();
+    bench.platform.is_away.store(true, Ordering::Relaxed);
+    bench.folder.put("b.json", 20, "d");
+    bench.bucket.put("c.json", 30, "d");
+    let day = tokio::time::timeout(Duration::from_hours(24), service.run());
+    assert!(day.await.is_err(), "it runs on");
+    let asked = bench.platform.calls("register own").len();
+    assert!(asked > 2_000, "{asked}");
+    for said in [
+        "did not take a sign of life",
+        "no file can be delivered now",
+        "pass done",
+        "source passed over",
+    ] {
+        assert!(!lines.with(said).is_empty(), "{said}: {lines:?}");
+    }
+    let all = lines.with("").len();
+    assert!(all <= 30, "{all} lines: {lines:?}");
+    bench.platform.is_away.store(false, Ordering::Relaxed);
+    service.heart.ping().await;
+    assert_eq!(lines.with("takes signs of life again").len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_platform_that_is_waited_for_is_told_of_ever_more_rarely() {
+    let bench = Bench::new(AfterImport::Delete);
+    bench.platform.is_away.store(true, Ordering::Relaxed);
+    let lines = Lines::default();
+    let _listening = lines.listen();
+    let own = bench::own();
+    let greeting = greet(&*bench.platform, &own, Patience::Endless, &bench.stop);
+    let day = tokio::time::timeout(Duration::from_hours(24), greeting);
+    assert!(day.await.is_err(), "it waits on");
+    assert!(bench.platform.calls("register").len() > 1_000);
+    assert_eq!(lines.with("waiting for the platform").len(), 5, "{lines:?}");
 }
 
 #[tokio::test]

@@ -29,8 +29,16 @@ impl OpenWorks {
             };
             if let Err(error) = settled {
                 memory.doubts(&work.connector_id);
-                Self::tell_failure(&work, &error);
-                if error.is_of_all_works() {
+                let is_of_all = error.is_of_all_works();
+                let failure = if is_of_all {
+                    memory.failure_of_all()
+                } else {
+                    memory.failure_of(&work.connector_id)
+                };
+                if failure.is_due(self.own_now()) {
+                    Self::tell_failure(&work, &error);
+                }
+                if is_of_all {
                     return;
                 }
             }

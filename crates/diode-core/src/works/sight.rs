@@ -11,6 +11,7 @@ use super::decide::{
     Hold, Life, OpenWork, Waiting, is_quiet, is_surely_alive, life, rested_before,
 };
 use crate::LedgerError;
+use crate::reminder::Reminder;
 use crate::trouble::chain;
 
 /// For how long a question that was answered oddly is not asked again: an answer that fails takes
@@ -57,6 +58,8 @@ pub(super) struct Memory {
     /// When a look at a work was last answered oddly.
     odd_at: Option<Instant>,
     watches: HashMap<String, Watch>,
+    /// That works fail for a reason that all have in common.
+    failure: Reminder,
     /// When this run began, by our own time and by the clock. What earlier runs sent, they sent
     /// before.
     began: (Instant, DateTime<Utc>),
@@ -80,6 +83,8 @@ struct Watch {
     /// How many messages were sent for it, those included that workers make of others; `None` where
     /// that is not known.
     announced: Option<i64>,
+    /// That the work fails on its own.
+    failure: Reminder,
 }
 
 impl Memory {
@@ -91,6 +96,7 @@ impl Memory {
             lives: Sight::default(),
             odd_at: None,
             watches: HashMap::new(),
+            failure: Reminder::default(),
             began: (own_now, clock_now),
             syncing: None,
         }
@@ -126,12 +132,25 @@ impl Memory {
     }
 
     pub(super) fn saw(&mut self, connector_id: &str, now: Instant) {
-        self.watch(connector_id).seen = Some(now);
+        self.failure.is_over();
+        let watch = self.watch(connector_id);
+        watch.failure.is_over();
+        watch.seen = Some(now);
     }
 
     /// Something went wrong with a connector's work: it is to be looked at before it is used.
     pub(super) fn doubts(&mut self, connector_id: &str) {
         self.watch(connector_id).seen = None;
+    }
+
+    /// That works fail for a reason that all have in common.
+    pub(super) fn failure_of_all(&mut self) -> &mut Reminder {
+        &mut self.failure
+    }
+
+    /// That a connector's work fails on its own.
+    pub(super) fn failure_of(&mut self, connector_id: &str) -> &mut Reminder {
+        &mut self.watch(connector_id).failure
     }
 
     pub(super) fn is_sure_of(&self, connector_id: &str, now: Instant) -> bool {

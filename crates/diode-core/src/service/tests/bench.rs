@@ -122,6 +122,7 @@ impl FakePlatform {
 #[async_trait]
 impl Platform for FakePlatform {
     async fn version(&self) -> Result<Option<PlatformVersion>, ApiError> {
+        self.answers("about")?;
         Ok(None)
     }
 
@@ -211,6 +212,7 @@ impl Platform for FakePlatform {
     }
 
     async fn work(&self, _: &WorkId) -> Result<Option<WorkProgress>, ApiError> {
+        self.answers("work")?;
         Ok(Some(in_progress()))
     }
 
