@@ -219,7 +219,10 @@ async fn message_beyond_the_broker_s_limit_is_named_and_the_rest_sent() {
     let reason = site.reason("a.json");
     assert_eq!(reason["code"], "partial", "{reason:#}");
     let named = reason["findings"].to_string();
-    assert!(named.contains("$.bundle.objects[1]"), "{reason:#}");
+    let id = malware(2)["id"].to_string();
+    for word in ["$.bundle.objects[1]", &id, "16777216", "max_message_size"] {
+        assert!(named.contains(word), "no {word} in {reason:#}");
+    }
     assert_eq!(
         site.read("rejected/a.json"),
         envelope.to_string().as_bytes()

@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use super::failure::Failure;
-use super::window::Window;
-use crate::{Cargo, Delivery, DeliveryError, DeliveryErrorKind, Route, Shipment};
+use super::window::{Done, TooLarge, Window};
+use crate::{Cargo, Delivery, DeliveryError, DeliveryErrorKind, Parts, Refused, Route, Shipment};
 
 /// What stands between a shipment's files and the window, which knows parts alone.
 pub(super) struct Freight<'a> {
@@ -57,9 +57,10 @@ impl<'a> Freight<'a> {
         let mut broken_off = failed.kind == DeliveryErrorKind::Unroutable;
         files
             .map(|file| {
-                let delivery = window.delivery(self.parts(file));
-                broken_off |= delivery.is_none();
-                delivery.filter(|_| !broken_off).ok_or_else(|| {
+                let done = window.done(self.parts(file));
+                broken_off |= done.is_none();
+                let done = done.filter(|_| !broken_off);
+                done.map(|done| self.delivery(file, done)).ok_or_else(|| {
                     let progress = window.progress(self.parts(file));
                     DeliveryError {
                         confirmed: progress.confirmed,
@@ -71,6 +72,20 @@ impl<'a> Freight<'a> {
             .collect()
     }
 
+    fn delivery(&self, file: usize, done: Done) -> Delivery {
+        let parts = self.shipment.files[file].parts;
+        let refused = done.refused.into_iter().map(|(index, refusal)| Refused {
+            index,
+            reason: reason(size(parts, index), &refusal),
+        });
+        Delivery {
+            confirmed: done.confirmed,
+            bundles: done.confirmed,
+            doubtful: done.doubtful,
+            refused: refused.collect(),
+        }
+    }
+
     fn parts(&self, file: usize) -> Range<usize> {
         self.start(file)..self.ends[file]
     }
@@ -80,11 +95,34 @@ impl<'a> Freight<'a> {
     }
 }
 
+fn size(parts: &dyn Parts, index: usize) -> usize {
+    let mut content = Vec::new();
+    parts.write(index, &mut content);
+    content.len()
+}
+
+/// Why a part of so many bytes is refused, and who can change that.
+fn reason(bytes: usize, refusal: &TooLarge) -> String {
+    let TooLarge {
+        message,
+        limit,
+        words,
+    } = refusal;
+    let limit = match limit {
+        Some(limit) => format!("the broker takes {limit} at most"),
+        None => format!("the broker does not take it ({words})"),
+    };
+    format!(
+        "its {bytes} bytes make a message of {message}, and {limit}; the broker's administrator can \
+         allow more with max_message_size in rabbitmq.conf, then hand the file in again"
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::window::{Limits, Step};
     use super::*;
-    use crate::{MessageHeader, Parts, WorkId};
+    use crate::{MessageHeader, WorkId};
 
     /// So many empty parts.
     struct Count(usize);
@@ -200,6 +238,8 @@ mod tests {
             );
             let second = outcomes[1].as_ref().unwrap();
             assert_eq!((second.confirmed, second.refused[0].index), (1, 1));
+            let reason = &second.refused[0].reason;
+            assert!(reason.contains("(large)"), "{reason}");
             assert!(second.doubtful > 0);
         });
     }

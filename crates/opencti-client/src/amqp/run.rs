@@ -26,6 +26,9 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 /// How often the same warning is repeated.
 const WARN_AGAIN: Duration = Duration::from_mins(1);
 
+/// How large a buffer is kept for the next message.
+const KEPT_BUFFER: usize = 1 << 20;
+
 /// A confirm to come, with its part's index.
 type Pending = Pin<Box<dyn Future<Output = (usize, lapin::Result<Confirmation>)> + Send>>;
 
@@ -156,6 +159,7 @@ impl<'a> Run<'a> {
         let (file, part) = self.freight.file_of(index);
         file.parts.write(part, &mut self.content);
         encode_message(file.header, part + 1, &self.content, &mut self.body);
+        shed(&mut self.content);
         if !self.window.admit(index, self.body.len()) {
             return Ok(());
         }
@@ -164,6 +168,7 @@ impl<'a> Run<'a> {
         let Some(published) = self.dialer.attended(link, in_flight, publishing).await? else {
             return Ok(());
         };
+        shed(&mut self.body);
         let confirm: PublisherConfirm = published.map_err(Trouble::Failed)?;
         self.pending
             .push(Box::pin(async move { (index, confirm.await) }));
@@ -335,4 +340,11 @@ impl<'a> Run<'a> {
         );
         Failure::new(DeliveryErrorKind::Unroutable, message)
     }
+}
+
+/// Gives back the memory of a buffer that a large message has filled: while that is sent, lapin holds
+/// all of it once more.
+fn shed(buffer: &mut Vec<u8>) {
+    buffer.clear();
+    buffer.shrink_to(KEPT_BUFFER);
 }

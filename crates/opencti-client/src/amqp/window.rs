@@ -7,8 +7,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use crate::{Delivery, Refused};
-
 /// How much may be in flight.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
@@ -48,6 +46,28 @@ pub(super) struct Progress {
     pub(super) doubtful: usize,
 }
 
+/// A message that is too large for the broker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct TooLarge {
+    /// How many bytes it has.
+    pub(super) message: usize,
+    /// How many the broker takes, where it says so.
+    pub(super) limit: Option<usize>,
+    /// What the broker says.
+    pub(super) words: String,
+}
+
+/// What became of some of the parts, where each is confirmed or refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Done {
+    /// How many are confirmed.
+    pub(super) confirmed: usize,
+    /// How many of them, at most, the broker has twice.
+    pub(super) doubtful: usize,
+    /// Those that are refused, by their index among them.
+    pub(super) refused: Vec<(usize, TooLarge)>,
+}
+
 /// The window over the parts of one shipment.
 #[derive(Debug)]
 pub(super) struct Window {
@@ -63,7 +83,7 @@ pub(super) struct Window {
     confirmed: usize,
     /// How often nothing was heard of a part's message, though the broker may have taken it.
     lost: BTreeMap<usize, usize>,
-    refused: BTreeMap<usize, String>,
+    refused: BTreeMap<usize, TooLarge>,
     /// Whether the broker refused a message since the last pause.
     nacked: bool,
     /// How many messages were confirmed since the last pause.
@@ -134,11 +154,15 @@ impl Window {
     /// be sent, because the broker has said that it takes none so large.
     pub(super) fn admit(&mut self, index: usize, bytes: usize) -> bool {
         self.leave_unsent(index);
-        if let Some((limit, reason)) = &self.limit
+        if let Some((limit, words)) = &self.limit
             && bytes > *limit
         {
-            let reason = reason.clone();
-            self.refuse(index, reason);
+            let refusal = TooLarge {
+                message: bytes,
+                limit: Some(*limit),
+                words: words.clone(),
+            };
+            self.refuse(index, refusal);
             return false;
         }
         self.in_flight.insert(index, bytes);
@@ -154,7 +178,7 @@ impl Window {
 
     /// The broker has the message. An answer for a part that is not in flight says nothing new.
     pub(super) fn confirm(&mut self, index: usize) {
-        if self.land(index) {
+        if self.land(index).is_some() {
             self.confirmed += 1;
             self.confirmed_since_pause += 1;
             self.pace = self.limits.messages.min(self.pace + 1).max(1);
@@ -164,7 +188,7 @@ impl Window {
 
     /// The broker refuses the message for now.
     pub(super) fn nack(&mut self, index: usize) {
-        if self.land(index) {
+        if self.land(index).is_some() {
             self.again.insert(index);
             self.nacked = true;
         }
@@ -172,7 +196,7 @@ impl Window {
 
     /// The broker gave the message back: it reached no queue.
     pub(super) fn returned(&mut self, index: usize) {
-        if self.land(index) {
+        if self.land(index).is_some() {
             self.again.insert(index);
         }
     }
@@ -211,11 +235,11 @@ impl Window {
     }
 
     /// The broker closed the channel because a message is too large, and nothing more will be
-    /// heard of what is in flight. `reason` is what it said.
+    /// heard of what is in flight. `words` are what it said.
     ///
     /// The offenders are those above the limit it names, or of the size it names, or the only
     /// message in flight. Where none of this tells, what was in flight is sent again one by one.
-    pub(super) fn too_large(&mut self, sizes: Option<Sizes>, reason: &str) {
+    pub(super) fn too_large(&mut self, sizes: Option<Sizes>, words: &str) {
         let offenders = self.offenders(sizes);
         // The broker takes nothing from a channel after the first message that is too large.
         let end = offenders.first().copied().unwrap_or(usize::MAX);
@@ -223,12 +247,21 @@ impl Window {
         if offenders.is_empty() {
             self.suspects.extend(self.in_flight.keys());
         }
+        let limit = sizes.filter(|sizes| sizes.message > sizes.limit);
+        let limit = limit.map(|sizes| sizes.limit);
         for index in offenders {
-            self.land(index);
-            self.refuse(index, reason.to_owned());
+            let Some(message) = self.land(index) else {
+                continue;
+            };
+            let refusal = TooLarge {
+                message,
+                limit,
+                words: words.to_owned(),
+            };
+            self.refuse(index, refusal);
         }
-        if let Some(sizes) = sizes.filter(|sizes| sizes.message > sizes.limit) {
-            self.limit = Some((sizes.limit, reason.to_owned()));
+        if let Some(limit) = limit {
+            self.limit = Some((limit, words.to_owned()));
         }
         self.take_back();
     }
@@ -255,17 +288,16 @@ impl Window {
         named
     }
 
-    fn refuse(&mut self, index: usize, reason: String) {
+    fn refuse(&mut self, index: usize, refusal: TooLarge) {
         self.suspects.remove(&index);
-        self.refused.insert(index, reason);
+        self.refused.insert(index, refusal);
     }
 
-    fn land(&mut self, index: usize) -> bool {
-        let Some(bytes) = self.in_flight.remove(&index) else {
-            return false;
-        };
+    /// Takes a part out of those in flight; how many bytes its message has, if it is one of them.
+    fn land(&mut self, index: usize) -> Option<usize> {
+        let bytes = self.in_flight.remove(&index)?;
         self.bytes -= bytes;
-        true
+        Some(bytes)
     }
 
     pub(super) fn confirmed(&self) -> usize {
@@ -282,22 +314,18 @@ impl Window {
     }
 
     /// What became of these parts, if each is confirmed or refused.
-    pub(super) fn delivery(&self, parts: Range<usize>) -> Option<Delivery> {
+    pub(super) fn done(&self, parts: Range<usize>) -> Option<Done> {
         let done = self.fresh >= parts.end
             && self.again.range(parts.clone()).next().is_none()
             && self.in_flight.range(parts.clone()).next().is_none();
-        let confirmed = self.confirmed_among(&parts);
-        done.then(|| Delivery {
-            confirmed,
-            bundles: confirmed,
+        let start = parts.start;
+        done.then(|| Done {
+            confirmed: self.confirmed_among(&parts),
             doubtful: self.lost_among(&parts),
             refused: self
                 .refused
-                .range(parts.clone())
-                .map(|(index, reason)| Refused {
-                    index: index - parts.start,
-                    reason: reason.clone(),
-                })
+                .range(parts)
+                .map(|(index, refusal)| (index - start, refusal.clone()))
                 .collect(),
         })
     }

@@ -10,13 +10,13 @@ enum Event {
     Nack(&'static [usize]),
     Returned(&'static [usize]),
     Lose,
-    TooLarge(Option<(usize, usize)>),
+    Oversized(Option<(usize, usize)>),
     Paused,
     Expect(Step),
     /// Expects that so many messages may have arrived without a confirm.
     Doubtful(usize),
 }
-use Event::{Admit, Confirm, Doubtful, Expect, Lose, Nack, Paused, Returned, Send, TooLarge};
+use Event::{Admit, Confirm, Doubtful, Expect, Lose, Nack, Oversized, Paused, Returned, Send};
 
 #[test]
 fn nothing_to_send_is_done() {
@@ -164,12 +164,12 @@ fn what_went_before_a_message_that_is_too_large_may_have_arrived() {
                 Admit(0, 10, true),
                 Admit(1, 20, true),
                 Admit(2, 10, true),
-                TooLarge(sizes),
+                Oversized(sizes),
                 Doubtful(doubtful),
                 Admit(0, 10, true),
                 Confirm(&[0]),
                 Admit(1, 20, sizes.is_none()),
-                TooLarge(sizes),
+                Oversized(sizes),
                 Admit(2, 10, true),
                 Confirm(&[2]),
                 Doubtful(doubtful),
@@ -206,7 +206,7 @@ fn all_above_the_limit_are_refused_now_and_later() {
             Admit(0, 20, true),
             Admit(1, 10, true),
             Admit(2, 30, true),
-            TooLarge(Some((20, 16))),
+            Oversized(Some((20, 16))),
             Admit(1, 10, true),
             Admit(3, 16, true),
             Admit(4, 17, false),
@@ -217,6 +217,40 @@ fn all_above_the_limit_are_refused_now_and_later() {
     );
 }
 
+/// The limit is told where the broker named one that the message is above.
+#[test]
+fn what_is_refused_is_told_with_its_own_size_and_the_limit() {
+    for (named, known) in [
+        (Some((20, 16)), Some(16)),
+        (Some((20, 999)), None),
+        (None, None),
+    ] {
+        let limits = Limits {
+            messages: 1,
+            bytes: 100,
+        };
+        let mut window = Window::new(2, limits);
+        assert!(window.admit(0, 20));
+        let sizes = named.map(|(message, limit)| Sizes { message, limit });
+        window.too_large(sizes, "words");
+        let first = TooLarge {
+            message: 20,
+            limit: known,
+            words: "words".to_owned(),
+        };
+        assert_eq!(window.done(0..1).unwrap().refused, [(0, first.clone())]);
+        // The second is not even sent where the limit is known.
+        assert_eq!(window.admit(1, 30), known.is_none(), "{named:?}");
+        if known.is_some() {
+            let second = TooLarge {
+                message: 30,
+                ..first
+            };
+            assert_eq!(window.done(1..2).unwrap().refused, [(0, second)]);
+        }
+    }
+}
+
 #[test]
 fn a_size_that_fits_no_limit_still_names_its_message() {
     check(
@@ -225,7 +259,7 @@ fn a_size_that_fits_no_limit_still_names_its_message() {
         &[
             Admit(0, 20, true),
             Admit(1, 10, true),
-            TooLarge(Some((20, 999))),
+            Oversized(Some((20, 999))),
             Send(&[1, 2]),
             Confirm(&[1, 2]),
             Expect(Step::Done),
@@ -242,11 +276,11 @@ fn without_a_usable_size_the_offender_is_found_one_by_one() {
             3,
             &[
                 Send(&[0, 1, 2]),
-                TooLarge(sizes),
+                Oversized(sizes),
                 Send(&[0]),
                 Confirm(&[0]),
                 Send(&[1]),
-                TooLarge(sizes),
+                Oversized(sizes),
                 Send(&[2]),
                 Confirm(&[2]),
                 Send(&[3]),
@@ -265,7 +299,7 @@ fn suspects_stay_alone_when_the_connection_breaks_as_well() {
         3,
         &[
             Send(&[0, 1, 2]),
-            TooLarge(None),
+            Oversized(None),
             Send(&[0]),
             Lose,
             Send(&[0]),
@@ -296,15 +330,11 @@ fn check(count: usize, messages: usize, events: &[Event], refused: &[usize]) {
         apply(&mut window, event, number);
     }
     assert_eq!(window.step(), Step::Done);
-    let delivery = window.delivery(0..count).unwrap();
-    let found: Vec<usize> = delivery
-        .refused
-        .iter()
-        .map(|refused| refused.index)
-        .collect();
+    let done = window.done(0..count).unwrap();
+    let found: Vec<usize> = done.refused.iter().map(|(index, _)| *index).collect();
     assert_eq!(found, refused);
-    assert_eq!(delivery.confirmed, count - refused.len());
-    assert_eq!(delivery.confirmed, window.confirmed());
+    assert_eq!(done.confirmed, count - refused.len());
+    assert_eq!(done.confirmed, window.confirmed());
 }
 
 fn apply(window: &mut Window, event: &Event, number: usize) {
@@ -317,7 +347,7 @@ fn apply(window: &mut Window, event: &Event, number: usize) {
         Nack(indices) => indices.iter().for_each(|index| window.nack(*index)),
         Returned(indices) => indices.iter().for_each(|index| window.returned(*index)),
         Lose => window.lose(),
-        TooLarge(sizes) => {
+        Oversized(sizes) => {
             let sizes = sizes.map(|(message, limit)| Sizes { message, limit });
             window.too_large(sizes, "too large");
         }
