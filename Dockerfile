@@ -25,8 +25,12 @@ COPY --from=build /out/diode-import /usr/local/bin/diode-import
 
 # STATE_DIRECTORY is the default of DIODE_IMPORT_STATE_PATH, so config.yml can still overrule it.
 # SQLite gets the only place that can be written when the root file system is read-only.
+# The C library would keep more memory the larger the blocks that it has given back, and more again
+# with each thread; tests/tests/whole_program/faults_many.rs measures with the same values.
 ENV STATE_DIRECTORY=/var/lib/diode-import \
-    SQLITE_TMPDIR=/var/lib/diode-import
+    SQLITE_TMPDIR=/var/lib/diode-import \
+    MALLOC_MMAP_THRESHOLD_=131072 \
+    MALLOC_TRIM_THRESHOLD_=131072
 VOLUME /var/lib/diode-import
 
 # Where the Python connector's image has its config.yml, so that what mounts one there finds us.

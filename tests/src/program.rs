@@ -21,7 +21,7 @@ pub const BIN_VARIABLE: &str = "DIODE_IMPORT_BIN";
 pub const CONNECTOR_ID: &str = "e5c0a7d2-93b4-4f16-8c7d-1a2b3c4d5e6f";
 
 /// How long a run may take, and a daemon may take to stop, before the test is failed.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(10);
 
 /// The program's file: what `DIODE_IMPORT_BIN` says, else the file that cargo puts beside the
 /// running executable.
@@ -171,7 +171,7 @@ impl Program {
         self
     }
 
-    /// The same, given so much time to end, not two minutes.
+    /// The same, given so much time to end, not ten minutes.
     #[must_use]
     pub fn patiently(mut self, patience: Duration) -> Self {
         self.patience = patience;

@@ -13,8 +13,9 @@ use tests::platform::{Config, Message, Platform};
 use tests::program::{Program, Run};
 use tests::proxy::Proxy;
 
-/// How long something that has to happen may take: longer than a daemon pauses between passes.
-const PATIENCE: Duration = Duration::from_secs(150);
+/// How long something that has to happen may take on a machine that does much else. Only what hangs
+/// takes as long.
+const PATIENCE: Duration = Duration::from_mins(10);
 
 pub(crate) struct Site {
     pub(crate) platform: Platform,

@@ -103,7 +103,7 @@ async fn nothing_else_is_done_and_no_body_is_read() {
     let began = Instant::now();
     let answer = served.ask(large).await;
     assert!(answer.starts_with("HTTP/1.1 405 "), "{answer}");
-    assert!(began.elapsed() < HEAD_WITHIN, "the rest was waited for");
+    assert!(began.elapsed() < ALL_WITHIN, "the rest was waited for");
 }
 
 #[tokio::test]
@@ -191,7 +191,7 @@ async fn who_does_not_read_the_answer_holds_up_no_pass() {
     for _ in 0..1000 {
         metrics.pass_began("directory:/in");
     }
-    assert!(began.elapsed() < Duration::from_secs(1));
+    assert!(began.elapsed() < ALL_WITHIN);
     assert!(metrics.text().unwrap().contains("runs_total 1000\n"));
 }
 

@@ -1,6 +1,6 @@
 //! Shipments that share a connection, one after the other.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use opencti_client::{AmqpOptions, AmqpQueue, DeliveryErrorKind, Queue};
 use tokio::time::{sleep, timeout};
@@ -30,7 +30,11 @@ async fn a_shipment_that_is_dropped_takes_its_connection_along() {
 #[tokio::test]
 async fn a_stop_ends_the_wait_for_another_shipment() {
     let (full, mailbox) = (Mailbox::refusing_beyond(0).await, Mailbox::new().await);
-    let queue = AmqpQueue::new(broker::address(), AmqpOptions::default());
+    let options = AmqpOptions {
+        full_after: Duration::from_mins(10),
+        ..AmqpOptions::default()
+    };
+    let queue = AmqpQueue::new(broker::address(), options);
     let parts = Numbered::new(10);
     let stop = CancellationToken::new();
     let second = async {
@@ -42,14 +46,13 @@ async fn a_stop_ends_the_wait_for_another_shipment() {
         };
         tokio::join!(deliver(&queue, &mailbox, &parts, &stop), stopping).0
     };
-    let began = Instant::now();
+    // The first gives up long after the second is to be told to stop.
     tokio::select! {
         first = send(&queue, &full, &parts) => panic!("{first:?}"),
         second = second => {
             check(&second.unwrap_err(), DeliveryErrorKind::Stopped, "asked to stop");
         }
     }
-    assert!(began.elapsed() < Duration::from_secs(10));
 }
 
 /// Waits until a shipment is under way, and its messages are refused.
@@ -59,5 +62,5 @@ async fn stalled(queue: &AmqpQueue) {
             sleep(Duration::from_millis(1)).await;
         }
     };
-    timeout(Duration::from_mins(1), stalling).await.unwrap();
+    timeout(Duration::from_mins(5), stalling).await.unwrap();
 }

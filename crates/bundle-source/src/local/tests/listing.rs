@@ -150,7 +150,7 @@ async fn many_files_list_fast() {
     let start = Instant::now();
     assert_eq!(place.listed().await.len(), 20_000);
     assert!(
-        start.elapsed() < Duration::from_secs(10),
+        start.elapsed() < Duration::from_mins(1),
         "{:?}",
         start.elapsed()
     );
