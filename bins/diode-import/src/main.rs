@@ -4,6 +4,7 @@ mod bucket;
 mod check;
 mod claims;
 mod cli;
+mod clock;
 mod config;
 mod environment;
 mod exit;

@@ -1,7 +1,7 @@
 //! Rehearses: says what would be imported, and does nothing of it.
 
 use diode_core::{Applicants, PassReport, Rehearsal, chain, warn_of_unfit_targets};
-use opencti_client::{ErrorClass, Platform, PlatformVersion};
+use opencti_client::{ErrorClass, Platform, PlatformVersion, ServerTime};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
@@ -17,7 +17,7 @@ pub(crate) async fn rehearse(
     settings: &Settings,
     stop: &CancellationToken,
 ) -> anyhow::Result<Exit> {
-    let platform = wire::platform(settings)?;
+    let platform = wire::platform(settings, ServerTime::default())?;
     let applicants = wire::applicants(settings);
     let asked = tokio::select! {
         asked = ask(&*platform, &applicants) => asked,

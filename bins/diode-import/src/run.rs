@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bundle_source::S3Source;
+use chrono::Utc;
 use diode_core::{Greeting, Patience, StartError, chain, greet, warn_of_unfit_targets};
 use opencti_client::ErrorClass;
 use tokio::signal::unix::{SignalKind, signal};
@@ -11,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::bucket::Unusable;
 use crate::claims::{self, Turn};
+use crate::clock;
 use crate::exit::Exit;
 use crate::lease::{self, BucketLease, Waiting};
 use crate::logging::ErrorCount;
@@ -48,6 +50,7 @@ async fn work(
     errors: ErrorCount,
     stop: &CancellationToken,
 ) -> anyhow::Result<Exit> {
+    clock::warn_if_not_set(Utc::now());
     if settings.connector.send_to_queue == Sending::Rehearsal {
         return rehearse::rehearse(settings, stop).await;
     }
@@ -73,6 +76,7 @@ async fn work(
         Err(error) => return Ok(failed_to_start(&error)),
     };
     announce(settings, &greeting);
+    clock::warn_if_apart(&prepared.server_time, Utc::now());
     let waiting = if once {
         Waiting::UntilSeen
     } else {

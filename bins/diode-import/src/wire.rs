@@ -9,12 +9,12 @@ use bundle_source::{LocalSource, S3Source, Source, Watch};
 use chrono::Utc;
 use diode_core::{
     AfterImport, Applicants, Backpressure, Company, Connectors, Greeting, HeadStart, Importer,
-    Lease, Ledger, OpenWorks, Origin, Parts, Policy, Rehearsal, RehearsalParts, Rules, Schedule,
-    Service, StateKey, ValidationRules, Works,
+    Lease, Ledger, LedgerError, OpenWorks, Origin, Parts, Policy, Rehearsal, RehearsalParts, Rules,
+    Schedule, Service, StateKey, ValidationRules, Works,
 };
 use opencti_client::{
     AmqpOptions, AmqpQueue, ApiOptions, ApiQueue, BrokerAddress, Client, ClientConfig, Drafts,
-    Platform, PlatformVersion, Queue, Registration,
+    Platform, PlatformVersion, Queue, Registration, ServerTime,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -29,6 +29,8 @@ const PING_EVERY: Duration = Duration::from_secs(40);
 pub(crate) struct Prepared {
     pub(crate) platform: Arc<dyn Platform>,
     pub(crate) own: Registration,
+    /// What time it is at the platform.
+    pub(crate) server_time: ServerTime,
     sources: Vec<PreparedSource>,
     ledger: Arc<Ledger>,
 }
@@ -66,23 +68,29 @@ impl PreparedSource {
 pub(crate) fn prepare(settings: &Settings) -> anyhow::Result<Prepared> {
     let ledger = ledger(&settings.diode_import.state_path)?;
     let sources = sources(settings)?;
+    let server_time = ServerTime::default();
     Ok(Prepared {
-        platform: platform(settings)?,
+        platform: platform(settings, server_time.clone())?,
+        server_time,
         own: own_registration(settings),
         sources,
         ledger: Arc::new(ledger),
     })
 }
 
-/// The client of the platform; nothing is sent yet.
+/// The client of the platform, which notes what time it is there; nothing is sent yet.
 ///
 /// # Errors
 /// The configuration of TLS.
-pub(crate) fn platform(settings: &Settings) -> anyhow::Result<Arc<dyn Platform>> {
+pub(crate) fn platform(
+    settings: &Settings,
+    server_time: ServerTime,
+) -> anyhow::Result<Arc<dyn Platform>> {
     let client = Client::new(ClientConfig {
         tls: settings.opencti.tls.clone(),
         proxy: settings.opencti.proxy.clone(),
         headers: settings.opencti.headers.clone(),
+        server_time,
         ..ClientConfig::new(
             settings.opencti.url.as_str(),
             settings.opencti.token.clone(),
@@ -129,7 +137,7 @@ pub(crate) fn rehearsals(
 /// Opens the ledger, and says where we do not go on with what is known.
 fn ledger(folder: &Path) -> anyhow::Result<Ledger> {
     let (ledger, origin) = Ledger::open_or_replace(folder, Utc::now())
-        .context("set DIODE_IMPORT_STATE_PATH to a folder that can be written to")?;
+        .map_err(|error| without_ledger(error, folder))?;
     match origin {
         Origin::Found => {}
         Origin::Made => tracing::info!(
@@ -143,6 +151,20 @@ fn ledger(folder: &Path) -> anyhow::Result<Ledger> {
         ),
     }
     Ok(ledger)
+}
+
+/// Why there is no ledger, and what to do about that.
+fn without_ledger(error: LedgerError, folder: &Path) -> anyhow::Error {
+    let advice = match &error {
+        // It says that itself.
+        LedgerError::Newer { .. } => return error.into(),
+        error if error.is_for_want_of_room() => format!(
+            "the disk of {} is full: free space there, and start again",
+            folder.display()
+        ),
+        _ => "set DIODE_IMPORT_STATE_PATH to a folder that can be written to".to_owned(),
+    };
+    anyhow::Error::from(error).context(advice)
 }
 
 fn sources(settings: &Settings) -> anyhow::Result<Vec<PreparedSource>> {

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use opencti_client::{ApiError, Platform, PlatformVersion, Registration, Route};
 
+use crate::aliases::Aliases;
 use crate::registrations::FailedRegistrations;
 use crate::{Code, Refusal};
 
@@ -38,6 +39,7 @@ pub struct Connectors {
     own_id: String,
     routes: Mutex<Routes>,
     failed: Mutex<FailedRegistrations>,
+    aliases: Mutex<Aliases>,
 }
 
 impl Connectors {
@@ -48,6 +50,7 @@ impl Connectors {
             own_id: own.id.clone(),
             routes: Mutex::new([(own.id.clone(), (own.clone(), route))].into()),
             failed: Mutex::default(),
+            aliases: Mutex::default(),
         }
     }
 
@@ -61,7 +64,27 @@ impl Connectors {
     pub(crate) async fn route(&self, connector: &Registration) -> Result<Route, ApiError> {
         match self.known(&connector.id) {
             Some((known, route)) if known == *connector || connector.id == self.own_id => Ok(route),
-            _ => self.register(connector).await,
+            _ => {
+                self.tell_of_aliases(connector);
+                self.register(connector).await
+            }
+        }
+    }
+
+    /// Says once that two connectors have one id: they share its queue, and each is registered anew
+    /// before each of its files.
+    fn tell_of_aliases(&self, connector: &Registration) {
+        let mut aliases = self.aliases.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(other) = aliases.in_turn(connector) {
+            tracing::warn!(
+                connector_id = connector.id,
+                connector = connector.name,
+                connector_type = connector.connector_type.as_str(),
+                other = other.name,
+                other_type = other.connector_type.as_str(),
+                "one connector id comes under two names or types in turn: two connectors have the same \
+                 id; give one of them another on the other side"
+            );
         }
     }
 

@@ -21,7 +21,9 @@ pub use amqp::{AmqpOptions, AmqpQueue};
 pub use answers::{Account, Applicant, QueueDetails, WorkProgress, WorkStatus};
 pub use api_queue::{ApiOptions, ApiQueue};
 pub use capability::Capability;
-pub use client::{Client, ClientConfig, ClientError, HttpProxy, ProxyError, RetryPolicy};
+pub use client::{
+    Client, ClientConfig, ClientError, HttpProxy, ProxyError, RetryPolicy, ServerTime,
+};
 pub use error::{ApiError, ErrorClass};
 pub use message::encode_message;
 pub use ping::{ConnectorInfo, Ping};

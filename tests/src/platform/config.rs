@@ -43,6 +43,8 @@ pub struct Config {
     pub queue_limit: Option<u16>,
     /// The largest request body that is read, in bytes.
     pub max_body_bytes: usize,
+    /// The time that answers tell, as their header `Date`; `None`: the time that it is.
+    pub date: Option<String>,
 }
 
 impl Config {
@@ -61,6 +63,7 @@ impl Config {
             told: Map::new(),
             queue_limit: None,
             max_body_bytes: 50 * 1024 * 1024,
+            date: None,
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Response, StatusCode};
@@ -42,6 +42,7 @@ pub(super) struct Server {
     path: String,
     authorization: String,
     max_body_bytes: usize,
+    date: Option<HeaderValue>,
     shape: Shape,
     contract: Contract,
     faults: Mutex<Faults>,
@@ -55,6 +56,7 @@ impl Server {
             path: format!("{}/graphql", config.base_path),
             authorization: format!("Bearer {}", config.token),
             max_body_bytes: config.max_body_bytes,
+            date: config.date.as_deref().map(str::parse).transpose()?,
             shape: Shape::of(version),
             contract: Contract::new(&config.schema, version)?,
             faults: Mutex::default(),
@@ -66,6 +68,14 @@ impl Server {
         self.faults.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// An answer with the time that is told.
+    fn dated(&self, mut answer: Response<Full<Bytes>>) -> Response<Full<Bytes>> {
+        if let Some(date) = &self.date {
+            answer.headers_mut().insert(DATE, date.clone());
+        }
+        answer
+    }
+
     /// Serves connections until `stop` is cancelled.
     pub(super) async fn serve(self: Arc<Self>, listener: TcpListener, stop: CancellationToken) {
         let accept = async {
@@ -73,7 +83,10 @@ impl Server {
                 let server = Arc::clone(&self);
                 let service = service_fn(move |request| {
                     let server = Arc::clone(&server);
-                    async move { server.answer(request).await }
+                    async move {
+                        let answer = server.answer(request).await;
+                        answer.map(|answer| server.dated(answer))
+                    }
                 });
                 let connection =
                     http1::Builder::new().serve_connection(TokioIo::new(stream), service);

@@ -253,6 +253,41 @@ async fn killed_run_loses_nothing() {
 }
 
 #[tokio::test]
+async fn a_ledger_of_a_newer_version_is_told_as_such_and_left_alone() {
+    let site = Site::new().await;
+    site.run().await;
+    let path = site.state().join("ledger.sqlite3");
+    let set = |version: i64| {
+        let ledger = rusqlite::Connection::open(&path).unwrap();
+        ledger.pragma_update(None, "user_version", version).unwrap();
+    };
+    set(99);
+    site.put("a.json", &envelope(WEATHER, 1, &[malware(1)]));
+    let run = site.program().run().await.unwrap();
+    assert_eq!(run.code, Some(1), "{}", run.stderr);
+    let words = "was written by a newer version of diode-import (it has schema 99";
+    assert!(run.stderr.contains(words), "{}", run.stderr);
+    assert!(run.stderr.contains("run that version"), "{}", run.stderr);
+    assert!(!run.stderr.contains("can be written to"), "{}", run.stderr);
+    assert!(site.left().contains("a.json"));
+}
+
+#[tokio::test]
+async fn a_clock_far_from_the_platform_s_is_told() {
+    let told = async |date: Option<&str>| {
+        let config = Config {
+            date: date.map(str::to_owned),
+            ..Config::in_memory()
+        };
+        let site = Site::with(config).await;
+        let run = site.run().await;
+        run.stderr.matches("this machine's clock says").count()
+    };
+    assert_eq!(told(Some("Thu, 01 Jan 2026 00:00:00 GMT")).await, 1);
+    assert_eq!(told(None).await, 0);
+}
+
+#[tokio::test]
 async fn damaged_ledger_is_kept_and_the_watermark_goes_on() {
     let site = Site::new().await;
     let program = site

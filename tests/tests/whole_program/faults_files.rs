@@ -333,6 +333,39 @@ async fn full_disk_under_the_ledger_deletes_nothing() {
 }
 
 #[tokio::test]
+async fn full_disk_at_the_start_is_told_as_such() {
+    for is_begun in [false, true] {
+        let site = Site::new().await;
+        fs::create_dir(site.state()).unwrap();
+        let disk = Disk::mount(&site.state());
+        if is_begun {
+            // As an earlier version left it.
+            site.run().await;
+            let ledger = Connection::open(site.state().join("ledger.sqlite3")).unwrap();
+            let older = "DROP INDEX files_content; ALTER TABLE files DROP COLUMN user_id;
+                         ALTER TABLE sources DROP COLUMN forgotten_at_ms;
+                         ALTER TABLE sources DROP COLUMN set_aside_told_ms;
+                         PRAGMA user_version = 3; PRAGMA wal_checkpoint(TRUNCATE);";
+            ledger.execute_batch(older).unwrap();
+        }
+        site.put("a.json", &envelope(WEATHER, 1, &[malware(1)]));
+        disk.fill();
+        let run = site.program().run().await.unwrap();
+        assert_eq!(run.code, Some(FAILED), "{is_begun}: {}", run.stderr);
+        let advice = format!("the disk of {} is full: free space", site.state().display());
+        assert!(run.stderr.contains(&advice), "{is_begun}: {}", run.stderr);
+        disk.empty();
+        let run = site.run().await;
+        assert!(
+            !run.stderr.contains("damaged"),
+            "{is_begun}: {}",
+            run.stderr
+        );
+        assert_eq!(site.arrived(WEATHER.id).await, samples(1, 1).1);
+    }
+}
+
+#[tokio::test]
 async fn full_disk_under_the_rejected_files_leaves_them_in_their_place() {
     let site = Site::new().await;
     let rejected = site.state().join("rejected");

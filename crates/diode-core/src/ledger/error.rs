@@ -1,6 +1,9 @@
 //! What can go wrong with the ledger.
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
+
+use rusqlite::ErrorCode;
 
 /// What went wrong with the ledger.
 #[derive(Debug, thiserror::Error)]
@@ -45,7 +48,7 @@ pub enum LedgerError {
         path: PathBuf,
     },
     /// It was written by a newer version of this program.
-    #[error("the ledger {} has schema {found}, newer than {supported}, which this version reads", path.display())]
+    #[error("the ledger {} was written by a newer version of diode-import (it has schema {found}, and this version reads {supported}): run that version, or a newer one", path.display())]
     Newer {
         /// Its file.
         path: PathBuf,
@@ -78,6 +81,29 @@ pub enum LedgerError {
         #[source]
         source: rusqlite::Error,
     },
+}
+
+impl LedgerError {
+    /// Whether there is no room for it on its disk, or within what the user may have of it.
+    pub fn is_for_want_of_room(&self) -> bool {
+        match self {
+            Self::Folder { source, .. } | Self::Kept { source, .. } => matches!(
+                source.kind(),
+                ErrorKind::StorageFull | ErrorKind::QuotaExceeded
+            ),
+            Self::Open { source, .. } | Self::Access { source, .. } => {
+                source.sqlite_error_code() == Some(ErrorCode::DiskFull)
+                    || is_of_shared_memory(source)
+            }
+            _ => false,
+        }
+    }
+}
+
+/// `SQLite` could not make the file larger that readers and writers share.
+fn is_of_shared_memory(source: &rusqlite::Error) -> bool {
+    let code = source.sqlite_error().map(|error| error.extended_code);
+    code == Some(rusqlite::ffi::SQLITE_IOERR_SHMSIZE)
 }
 
 pub(super) fn read(source: rusqlite::Error) -> LedgerError {

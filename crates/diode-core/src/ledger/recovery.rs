@@ -110,7 +110,12 @@ impl Ledger {
                 put_away(folder, &kept)?;
                 Ok((Self::open(folder)?, Origin::Replaced(kept)))
             }
-            Err(error) => Err(error),
+            Err(error) => {
+                if !was_there {
+                    remove_if_empty(folder);
+                }
+                Err(error)
+            }
         }
     }
 
@@ -150,6 +155,15 @@ impl Ledger {
             return Ok(());
         }
         Err(LedgerError::Damaged { finding })
+    }
+}
+
+/// Removes what is left of a ledger that could not be begun, as where the disk is full: the next start
+/// would take it for one that was truncated. It does that, too, where this fails.
+fn remove_if_empty(folder: &Path) {
+    let path = folder.join(FILE_NAME);
+    if fs::metadata(&path).is_ok_and(|metadata| metadata.len() == 0) {
+        let _ = fs::remove_file(path);
     }
 }
 

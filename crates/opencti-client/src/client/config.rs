@@ -6,6 +6,7 @@ use std::time::Duration;
 use url::Url;
 
 use super::proxy::HttpProxy;
+use super::server_time::ServerTime;
 use crate::backoff::Backoff;
 use crate::{Secret, TlsError, TlsOptions};
 
@@ -35,6 +36,8 @@ pub struct ClientConfig {
     pub headers: Vec<(String, Secret)>,
     /// The longest answer that is read, in bytes.
     pub max_answer_bytes: usize,
+    /// Where it is noted what time it is at the platform.
+    pub server_time: ServerTime,
 }
 
 impl ClientConfig {
@@ -51,6 +54,7 @@ impl ClientConfig {
             user_agent: concat!("diode-import/", env!("CARGO_PKG_VERSION")).to_owned(),
             headers: Vec::new(),
             max_answer_bytes: 4 << 20,
+            server_time: ServerTime::default(),
         }
     }
 }
@@ -68,6 +72,7 @@ impl fmt::Debug for ClientConfig {
             .field("user_agent", &self.user_agent)
             .field("headers", &self.headers)
             .field("max_answer_bytes", &self.max_answer_bytes)
+            .field("server_time", &self.server_time)
             .finish()
     }
 }

@@ -18,6 +18,7 @@ use super::operations::{Operation, REGISTER_CONNECTOR, Repeat};
 use super::problem::{Problem, tls_advice};
 use super::proxy::HttpProxy;
 use super::redact::Redaction;
+use super::server_time::ServerTime;
 use super::speaker::Speaker;
 use crate::{ApiError, ErrorClass, PendingFile, WorkId, tls};
 
@@ -51,6 +52,7 @@ pub(super) struct Transport {
     max_answer_bytes: usize,
     /// When a registration was last answered with an error at every attempt.
     registration_failed: Mutex<Option<Instant>>,
+    server_time: ServerTime,
 }
 
 impl Transport {
@@ -80,6 +82,7 @@ impl Transport {
             retry: config.retry,
             max_answer_bytes: config.max_answer_bytes,
             registration_failed: Mutex::default(),
+            server_time: config.server_time,
         })
     }
 
@@ -209,6 +212,8 @@ impl Transport {
         let sent = request.send().await;
         let unreachable = |error| self.unreachable(operation, timeout, error);
         let mut response = sent.map_err(unreachable)?;
+        let date = response.headers().get(header::DATE);
+        self.server_time.note(date, Instant::now());
         let status = response.status().as_u16();
         let location = response.headers().get(header::LOCATION).cloned();
         let body = self

@@ -53,6 +53,32 @@ async fn what_cannot_be_changed_is_said_once_for_each_file() {
 }
 
 #[tokio::test]
+async fn one_connector_id_under_two_names_in_turn_is_said_once() {
+    let lines = Lines::default();
+    let _listening = lines.listen();
+    let bench = Bench::new();
+    for number in 0..6_u64 {
+        let content = envelope("c", &[identity(&number.to_string())]);
+        let content = if number % 2 == 0 {
+            content
+        } else {
+            content.replace(r#""Feed""#, r#""Another""#)
+        };
+        bench.put(&format!("{number}.json"), &content, 60 - number);
+    }
+    let mut importer = bench.importer();
+    importer.pass(None).await;
+    let said = lines.with("under two names or types in turn");
+    assert_eq!(said.len(), 1, "{lines:?}");
+    assert!(said[0].contains("other=\"Another\""), "{said:?}");
+    assert_eq!(
+        bench.published(),
+        ["publish c 1"; 6],
+        "all are imported all the same"
+    );
+}
+
+#[tokio::test]
 async fn what_cannot_be_discarded_is_said_once() {
     let lines = Lines::default();
     let _listening = lines.listen();
