@@ -21,7 +21,7 @@ use tests::program::CONNECTOR_ID;
 use crate::site::{Site, work_of};
 
 /// How many cases there are.
-const COUNT: usize = 72;
+const COUNT: usize = 75;
 
 /// What we send of a registration.
 const REGISTERED_KEYS: [&str; 7] = [

@@ -99,12 +99,17 @@ fn the_defaults_are_those_of_the_table() {
             state_path: "/state",
             settle: 5s,
             rejected_path: None,
-            limits: Limits {
-                max_bytes: 1073741824,
-                max_objects: 1000000,
-                max_depth: 128,
-                max_refs: 1000000,
-                max_all_refs: 10000000,
+            content: ContentRules {
+                limits: Limits {
+                    max_bytes: 1073741824,
+                    max_objects: 1000000,
+                    max_depth: 128,
+                    max_refs: 1000000,
+                    max_all_refs: 10000000,
+                },
+                policy: ContentPolicy {
+                    allowed: {},
+                },
             },
             rejected_retention_days: None,
             skip_known_hours: None,

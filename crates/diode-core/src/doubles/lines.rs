@@ -1,12 +1,17 @@
 //! What is said in the log.
 
 use std::fmt::{self, Write};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::subscriber::DefaultGuard;
-use tracing::{Event, Level, Metadata, Subscriber};
+use tracing::{Dispatch, Event, Level, Metadata, Subscriber};
+
+/// While there is but one subscriber, tracing asks that of the thread which comes to a line first
+/// whether anybody wants it, which in another test is none, and keeps the answer for all threads. With a
+/// second one it asks all.
+static SECOND: OnceLock<Dispatch> = OnceLock::new();
 
 /// The lines that this thread says while it is listened to.
 #[derive(Clone, Debug, Default)]
@@ -14,6 +19,7 @@ pub(crate) struct Lines(Arc<Mutex<Vec<String>>>);
 
 impl Lines {
     pub(crate) fn listen(&self) -> DefaultGuard {
+        SECOND.get_or_init(|| Dispatch::new(Self::default()));
         tracing::subscriber::set_default(self.clone())
     }
 
