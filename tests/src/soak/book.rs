@@ -78,7 +78,7 @@ impl Book {
     fn enter(&self, sheet: &Sheet, text: &str, replaced: bool) {
         let objects = match sheet.content {
             Content::Good | Content::Partial => sheet.objects as usize,
-            Content::CutOff | Content::Empty | Content::Foreign => 0,
+            Content::CutOff | Content::Unsendable | Content::Foreign => 0,
         };
         let page = Page {
             name: sheet.name(),
@@ -272,7 +272,9 @@ impl Page {
             (Content::Good, AfterImport::Keep) | (Content::Foreign, _) => {
                 (here != Look::Same).then(|| format!("it has to be there unchanged, but: {here:?}"))
             }
-            (Content::Partial | Content::CutOff | Content::Empty, _) => self.not_set_aside(shelves),
+            (Content::Partial | Content::CutOff | Content::Unsendable, _) => {
+                self.not_set_aside(shelves)
+            }
         }
     }
 
@@ -453,15 +455,15 @@ mod tests {
         fs::write(&path, "two").unwrap();
         check(Content::Good, AfterImport::Delete, &["not deleted"]);
         check(Content::Good, AfterImport::Keep, &["Changed"]);
-        check(Content::Empty, AfterImport::Keep, &["not moved"]);
+        check(Content::Unsendable, AfterImport::Keep, &["not moved"]);
         fs::write(&path, "one").unwrap();
         check(Content::Good, AfterImport::Keep, &[]);
         fs::create_dir(folder.path().join("rejected")).unwrap();
         fs::rename(&path, folder.path().join("rejected/feed-000001.json")).unwrap();
-        check(Content::Empty, AfterImport::Keep, &["no reason"]);
+        check(Content::Unsendable, AfterImport::Keep, &["no reason"]);
         let reason = folder.path().join("rejected/feed-000001.json.reason.json");
         fs::write(reason, r#"{"code":"x"}"#).unwrap();
-        check(Content::Empty, AfterImport::Keep, &[]);
+        check(Content::Unsendable, AfterImport::Keep, &[]);
 
         let book = Book::default();
         book.open(&sheet(1, Content::Good, 1), "one");

@@ -29,8 +29,8 @@ pub(super) enum Content {
     Partial,
     /// An envelope that was cut off in the middle.
     CutOff,
-    /// An envelope without an object.
-    Empty,
+    /// An envelope without an object that could be sent.
+    Unsendable,
     /// Somebody else's file.
     Foreign,
 }
@@ -81,7 +81,11 @@ impl Sheet {
         }
         let whole = || envelope(self.source, self.number, &objects).to_string();
         match self.content {
-            Content::Good | Content::Partial | Content::Empty => whole(),
+            Content::Good | Content::Partial => whole(),
+            Content::Unsendable => {
+                let unsendable = json!({ "type": "x-soak", "id": "x-soak--1" });
+                envelope(self.source, self.number, &[unsendable]).to_string()
+            }
             Content::CutOff => {
                 let mut text = whole();
                 text.truncate(text.len() * 2 / 3);
@@ -146,7 +150,7 @@ impl Feed {
             (84, Content::Good),
             (4, Content::Partial),
             (4, Content::CutOff),
-            (4, Content::Empty),
+            (4, Content::Unsendable),
             (4, Content::Foreign),
         ];
         let content = self.random.weighted(&contents).unwrap_or(Content::Good);
@@ -173,7 +177,7 @@ impl Feed {
 
     fn objects(&mut self, content: Content) -> u32 {
         match content {
-            Content::Empty | Content::Foreign => 0,
+            Content::Unsendable | Content::Foreign => 0,
             _ => {
                 let sizes = [(70, 1..8), (25, 8..120), (5, 120..1_200)];
                 let weights = [(sizes[0].0, 0), (sizes[1].0, 1), (sizes[2].0, 2)];
@@ -238,7 +242,7 @@ mod tests {
             Content::Good,
             Content::Partial,
             Content::CutOff,
-            Content::Empty,
+            Content::Unsendable,
             Content::Foreign,
         ] {
             assert!(sheets.iter().any(|sheet| sheet.content == content));
