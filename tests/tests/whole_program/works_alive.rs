@@ -136,20 +136,25 @@ async fn a_work_that_is_deleted_while_messages_are_sent_for_it_loses_no_file() {
     }
 }
 
-/// Files of one connector, in each order of drafts and others, in one pass or in several, while the
-/// workers are away for so long that the connector manager comes round.
+/// Files of one connector, in each order of drafts (`d`), plain ones (`p`) and passes that upload
+/// everything (`u`), in one pass or in several (`|`), while the workers are away for so long that the
+/// connector manager comes round.
 #[tokio::test]
 async fn the_connector_manager_ends_no_work_whose_messages_wait() {
     let orders = [
-        "dp", "pd", "dd", "dpd", "pdp", "ddp", "d|p", "p|d|p", "dp|dp",
+        "dp", "pd", "dd", "dpd", "pdp", "ddp", "d|p", "p|d|p", "dp|dp", "d|u|p", "u|d|p", "p|u|d",
+        "dp|u",
     ];
     for version in ["6.8.7", "6.9.28", "7.260318.0"] {
         for order in orders {
             let site = on_broker(version).await;
             let mut number = 0;
+            let mut uploaded = BTreeSet::new();
             for pass in order.split('|') {
+                let is_upload = pass == "u";
                 for kind in pass.chars() {
                     number += 1;
+                    uploaded.extend(is_upload.then_some(number));
                     let mut file = if kind == 'd' {
                         draft(number)
                     } else {
@@ -160,12 +165,17 @@ async fn the_connector_manager_ends_no_work_whose_messages_wait() {
                     objects.push(serde_json::json!({ "type": "malware", "name": "no id" }));
                     site.put(&format!("{number}.json"), &file);
                 }
-                site.run().await;
+                let mode = if is_upload { "workbench" } else { "auto" };
+                let program = site.program().with("DIODE_IMPORT_VALIDATION_MODE", mode);
+                let run = program.run().await.unwrap();
+                assert_eq!(run.code, Some(0), "{version}: {order}: {}", run.stderr);
                 site.platform.run_connector_manager();
             }
             site.platform.run_connector_manager();
             let imported = imported(&site).await;
-            assert_eq!(imported, ids(1..=number), "{version}: {order}");
+            let queued = (1..=number).filter(|number| !uploaded.contains(number));
+            assert_eq!(imported, ids(queued), "{version}: {order}");
+            assert_eq!(site.platform.workbench().len(), uploaded.len());
             assert_eq!(site.platform.dropped(), 0, "{version}: {order}");
         }
     }
