@@ -18,11 +18,14 @@ use crate::{Code, Validation};
 const MAX_NAME_BYTES: usize = 1024;
 
 /// The longest scope, in bytes as it stands in the file: it goes into a request to the platform.
-const MAX_SCOPE_BYTES: usize = 64 << 10;
+const MAX_SCOPE_BYTES: usize = 4 << 10;
 
 /// The longest id of a connector, in bytes: the platform makes an AMQP routing key of 255 bytes at most
 /// out of `listen_routing_` and the id, and fails over a longer one each time that it is asked.
 const MAX_ID_BYTES: usize = 240;
+
+/// What the platform's own queues are named after. A connector of such an id would share them.
+const OWN_QUEUES: [&str; 3] = ["background-task-", "playbook", "sync"];
 
 /// An envelope whose connector can be registered. The bundle is not yet looked into.
 #[derive(Clone, Debug)]
@@ -97,6 +100,9 @@ fn connector(envelope: &Object<'_>) -> Result<(Registration, Validation), Refusa
             id.len()
         )));
     }
+    if let Some(why) = unfit_id(&id) {
+        return Err(refuse(format!("connector.id {id:?} {why}")));
+    }
     let connector_type = name_of(&connector, "type")?
         .parse::<ConnectorType>()
         .map_err(|error| refuse(format!("connector.type: {error}")))?;
@@ -125,17 +131,59 @@ fn name_of(connector: &Object<'_>, key: &str) -> Result<String, Refusal> {
     }
 }
 
+/// What is wrong with a connector's id, which the platform makes names of queues of.
+fn unfit_id(id: &str) -> Option<&'static str> {
+    let is_usual = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    if !id.bytes().all(is_usual) {
+        return Some("holds more than letters, digits, `-`, `_` and `.`");
+    }
+    let id = id.to_ascii_lowercase();
+    let is_own = OWN_QUEUES.iter().any(|own| match own.strip_suffix('-') {
+        Some(_) => id.starts_with(own),
+        None => id == *own,
+    });
+    is_own.then_some("is that of a queue of the platform's own")
+}
+
 /// What is wrong with a text that logs are to show as a name.
 fn unfit(text: &str) -> Option<String> {
     if text.len() > MAX_NAME_BYTES {
         return Some(format!("is longer than {MAX_NAME_BYTES} bytes"));
     }
-    let is_odd = text.chars().any(char::is_control);
-    is_odd.then(|| "holds control characters".to_owned())
+    unshowable(text).map(str::to_owned)
+}
+
+/// What a text holds that cannot be shown as it is, if anything.
+fn unshowable(text: &str) -> Option<&'static str> {
+    if text.chars().any(char::is_control) {
+        return Some("holds control characters");
+    }
+    let is_odd = text.chars().any(is_hidden);
+    is_odd.then_some("holds characters that cannot be seen, or that turn the text around")
+}
+
+/// Whether a character shows nothing, or changes how the text around it is shown: zero-width characters,
+/// line and paragraph separators, directional marks, and tags.
+fn is_hidden(character: char) -> bool {
+    matches!(
+        character,
+        '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}'
+            | '\u{feff}' | '\u{e0000}'..='\u{e007f}'
+    )
 }
 
 fn applicant_id(envelope: &Object<'_>) -> Result<Option<String>, Refusal> {
-    let id = string(envelope, "applicant_id").filter(|id| !id.trim().is_empty());
+    let value = envelope.get("applicant_id");
+    let is_none = value.is_none_or(|value| value.kind() == Kind::Null);
+    let id = value.and_then(|value| value.string());
+    if id.is_none() && !is_none {
+        let message =
+            "applicant_id is no text that can be read, so whose data it is cannot be told";
+        return Err(Refusal::new(Code::InvalidConnector, message));
+    }
+    let id = id
+        .map(|id| id.into_owned())
+        .filter(|id| !id.trim().is_empty());
     match id.as_deref().and_then(unfit) {
         Some(why) => Err(Refusal::new(
             Code::InvalidConnector,
@@ -167,11 +215,18 @@ fn scope(connector: &Object<'_>) -> Result<Vec<String>, Refusal> {
             )
         })?,
     };
-    Ok(entries
+    let entries: Vec<String> = entries
         .iter()
         .map(|entry| entry.trim().to_owned())
         .filter(|entry| !entry.is_empty())
-        .collect())
+        .collect();
+    match entries.iter().find_map(|entry| unshowable(entry)) {
+        Some(why) => Err(Refusal::new(
+            Code::InvalidConnector,
+            format!("connector.scope {why}"),
+        )),
+        None => Ok(entries),
+    }
 }
 
 /// When in doubt, a person looks at it: only what plainly says no means no.
@@ -290,10 +345,42 @@ mod tests {
             &with(&GOOD.replace("c-1", &"é".repeat(MAX_ID_BYTES / 2 + 1))),
             "connector.id has 242 bytes",
         );
+        for (id, expect) in [
+            ("A-z_0.9", "id: \"A-z_0.9\""),
+            ("a b", "holds more than letters"),
+            ("../x", "holds more than letters"),
+            ("*", "holds more than letters"),
+            ("é", "holds more than letters"),
+            ("background-task-0", "is that of a queue"),
+            ("Background-Task-x", "is that of a queue"),
+            ("PLAYBOOK", "is that of a queue"),
+            ("sync", "is that of a queue"),
+            ("sync-1", "id: \"sync-1\""),
+        ] {
+            check(&with(&GOOD.replace("c-1", id)), expect);
+        }
+        for hidden in [
+            '\u{202e}',
+            '\u{2066}',
+            '\u{200b}',
+            '\u{2028}',
+            '\u{feff}',
+            '\u{e0041}',
+        ] {
+            let text = format!("a{hidden}b");
+            check(
+                &with(&GOOD.replace("Feed", &text)),
+                "connector.name holds characters that cannot be seen",
+            );
+            check(
+                &with(&GOOD.replace("a, b,", &text)),
+                "connector.scope holds characters that cannot be seen",
+            );
+        }
         // With its quotation marks.
         for (length, expect) in [
             (MAX_SCOPE_BYTES - 2, "scope: [\"xxx"),
-            (MAX_SCOPE_BYTES - 1, "connector.scope is longer than 65536"),
+            (MAX_SCOPE_BYTES - 1, "connector.scope is longer than 4096"),
         ] {
             let scope = "x".repeat(length);
             check(&with(&GOOD.replace("a, b,", &scope)), expect);
@@ -325,9 +412,16 @@ mod tests {
             "invalid-connector: applicant_id holds control characters",
         );
         check(
-            &with(r#""bundle": {}, "applicant_id": 7"#),
+            &with(r#""bundle": {}, "applicant_id": null"#),
             "applicant_id: None",
         );
+        check(&applicant(" "), "applicant_id: None");
+        for unreadable in ["7", "false", "[]", r#"{"id": "u"}"#, r#""\ud800""#] {
+            check(
+                &with(&format!(r#""bundle": {{}}, "applicant_id": {unreadable}"#)),
+                "invalid-connector: applicant_id is no text that can be read",
+            );
+        }
         check(
             &with(r#""bundle": {}, "applicant_id": """#),
             "applicant_id: None",

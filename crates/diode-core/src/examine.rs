@@ -49,7 +49,7 @@ pub enum Examined<'a> {
 pub struct Import<'a> {
     /// The envelope.
     pub envelope: Envelope<'a>,
-    /// The bundle's id, or one derived from the file's content where it has none.
+    /// The bundle's id, or one derived from the file's content where it has none of STIX's form.
     pub bundle_id: String,
     /// The parts to send, in order.
     pub split: Split<'a>,
@@ -199,6 +199,14 @@ fn not_json<'a>(text: &Text<'a>, error: &JsonError) -> Result<Content<'a>, Refus
     Err(Refusal::new(Code::InvalidJson, message))
 }
 
+/// Whether an id is of the form that STIX gives bundles. It stands in every message, so that one of any
+/// length would make a small file fill the broker.
+fn is_bundle_id(id: &str) -> bool {
+    const HYPHENATED: usize = 36;
+    let uuid = id.strip_prefix("bundle--");
+    uuid.is_some_and(|uuid| uuid.len() == HYPHENATED && Uuid::try_parse(uuid).is_ok())
+}
+
 fn import<'a>(
     envelope: Envelope<'a>,
     bundle: &Bundle<'a>,
@@ -206,7 +214,7 @@ fn import<'a>(
     bytes: &[u8],
     profile: &Profile,
 ) -> Result<Import<'a>, Refusal> {
-    let bundle_id = bundle.id().map_or_else(
+    let bundle_id = bundle.id().filter(|id| is_bundle_id(id)).map_or_else(
         || {
             let fingerprint = Fingerprint::of(bytes).to_string();
             let id = Uuid::new_v5(&BUNDLE_ID_NAMESPACE, fingerprint.as_bytes());

@@ -308,7 +308,7 @@ mq: rabbit
     error: DIODE_IMPORT_GET_FROM_DIRECTORY_PATH (diode_import.get_from_directory_path) is not given; write the path of the directory that the files arrive in
     error: DIODE_IMPORT_APPLICANT_MAPPINGS (diode_import.applicant_mappings), from the environment: "{\"a\": \"b\"}" is JSON; write pairs of ids as source:target,source:target
     error: DIODE_IMPORT_SETTLE_SECONDS (diode_import.settle_seconds), from "config.yml": 1.5 is not a whole number in range; write a whole number from 0 to 86400, without a unit
-    error: DIODE_IMPORT_MAX_DEPTH (diode_import.max_depth), from the environment: "0" is out of range; write a whole number from 1 to 1000, without a unit
+    error: DIODE_IMPORT_MAX_DEPTH (diode_import.max_depth), from the environment: "0" is out of range; write a whole number from 1 to 512, without a unit
     warning: "connector.lgo_level" in "config.yml" is not a setting and is ignored; did you mean connector.log_level?
     warning: section "diode-import" in "config.yml" is not known and is ignored; did you mean diode_import?
     warning: "DIODE_IMPORT_GET_FROM_DIRECTORY_PTH" in the environment is not a setting and is ignored; did you mean DIODE_IMPORT_GET_FROM_DIRECTORY_PATH?

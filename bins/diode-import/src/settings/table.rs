@@ -171,9 +171,9 @@ settings! {
     DIODE_IMPORT_MAX_OBJECTS = Setting::own("diode_import.max_objects", Kind::Whole { unit: "objects", min: 1, max: 100_000_000 })
         .default("1000000")
         .help("The most objects that a bundle may have.");
-    DIODE_IMPORT_MAX_DEPTH = Setting::own("diode_import.max_depth", Kind::Whole { unit: "levels", min: 1, max: 1_000 })
+    DIODE_IMPORT_MAX_DEPTH = Setting::own("diode_import.max_depth", Kind::Whole { unit: "levels", min: 1, max: 512 })
         .default("128")
-        .help("The deepest nesting of JSON that is read.");
+        .help("The deepest nesting of JSON that is read; what nests deeper than some 990 levels, the platform's workers drop without a word.");
     DIODE_IMPORT_MAX_REFS = Setting::own("diode_import.max_refs", Kind::Whole { unit: "references", min: 1, max: 100_000_000 })
         .default("1000000")
         .help("The most references that one object may have. All objects of a bundle may have 10,000,000 together, or as many as this says, if that is more.");

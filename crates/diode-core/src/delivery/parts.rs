@@ -60,3 +60,56 @@ impl Parts for SplitParts<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+    use stix_bundle::{Limits, Profile};
+
+    use super::*;
+    use crate::examine::{Examined, examine};
+
+    /// What a message holds besides its content, at most: ids of a work, a draft and a user, and names.
+    const AROUND_CONTENT: usize = 600;
+
+    proptest! {
+        /// Whatever a file repeats, its messages have at most twice its size and a kilobyte for each
+        /// object.
+        #[test]
+        fn messages_are_no_larger_than_their_file_allows(
+            bundle_id in ".{0,300}",
+            repeats in 1_usize..20,
+            texts in prop::collection::vec(".{0,60}", 1..30),
+            references in prop::collection::vec(0_usize..30, 0..60),
+        ) {
+            let id = |number: usize| format!("tool--{number}");
+            let objects: Vec<_> = texts
+                .iter()
+                .enumerate()
+                .map(|(number, text)| {
+                    let refs: Vec<_> = references.iter().map(|target| id(*target)).collect();
+                    json!({ "type": "tool", "id": id(number), "name": text, "object_refs": refs })
+                })
+                .collect();
+            let file = json!({
+                "connector": { "id": "c", "name": "Feed", "type": "STREAM" },
+                "bundle": { "id": bundle_id.repeat(repeats), "objects": objects },
+            })
+            .to_string();
+            let examined = examine(file.as_bytes(), &Limits::default(), &Profile::opencti());
+            let Examined::Ready(import) = examined else {
+                panic!("it can be imported");
+            };
+            let parts = SplitParts::of(&import);
+            let sent: usize = (0..parts.count())
+                .map(|index| {
+                    let mut part = Vec::new();
+                    parts.write(index, &mut part);
+                    part.len().div_ceil(3) * 4 + AROUND_CONTENT
+                })
+                .sum();
+            prop_assert!(sent <= 2 * file.len() + 1000 * objects.len(), "{sent}");
+        }
+    }
+}

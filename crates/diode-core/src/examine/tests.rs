@@ -168,3 +168,40 @@ fn the_report_of_80_000_indicators_is_sent_with_the_limits_as_they_are() {
     ));
     assert_eq!(seen(file.as_bytes()), "imported: 1");
 }
+
+/// The bundle's id that messages of a file carry whose bundle has this one.
+fn bundle_id(id: &str) -> String {
+    let object = r#"{"type": "tool", "id": "tool--1", "name": "x"}"#;
+    let text = envelope(&format!(r#"{{"id": {id}, "objects": [{object}]}}"#));
+    match examine(text.as_bytes(), &Limits::default(), &Profile::opencti()) {
+        Examined::Ready(import) => import.bundle_id,
+        _ => panic!("{text}"),
+    }
+}
+
+#[test]
+fn only_an_id_of_stix_s_form_stands_in_messages() {
+    let kept = "bundle--44AF6C39-c09b-49c5-9de2-394224b04982";
+    assert_eq!(bundle_id(&format!("{kept:?}")), kept);
+    let long = format!("\"bundle--{}\"", "x".repeat(100_000));
+    for other in [
+        "null",
+        "17",
+        "\"\"",
+        "\"free text\"",
+        "\"report--44af6c39-c09b-49c5-9de2-394224b04982\"",
+        "\"bundle--44af6c39c09b49c59de2394224b04982\"",
+        "\"bundle--{44af6c39-c09b-49c5-9de2-394224b04982}\"",
+        "\"bundle--44af6c39-c09b-49c5-9de2-394224b04982 \"",
+        &long,
+    ] {
+        let derived = bundle_id(other);
+        let uuid = derived.strip_prefix("bundle--").unwrap();
+        assert_eq!(
+            Uuid::try_parse(uuid).unwrap().get_version_num(),
+            5,
+            "{other}"
+        );
+        assert_eq!(derived, bundle_id(other), "it is the same again");
+    }
+}
