@@ -175,15 +175,13 @@ fn is_hidden(character: char) -> bool {
 fn applicant_id(envelope: &Object<'_>) -> Result<Option<String>, Refusal> {
     let value = envelope.get("applicant_id");
     let is_none = value.is_none_or(|value| value.kind() == Kind::Null);
-    let id = value.and_then(|value| value.string());
+    let id = value.and_then(Value::string);
     if id.is_none() && !is_none {
         let message =
             "applicant_id is no text that can be read, so whose data it is cannot be told";
         return Err(Refusal::new(Code::InvalidConnector, message));
     }
-    let id = id
-        .map(|id| id.into_owned())
-        .filter(|id| !id.trim().is_empty());
+    let id = id.map(Cow::into_owned).filter(|id| !id.trim().is_empty());
     match id.as_deref().and_then(unfit) {
         Some(why) => Err(Refusal::new(
             Code::InvalidConnector,
