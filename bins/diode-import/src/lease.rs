@@ -1,5 +1,6 @@
 //! A bucket's lease: one process at a time, and what the log says of it.
 
+use std::io::Write as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -8,7 +9,7 @@ use std::{fs, io};
 use async_trait::async_trait;
 use bundle_source::{S3Holder, S3Lease, S3LeaseTimes, S3Source, S3Standing, Source as _};
 use chrono::{SecondsFormat, Utc};
-use diode_core::{Claim, Claimed, Lease, NotOurs, chain};
+use diode_core::{Claim, Claimed, Lease, NotOurs, chain, open_private_file};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -65,7 +66,9 @@ fn read_or_make(path: &Path) -> io::Result<Uuid> {
         Err(error) => return Err(error),
     }
     let instance = Uuid::new_v4();
-    fs::write(path, format!("{instance}\n"))?;
+    let mut file = open_private_file(path)?;
+    file.set_len(0)?;
+    writeln!(file, "{instance}")?;
     Ok(instance)
 }
 

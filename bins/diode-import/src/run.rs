@@ -1,11 +1,14 @@
 //! Runs the connector.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bundle_source::S3Source;
 use chrono::Utc;
-use diode_core::{Greeting, Patience, StartError, chain, greet, warn_of_unfit_targets};
+use diode_core::{
+    Greeting, Patience, StartError, chain, greet, open_to_others, warn_of_unfit_targets,
+};
 use opencti_client::ErrorClass;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -59,6 +62,7 @@ async fn work(
         Turn::Taken => return Ok(Exit::Taken),
         Turn::Stopped => return Ok(Exit::Done),
     };
+    warn_of_others(&settings.diode_import.state_path);
     let metrics = settings.connector.metrics.as_ref();
     let metrics = metrics.map(|set| Served::begin(set, errors, stop.clone()));
     let mut prepared = wire::prepare(settings)?;
@@ -181,6 +185,18 @@ fn end_in_any_case() {
         std::thread::sleep(LEAVE_WITHIN + END_WITHIN);
         std::process::exit(Exit::Done.code().into());
     });
+}
+
+/// Warns where other users of this machine may look into the folder of the ledger.
+fn warn_of_others(folder: &Path) {
+    if let Ok(Some(mode)) = open_to_others(folder) {
+        tracing::warn!(
+            folder = %folder.display(),
+            mode = format!("{mode:03o}"),
+            "other users of this machine may look into the folder of the ledger (DIODE_IMPORT_STATE_PATH), \
+             which tells what was imported: close it with chmod 700"
+        );
+    }
 }
 
 async fn overdue(stop: &CancellationToken) {

@@ -4,6 +4,8 @@ use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::private::{create_private_folder, open_private_file};
+
 /// The file in the state folder that stands for the ledger. It is only ever locked.
 const LOCK_FILE: &str = "ledger.lock";
 
@@ -100,12 +102,8 @@ impl Claim {
 fn open(what: &Claimed) -> io::Result<File> {
     match what {
         Claimed::Ledger(folder) => {
-            std::fs::create_dir_all(folder)?;
-            File::options()
-                .create(true)
-                .truncate(false)
-                .write(true)
-                .open(folder.join(LOCK_FILE))
+            create_private_folder(folder)?;
+            open_private_file(&folder.join(LOCK_FILE))
         }
         Claimed::Folder(folder) => File::open(folder),
     }

@@ -27,6 +27,7 @@ use rusqlite::{Connection, OptionalExtension};
 use self::error::{read, write};
 use self::recovery::Store;
 use self::rows::{insert, invalid, mark_gone, moment, nanoseconds};
+use crate::private::create_private_folder;
 use crate::{Code, Fingerprint, Outcome};
 
 pub use content::SameContent;
@@ -66,7 +67,7 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::Folder`], [`LedgerError::Open`] and [`LedgerError::Newer`].
     pub fn open(folder: &Path) -> Result<Self, LedgerError> {
-        std::fs::create_dir_all(folder).map_err(|source| LedgerError::Folder {
+        create_private_folder(folder).map_err(|source| LedgerError::Folder {
             path: folder.to_owned(),
             source,
         })?;

@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use rusqlite::Connection;
 
 use super::{FILE_NAME, LedgerError};
+use crate::private::open_private_file;
 
 /// How long we wait for another process that has the ledger open.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
@@ -153,6 +154,8 @@ pub(super) fn connect(folder: &Path) -> Result<Connection, LedgerError> {
         path: path.clone(),
         source,
     };
+    // SQLite gives its other files the permissions of this one. Where it cannot be made, SQLite says why.
+    drop(open_private_file(&path));
     let connection = Connection::open(&path).map_err(open)?;
     match prepare(&connection).map_err(open)? {
         found if found > VERSION => Err(LedgerError::Newer {
