@@ -18,6 +18,7 @@ pub(crate) fn route(connector_id: &str) -> Route {
     Route {
         exchange: "x".into(),
         routing_key: format!("push_{connector_id}"),
+        queue: format!("push_{connector_id}"),
     }
 }
 

@@ -16,6 +16,8 @@ pub struct Route {
     pub exchange: String,
     /// `config.push_routing`
     pub routing_key: String,
+    /// `config.push`: the queue that the exchange and the routing key lead to.
+    pub queue: String,
 }
 
 /// The broker's address, as a registration answered or settings overrule it.
@@ -195,6 +197,9 @@ pub trait Queue: Send + Sync {
 
     /// Delivers all parts of all files of a shipment, in order, and returns when each is confirmed
     /// or refused: what became of every file, in their order.
+    ///
+    /// A broker confirms also the messages that it hands to a queue while that is being deleted. A file
+    /// that went to a broker counts as delivered only if its queue is found after its last confirm.
     ///
     /// Many parts may be in flight at a time, of several files. After an error, any of the
     /// unconfirmed ones may have been delivered all the same. Files keep their order among

@@ -133,6 +133,25 @@ async fn one_whose_user_deletes_a_queue_amid_files_that_are_sent_together_gets_a
     assert_eq!(proxy.published(), 1 + 3 + 3);
 }
 
+/// A broker confirms also what it hands to a queue that is being deleted, and nothing is sent afterwards
+/// that could be returned.
+#[tokio::test]
+async fn one_whose_user_deletes_a_queue_before_its_last_confirm_gets_the_file_again() {
+    let (site, proxy) = (Site::new().await, proxy().await);
+    proxy.withhold_confirms();
+    let running = daemon(&site, &proxy).await;
+    eventually("everything is published", || proxy.published() == 5).await;
+    comes_true("everything is in the queue", async || {
+        let queued = site.platform.queued(WEATHER.id).await;
+        queued.is_ok_and(|messages| messages == 5)
+    })
+    .await;
+    site.platform.lose_queue(WEATHER.id).await.unwrap();
+    proxy.release_confirms();
+    site.logged(&["queue is missing on the broker"]).await;
+    imported(&site, running, 1).await;
+}
+
 #[tokio::test]
 async fn one_that_refuses_us_gets_nothing_until_it_does_not() {
     for (setting, wrong) in [("MQ_PASS", "wrong-password"), ("MQ_VHOST", "no-such-vhost")] {

@@ -11,6 +11,7 @@ pub(super) struct Failure {
     kind: DeliveryErrorKind,
     message: String,
     source: Option<Box<dyn Error + Send + Sync>>,
+    whole: bool,
 }
 
 impl Failure {
@@ -19,7 +20,27 @@ impl Failure {
             kind,
             message: message.into(),
             source: None,
+            whole: kind == DeliveryErrorKind::Unroutable,
         }
+    }
+
+    /// The same, for every file of the shipment, even those whose messages are all confirmed.
+    pub(super) fn of_whole_shipment(mut self) -> Self {
+        self.whole = true;
+        self
+    }
+
+    /// Whether every file of the shipment has failed with it.
+    pub(super) fn is_of_whole_shipment(&self) -> bool {
+        self.whole
+    }
+
+    /// Whether the broker cannot be asked anything.
+    pub(super) fn is_without_broker(&self) -> bool {
+        matches!(
+            self.kind,
+            DeliveryErrorKind::Unavailable | DeliveryErrorKind::Denied
+        )
     }
 
     pub(super) fn caused_by(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {

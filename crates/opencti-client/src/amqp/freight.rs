@@ -42,8 +42,17 @@ impl<'a> Freight<'a> {
         (&self.shipment.files[file], index - self.start(file))
     }
 
+    /// Whether all messages of a file are confirmed or refused, and some of them confirmed.
+    pub(super) fn has_confirmed_file(&self, window: &Window) -> bool {
+        (0..self.ends.len()).any(|file| {
+            let done = window.done(self.parts(file));
+            done.is_some_and(|done| done.confirmed > 0)
+        })
+    }
+
     /// What became of each file. `failure` is why sending broke off, if it did: every file behind
-    /// one that was not handed over has failed, too, and all of them where no queue was there.
+    /// one that was not handed over has failed, too, and all of them where it is a failure of the whole
+    /// shipment.
     pub(super) fn outcomes(
         &self,
         window: &Window,
@@ -52,9 +61,9 @@ impl<'a> Freight<'a> {
         let failure = failure.unwrap_or_else(|| {
             Failure::new(DeliveryErrorKind::Unavailable, "sending was broken off")
         });
+        let mut broken_off = failure.is_of_whole_shipment();
         let failed = failure.after(0, 0);
         let files = 0..self.ends.len();
-        let mut broken_off = failed.kind == DeliveryErrorKind::Unroutable;
         files
             .map(|file| {
                 let done = window.done(self.parts(file));
@@ -151,6 +160,7 @@ mod tests {
         let route = Route {
             exchange: "e".to_owned(),
             routing_key: "r".to_owned(),
+            queue: "q".to_owned(),
         };
         let counts: Vec<Count> = counts.iter().map(|count| Count(*count)).collect();
         let files: Vec<Cargo<'_>> = counts
@@ -214,6 +224,23 @@ mod tests {
                 })
                 .collect();
             assert_eq!(told, [(true, 2, 0), (false, 1, 1), (false, 2, 0)]);
+            let failure = Failure::new(DeliveryErrorKind::Unavailable, "gone");
+            let outcomes = freight.outcomes(&window, Some(failure.of_whole_shipment()));
+            assert!(outcomes.iter().all(Result::is_err));
+        });
+    }
+
+    #[test]
+    fn a_file_is_confirmed_with_its_last_message() {
+        with_files(&[0, 2, 2], |freight| {
+            let mut window = sent(4);
+            assert!(!freight.has_confirmed_file(&window));
+            for index in [0, 2] {
+                window.confirm(index);
+                assert!(!freight.has_confirmed_file(&window));
+            }
+            window.confirm(3);
+            assert!(freight.has_confirmed_file(&window));
         });
     }
 

@@ -7,9 +7,9 @@ use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
+use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions};
 use lapin::tcp::{AsyncTcpStream, RustlsConnector};
-use lapin::types::{ShortString, ShortStringError};
+use lapin::types::{FieldTable, ShortString, ShortStringError};
 use lapin::uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo};
 use lapin::{
     BasicProperties, Channel, Connection, ConnectionProperties, ErrorKind, PublisherConfirm,
@@ -128,9 +128,23 @@ impl Link {
         let Target {
             exchange,
             routing_key,
+            ..
         } = target.clone();
         self.channel
             .basic_publish(exchange, routing_key, options, body, properties)
+    }
+
+    /// Asks whether the queue is there. The broker closes the channel where it is not.
+    pub(super) async fn find_queue(&self, target: &Target) -> lapin::Result<()> {
+        let options = QueueDeclareOptions {
+            passive: true,
+            ..QueueDeclareOptions::default()
+        };
+        let name = target.queue.clone();
+        let asking = self
+            .channel
+            .queue_declare(name, options, FieldTable::default());
+        asking.await.map(drop)
     }
 }
 
@@ -139,6 +153,7 @@ impl Link {
 pub(super) struct Target {
     exchange: ShortString,
     routing_key: ShortString,
+    queue: ShortString,
 }
 
 impl TryFrom<&Route> for Target {
@@ -148,6 +163,7 @@ impl TryFrom<&Route> for Target {
         Ok(Self {
             exchange: ShortString::try_new(route.exchange.as_str())?,
             routing_key: ShortString::try_new(route.routing_key.as_str())?,
+            queue: ShortString::try_new(route.queue.as_str())?,
         })
     }
 }

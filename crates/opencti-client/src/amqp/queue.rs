@@ -19,7 +19,8 @@ use crate::{BrokerAddress, Delivery, DeliveryError, Drafts, Expectations, Parts,
 ///
 /// One connection is opened with the first shipment and kept. Shipments go one after another:
 /// a second one waits for the first. A message counts as confirmed when the broker has taken
-/// charge of it *and* it reached a queue. What a broken connection leaves unconfirmed is sent
+/// charge of it *and* it reached a queue, and a shipment as delivered when that queue is there
+/// after its last confirm. What a broken connection leaves unconfirmed is sent
 /// again, so that a message can arrive twice, but never not at all.
 ///
 /// ```

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
 use lapin::{Confirmation, PublisherConfirm};
-use tokio::time::timeout_at;
+use tokio::time::{timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::close::Closed;
@@ -106,16 +106,99 @@ impl<'a> Run<'a> {
         mut self,
         kept: &mut Option<Kept>,
     ) -> Vec<Result<Delivery, DeliveryError>> {
-        let failure = self.run(kept).await.err();
-        let failure = self.came_back().or(failure);
+        let failure = match Target::try_from(self.freight.route()) {
+            Ok(target) => self.send_all(kept, &target).await,
+            Err(error) => {
+                let message = "the name of the exchange, the routing key or the queue is longer than 255 \
+                               bytes";
+                let failure = Failure::new(DeliveryErrorKind::Unroutable, message);
+                Some(failure.caused_by(error))
+            }
+        };
         self.freight.outcomes(&self.window, failure)
     }
 
-    async fn run(&mut self, kept: &mut Option<Kept>) -> Result<(), Failure> {
-        let target = Target::try_from(self.freight.route()).map_err(|error| {
-            let message = "the exchange's name or the routing key is longer than 255 bytes";
-            Failure::new(DeliveryErrorKind::Unroutable, message).caused_by(error)
-        })?;
+    /// Sends everything, and makes sure that the queue is still there. Returns why files failed.
+    ///
+    /// A broker confirms also the messages that it hands to a queue while that is deleted, and they are
+    /// gone with it. So a file counts as delivered only if its queue is found after its last confirm.
+    async fn send_all(&mut self, kept: &mut Option<Kept>, target: &Target) -> Option<Failure> {
+        let failure = self.run(kept, target).await.err();
+        let failure = self.came_back().or(failure);
+        if !self.freight.has_confirmed_file(&self.window) {
+            return failure;
+        }
+        match failure {
+            Some(failure) if failure.is_of_whole_shipment() => Some(failure),
+            Some(failure) if failure.is_without_broker() => Some(failure.of_whole_shipment()),
+            failure => match self.find_queue(kept, target).await {
+                Ok(()) => failure,
+                Err(failure) => Some(failure.of_whole_shipment()),
+            },
+        }
+    }
+
+    /// Makes sure that the queue is there, on the connection kept or on a new one.
+    async fn find_queue(
+        &mut self,
+        kept: &mut Option<Kept>,
+        target: &Target,
+    ) -> Result<(), Failure> {
+        loop {
+            let stopping = self.stop.is_cancelled();
+            self.dialer.dial(kept).await?;
+            let found = match kept {
+                Some(Kept { link, .. }) => self.ask_for_queue(link, target).await,
+                None => Ok(None),
+            };
+            match found {
+                Ok(Some(Ok(()))) => return Ok(()),
+                Ok(Some(Err(error))) => self.after_no_queue(kept, error).await?,
+                Ok(None) if stopping => return Err(self.stopped_too_early()),
+                Ok(None) => {}
+                Err(Silence) => {
+                    *kept = None;
+                    self.dialer.after_silence().await?;
+                }
+            }
+        }
+    }
+
+    /// Whether the queue is there. `None`: we were asked to stop, and the broker did not answer.
+    async fn ask_for_queue(
+        &mut self,
+        link: &Link,
+        target: &Target,
+    ) -> Result<Option<lapin::Result<()>>, Silence> {
+        let asking = link.find_queue(target);
+        if self.stop.is_cancelled() {
+            let grace = self.dialer.options().stop_grace;
+            return Ok(timeout(grace, asking).await.ok());
+        }
+        self.dialer.attended(link, 0, asking).await
+    }
+
+    /// The queue was not found: it is not there, or the connection is gone.
+    async fn after_no_queue(
+        &mut self,
+        kept: &mut Option<Kept>,
+        error: lapin::Error,
+    ) -> Result<(), Failure> {
+        match Closed::by(&error) {
+            Closed::Unroutable => {
+                let text = reply(&error).map(|(_, text)| shown(text));
+                let failure = self.nowhere(&text.unwrap_or_default());
+                Err(failure.caused_by(Told(error)))
+            }
+            Closed::Denied => Err(self.dialer.denied().caused_by(Told(error))),
+            Closed::TooLarge(_) | Closed::Broken => {
+                *kept = None;
+                self.dialer.retry_later(Told(error).into()).await
+            }
+        }
+    }
+
+    async fn run(&mut self, kept: &mut Option<Kept>, target: &Target) -> Result<(), Failure> {
         loop {
             if let Some(failure) = self.came_back() {
                 return Err(failure);
@@ -124,7 +207,7 @@ impl<'a> Run<'a> {
                 Step::Done => return Ok(()),
                 _ if self.stop.is_cancelled() => return self.stopped().await,
                 Step::Pause => self.pause().await?,
-                step => self.advance(kept, &target, step).await?,
+                step => self.advance(kept, target, step).await?,
             }
         }
     }
@@ -325,6 +408,13 @@ impl<'a> Run<'a> {
             open => format!("asked to stop, with {open} messages unconfirmed"),
         };
         Err(Failure::new(DeliveryErrorKind::Stopped, message))
+    }
+
+    fn stopped_too_early(&self) -> Failure {
+        let queue = &self.freight.route().queue;
+        let message =
+            format!("asked to stop, before the broker said whether queue {queue:?} is there");
+        Failure::new(DeliveryErrorKind::Stopped, message)
     }
 
     /// What the broker makes of the shipment by having given a message of it back, if it has.

@@ -47,6 +47,7 @@ pub(super) fn registered(
         route: Route {
             exchange: config.push_exchange,
             routing_key: config.push_routing,
+            queue: config.push,
         },
         broker: BrokerAddress {
             host: broker.host,

@@ -23,6 +23,9 @@ const TLS_VARIABLE: &str = "DIODE_TEST_AMQPS";
 /// The variable that names the folder of certificates for that.
 const CERTIFICATES_VARIABLE: &str = "DIODE_TEST_CERTIFICATES";
 
+/// For how long nobody uses a test's queue before the broker deletes it, in milliseconds.
+const UNUSED_FOR_MS: i32 = 600_000;
+
 /// The address of the broker to test with.
 pub(crate) fn address() -> BrokerAddress {
     let url = url();
@@ -149,10 +152,11 @@ impl Mailbox {
             .exchange_declare(name.as_str().into(), kind, exchange, FieldTable::default())
             .await
             .unwrap();
-        let queue = QueueDeclareOptions {
-            exclusive: true,
-            ..QueueDeclareOptions::default()
-        };
+        // Not exclusive: another connection asks whether it is there. The broker deletes it once nobody
+        // uses it.
+        let mut arguments = arguments;
+        arguments.insert("x-expires".into(), AMQPValue::LongInt(UNUSED_FOR_MS));
+        let queue = QueueDeclareOptions::default();
         channel
             .queue_declare(name.as_str().into(), queue, arguments)
             .await
@@ -169,8 +173,9 @@ impl Mailbox {
             .await
             .unwrap();
         let route = Route {
-            exchange: name,
+            exchange: name.clone(),
             routing_key: "key".to_owned(),
+            queue: name,
         };
         Self {
             route,

@@ -1,5 +1,7 @@
 //! Several files in one shipment.
 
+use std::time::Duration;
+
 use opencti_client::{
     AmqpOptions, AmqpQueue, Cargo, DeliveryErrorKind, MessageHeader, Parts, WorkId,
 };
@@ -7,7 +9,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::broker::{self, Mailbox};
 use crate::parts::{Numbered, header};
-use crate::{deliver_all, indices};
+use crate::proxy::Proxy;
+use crate::{at_port, deliver_all, indices};
 
 /// Above the broker's limit on a message.
 const TOO_LARGE: usize = 13 << 20;
@@ -98,4 +101,29 @@ async fn what_is_behind_a_file_that_was_not_handed_over_was_not_either() {
         assert_eq!(error.kind, DeliveryErrorKind::Stopped);
         assert!(sent.contains(&error.confirmed), "{error}");
     }
+}
+
+#[tokio::test]
+async fn a_confirmed_file_has_failed_where_the_broker_goes_away_before_its_queue_is_found() {
+    let mailbox = Mailbox::new().await;
+    let target = broker::address();
+    // No connection lives long enough for the second file.
+    let proxy = Proxy::start((target.host, target.port), usize::MAX, 20_000).await;
+    let options = AmqpOptions {
+        window_messages: 1,
+        retry_budget: Duration::ZERO,
+        ..AmqpOptions::default()
+    };
+    let queue = AmqpQueue::new(at_port(proxy.port), options);
+    let mut files = [Numbered::new(1), Numbered::new(1)];
+    files[1].large = Some((0, 100_000));
+    let headers = headers(2);
+    let never = CancellationToken::new();
+    let outcomes = deliver_all(&queue, &mailbox, &cargoes(&headers, &files), &never).await;
+    let errors: Vec<_> = outcomes.into_iter().map(Result::unwrap_err).collect();
+    assert_eq!(errors[0].confirmed, 1);
+    for error in errors {
+        assert_eq!(error.kind, DeliveryErrorKind::Unavailable, "{error}");
+    }
+    assert_eq!(arrived(&mailbox).await, [("work_0".to_owned(), 0)]);
 }

@@ -17,6 +17,9 @@ const HEADER: u8 = 2;
 const BODY: u8 = 3;
 const FRAME_END: u8 = 0xce;
 
+/// `queue.declare`
+const FIND_QUEUE: (u64, u64) = (50, 10);
+
 /// What the broker says once it has all messages.
 #[derive(Clone, Copy)]
 pub(crate) enum Answer {
@@ -24,6 +27,10 @@ pub(crate) enum Answer {
     Takes,
     /// It gives the first one back, and acknowledges them all at once.
     GivesFirstBack,
+    /// It takes them, and has no queue afterwards.
+    LosesQueue,
+    /// It takes them, and says nothing when it is asked for the queue.
+    HidesQueue,
 }
 
 /// A broker that waits for so many messages.
@@ -36,6 +43,7 @@ pub(crate) struct Scripted {
 struct Cues {
     all_there: Notify,
     answer: Notify,
+    asked_for_queue: Notify,
 }
 
 impl Scripted {
@@ -63,6 +71,11 @@ impl Scripted {
         self.cues.all_there.notified().await;
     }
 
+    /// Waits until it is asked for the queue, which it hides.
+    pub(crate) async fn asked_for_queue(&self) {
+        self.cues.asked_for_queue.notified().await;
+    }
+
     /// Lets it answer then.
     pub(crate) fn answer(&self) {
         self.cues.answer.notify_one();
@@ -87,7 +100,15 @@ async fn serve(
         match kind {
             METHOD => {
                 let id = (number(&payload[..2]), number(&payload[2..4]));
-                socket.write_all(&answer_to(channel, id)).await?;
+                let said = match (id, answer) {
+                    (FIND_QUEUE, Answer::LosesQueue) => not_found(channel),
+                    (FIND_QUEUE, Answer::HidesQueue) => {
+                        cues.asked_for_queue.notify_one();
+                        Vec::new()
+                    }
+                    _ => answer_to(channel, id),
+                };
+                socket.write_all(&said).await?;
             }
             HEADER => missing = number(&payload[4..12]),
             BODY => {
@@ -98,7 +119,7 @@ async fn serve(
                     cues.all_there.notify_one();
                     cues.answer.notified().await;
                     let back = match answer {
-                        Answer::Takes => Vec::new(),
+                        Answer::Takes | Answer::LosesQueue | Answer::HidesQueue => Vec::new(),
                         Answer::GivesFirstBack => returned(channel, &bodies[0]),
                     };
                     let said = [back, ack_up_to(channel, messages)].concat();
@@ -122,8 +143,15 @@ fn answer_to(channel: u16, id: (u64, u64)) -> Vec<u8> {
         (20, 10) => method(channel, 20, 11, &long(b"")),
         (20, 40) => method(channel, 20, 41, &[]),
         (85, 10) => method(channel, 85, 11, &[]),
+        FIND_QUEUE => method(channel, 50, 11, &[&[1, b'q'][..], &[0; 8]].concat()),
         _ => Vec::new(),
     }
+}
+
+/// `channel.close`, because of `queue.declare`.
+fn not_found(channel: u16) -> Vec<u8> {
+    let why = b"\x01\x94\x14NOT_FOUND - no queue\x00\x32\x00\x0a";
+    method(channel, 20, 40, why)
 }
 
 /// `basic.return` with its content.

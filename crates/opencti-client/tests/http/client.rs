@@ -70,6 +70,7 @@ async fn a_connector_is_registered_with_the_keys_of_platform_6_0_0() {
     assert_eq!(found.state.as_deref(), Some("{\"last\":1}"));
     assert_eq!(found.route.exchange, "amqp.worker.exchange");
     assert_eq!(found.route.routing_key, "push_routing_c1");
+    assert_eq!(found.route.queue, "push_c1");
     assert_eq!(found.broker.host, "rabbitmq");
     assert_eq!(found.broker.port, 5672);
     assert_eq!(found.broker.vhost, "/");

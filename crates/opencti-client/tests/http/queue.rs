@@ -171,6 +171,7 @@ async fn a_connector_that_is_gone_fails_what_was_taken_before() {
         route: &Route {
             exchange: String::new(),
             routing_key: String::new(),
+            queue: String::new(),
         },
         files: &[file; 3],
     };
@@ -277,6 +278,7 @@ async fn files_behind_one_that_the_platform_refuses_are_not_pushed() {
         let route = Route {
             exchange: String::new(),
             routing_key: String::new(),
+            queue: String::new(),
         };
         let shipment = Shipment {
             connector_id: "c1",
@@ -299,6 +301,7 @@ async fn deliver(
     let route = Route {
         exchange: String::new(),
         routing_key: String::new(),
+        queue: String::new(),
     };
     let shipment = Shipment {
         connector_id: "c1",
