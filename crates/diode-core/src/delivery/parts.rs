@@ -63,6 +63,7 @@ impl Parts for SplitParts<'_> {
 
 #[cfg(test)]
 mod tests {
+    use opencti_client::{DraftId, MessageHeader, WorkId, encode_message};
     use proptest::prelude::*;
     use serde_json::json;
     use stix_bundle::{Limits, Profile};
@@ -70,8 +71,16 @@ mod tests {
     use super::*;
     use crate::examine::{Examined, examine};
 
-    /// What a message holds besides its content, at most: ids of a work, a draft and a user, and names.
-    const AROUND_CONTENT: usize = 600;
+    /// With the longest ids that a platform gives.
+    fn header() -> MessageHeader {
+        let uuid = "01135740-4359-53a3-ac5f-b2cf148175e5";
+        MessageHeader {
+            applicant_id: Some(uuid.to_owned()),
+            update: false,
+            draft_id: Some(DraftId(uuid.to_owned())),
+            work_id: WorkId(format!("work_{uuid}_2026-12-01T05:00:00.000Z")),
+        }
+    }
 
     proptest! {
         /// Whatever a file repeats, its messages have at most twice its size and a kilobyte for each
@@ -104,9 +113,10 @@ mod tests {
             let parts = SplitParts::of(&import);
             let sent: usize = (0..parts.count())
                 .map(|index| {
-                    let mut part = Vec::new();
+                    let (mut part, mut message) = (Vec::new(), Vec::new());
                     parts.write(index, &mut part);
-                    part.len().div_ceil(3) * 4 + AROUND_CONTENT
+                    encode_message(&header(), index + 1, &part, &mut message);
+                    message.len()
                 })
                 .sum();
             prop_assert!(sent <= 2 * file.len() + 1000 * objects.len(), "{sent}");

@@ -152,11 +152,7 @@ impl Importer {
             Examined::Ready(import) => {
                 let connector = &import.envelope.connector;
                 if let Err(refusal) = unfit(connector, self.courier.version) {
-                    let details = Details {
-                        connector: Some(&connector.name),
-                        connector_id: Some(&connector.id),
-                        ..Details::default()
-                    };
+                    let details = Details::of(import);
                     return self.refuse(&case, refusal, &details, course).await;
                 }
                 let case = self.take_the_place(case)?;
@@ -212,13 +208,9 @@ impl Importer {
     ) -> Result<(), Fatal> {
         let refusal = Refusal::new(Code::AlreadyImported, ALREADY_IMPORTED);
         let file = report(case, Outcome::Imported, Some(&refusal));
-        let envelope = &import.envelope;
         let details = Details {
-            connector: Some(&envelope.connector.name),
-            connector_id: Some(&envelope.connector.id),
-            applicant_id: envelope.applicant_id.as_deref(),
             same: Some(same),
-            ..Details::default()
+            ..Details::of(import)
         };
         self.record(case, &file, None, &details)?;
         self.clean_up(case, &file, details, course).await

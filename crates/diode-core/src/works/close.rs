@@ -1,8 +1,8 @@
 //! Looking at open works, and closing those that are done.
 
-use super::contract::{Occasion, WorksError};
 use opencti_client::ErrorClass;
 
+use super::contract::{Occasion, WorksError};
 use super::decide::{Counts, Hold, Life, OpenWork, closing, missing};
 use super::open::OpenWorks;
 use super::sight::{Look, Memory, Sight, waiting};
@@ -139,32 +139,22 @@ impl OpenWorks {
 
     /// Says that messages of a work were never processed, although nothing is left in its queue.
     fn tell_missing(&self, memory: &Memory, work: &OpenWork, missing: u64) {
-        let files = self.files_of(work);
-        if memory.is_of_a_killed_run(work) {
-            tracing::warn!(
-                connector = work.connector_name,
-                connector_id = work.connector_id,
-                work = %work.work,
-                missing,
-                files,
-                "messages that a work expects were never processed, and its queue is empty. An earlier \
-                 run was killed: those that it had announced and not sent were sent again. If the \
-                 connector was reset, or its queue purged or deleted, the others are lost: \
-                 diode-import history --json lists the files of this work; bring them back to import \
-                 them again"
-            );
-            return;
-        }
+        let why = if memory.is_of_a_killed_run(work) {
+            "messages that a work expects were never processed, and its queue is empty. An earlier run was \
+             killed: those that it had announced and not sent were sent again. If the connector was reset, \
+             or its queue purged or deleted, the others are lost"
+        } else {
+            "messages were thrown away before a worker took them: the connector was reset on the platform, \
+             or its queue was purged or deleted. Their objects are not imported"
+        };
         tracing::warn!(
             connector = work.connector_name,
             connector_id = work.connector_id,
             work = %work.work,
             missing,
-            files,
-            "messages were thrown away before a worker took them: the connector was reset on the \
-             platform, or its queue was purged or deleted. Their objects are not imported: \
-             diode-import history --json lists the files of this work; bring them back to import them \
-             again"
+            files = self.files_of(work),
+            "{why}: diode-import history --json lists the files of this work; bring them back to import \
+             them again"
         );
     }
 
