@@ -58,11 +58,8 @@ impl Stand {
     /// Takes what arrives, until it is to leave, or the queue or the broker goes away.
     async fn take(&self, broker: &str, book: &Book) {
         let _turn = self.turn.lock().await;
-        tokio::select! {
-            // The broker goes away and the queue is deleted: that is what a soak is.
-            _ = collect(broker, &self.queue, book) => {}
-            () = self.leave.notified() => {}
-        }
+        // The broker goes away and the queue is deleted: that is what a soak is.
+        let _ = collect(broker, &self.queue, &self.leave, book).await;
     }
 }
 
@@ -163,10 +160,13 @@ async fn open(broker: &str) -> anyhow::Result<(Connection, Channel)> {
     Ok((connection, channel))
 }
 
-/// Takes what arrives at a queue until the queue or the broker goes away. What was counted is
-/// acknowledged; what was not is handed out again.
-async fn collect(broker: &str, queue: &str, book: &Book) -> anyhow::Result<()> {
-    let (_connection, channel) = open(broker).await?;
+/// Takes what arrives at a queue until it is to leave, or the queue or the broker goes away. What was
+/// counted is acknowledged; what was not is handed out again.
+///
+/// Who leaves closes the connection. A consumer that is cancelled first leaves a queue that looks unused
+/// and empty, while it has messages that were not acknowledged.
+async fn collect(broker: &str, queue: &str, leave: &Notify, book: &Book) -> anyhow::Result<()> {
+    let (connection, channel) = open(broker).await?;
     channel
         .basic_qos(PREFETCH, BasicQosOptions::default())
         .await?;
@@ -178,12 +178,20 @@ async fn collect(broker: &str, queue: &str, book: &Book) -> anyhow::Result<()> {
             FieldTable::default(),
         )
         .await?;
-    while let Some(delivery) = consumer.next().await {
+    loop {
+        let delivery = tokio::select! {
+            delivery = consumer.next() => delivery,
+            () = leave.notified() => break,
+        };
+        let Some(delivery) = delivery else {
+            return Ok(());
+        };
         let delivery = delivery?;
         let id = object_of(&delivery.data).unwrap_or_default();
         book.arrived(&id, delivery.redelivered);
         delivery.ack(BasicAckOptions::default()).await?;
     }
+    connection.close(200, "leaving".into()).await?;
     Ok(())
 }
 
