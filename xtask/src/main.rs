@@ -5,6 +5,7 @@
     reason = "a command that people run in a terminal"
 )]
 
+mod advisories;
 mod bench;
 mod broker;
 mod certificates;
@@ -14,6 +15,7 @@ mod debian_root;
 mod deny;
 mod disk;
 mod docs;
+mod fuzz;
 mod install;
 mod keeper;
 mod left_out;
@@ -58,6 +60,13 @@ commands:
   counts [--renew]
                the instructions that taking a file apart needs, counted by valgrind: fails where
                they have become more than a tenth more, or grow faster than the file; or stores them
+  fuzz [--seconds N] [TARGET]...
+               the fuzz targets of fuzz/, five minutes each where nothing else is said: split,
+               envelope, policy, listing, configuration. cargo-fuzz is built where it is missing; the
+               pinned toolchain is enough
+  advisories --db FOLDER
+               whether RustSec has an advisory about a crate in Cargo.lock; FOLDER is a checkout of its
+               advisory-db, so that no network is needed
   ci           what the CI runs: format, tidiness, clippy, docs, cargo-deny, tests, and those of the
                broker once more on RabbitMQ 4
   docs         write docs/CONFIGURATION.md anew from the program
@@ -107,6 +116,8 @@ fn run(arguments: &[String]) -> anyhow::Result<ExitCode> {
         ["counts"] => counts::check()?,
         ["counts", "--renew"] => counts::renew()?,
         ["bench", rest @ ..] => bench::run(rest)?,
+        ["fuzz", rest @ ..] => fuzz::run(rest)?,
+        ["advisories", rest @ ..] => advisories::check(rest)?,
         ["ci"] => ci::run()?,
         ["docs"] => docs::write()?,
         ["services", rest @ ..] => {

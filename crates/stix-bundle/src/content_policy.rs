@@ -21,7 +21,7 @@ const OPERATION: &str = "opencti_operation";
 const UPSERT_OPERATIONS: &str = "opencti_upsert_operations";
 
 /// The platform's own types. A worker does nothing with an object of such a type, but by a command.
-const INTERNAL_TYPES: [&str; 15] = [
+pub(crate) const INTERNAL_TYPES: [&str; 15] = [
     "capability",
     "deleteoperation",
     "draftworkspace",
@@ -75,6 +75,9 @@ pub struct ContentPolicy {
 }
 
 impl ContentPolicy {
+    /// The platform's own types.
+    pub const INTERNAL_TYPES: [&'static str; 15] = INTERNAL_TYPES;
+
     /// The operations that workers know, in versions from 6.1.5 to 7.261026.0.
     pub const OPERATIONS: [&'static str; 22] = [
         "add_groups",

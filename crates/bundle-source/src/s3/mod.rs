@@ -36,3 +36,8 @@ pub use config::{S3Config, S3Keys, S3Patience, S3Trust};
 pub use error::{S3Error, S3Permission, S3Setting};
 pub use lease::{S3Holder, S3Lease, S3LeaseTimes, S3Standing};
 pub use source::S3Source;
+
+#[cfg(fuzzing)]
+pub(crate) fn read_listing(body: &[u8]) -> Result<usize, S3Error> {
+    Ok(xml::parse_page(body)?.objects.len())
+}
