@@ -20,25 +20,6 @@ const OPERATION: &str = "opencti_operation";
 /// The member whose operations the platform applies to an object that it has already.
 const UPSERT_OPERATIONS: &str = "opencti_upsert_operations";
 
-/// The platform's own types. A worker does nothing with an object of such a type, but by a command.
-pub(crate) const INTERNAL_TYPES: [&str; 15] = [
-    "capability",
-    "deleteoperation",
-    "draftworkspace",
-    "group",
-    "internalfile",
-    "notification",
-    "pir",
-    "playbook",
-    "publicdashboard",
-    "role",
-    "settings",
-    "trash",
-    "user",
-    "work",
-    "workspace",
-];
-
 /// Which objects are refused although the platform takes them: those that are commands rather than
 /// knowledge.
 ///
@@ -75,8 +56,25 @@ pub struct ContentPolicy {
 }
 
 impl ContentPolicy {
-    /// The platform's own types.
-    pub const INTERNAL_TYPES: [&'static str; 15] = INTERNAL_TYPES;
+    /// The platform's own types, in any letter case. A worker does nothing with an object of such a type,
+    /// but by a command.
+    pub const INTERNAL_TYPES: [&'static str; 15] = [
+        "capability",
+        "deleteoperation",
+        "draftworkspace",
+        "group",
+        "internalfile",
+        "notification",
+        "pir",
+        "playbook",
+        "publicdashboard",
+        "role",
+        "settings",
+        "trash",
+        "user",
+        "work",
+        "workspace",
+    ];
 
     /// The operations that workers know, in versions from 6.1.5 to 7.261026.0.
     pub const OPERATIONS: [&'static str; 22] = [
@@ -114,7 +112,7 @@ impl ContentPolicy {
 
     /// Whether an object may be sent.
     pub(crate) fn check(&self, object: &Members<'_>) -> Result<(), Defect> {
-        let mut members = Suspects::default();
+        let mut members = Deciding::default();
         for (key, value) in object.iter() {
             match key {
                 OPERATION => members.operation = Some(value),
@@ -124,6 +122,23 @@ impl ContentPolicy {
                 _ => {}
             }
         }
+        self.judge(&members)
+    }
+
+    /// The same of an object whose members cannot all be read.
+    #[cold]
+    pub(crate) fn check_unread(&self, object: Value<'_>) -> Result<(), Defect> {
+        let [object_type, operation, upsert, extensions] =
+            object.find(["type", OPERATION, UPSERT_OPERATIONS, "extensions"]);
+        self.judge(&Deciding {
+            object_type,
+            operation,
+            upsert,
+            extensions,
+        })
+    }
+
+    fn judge(&self, members: &Deciding<'_>) -> Result<(), Defect> {
         if let Some(object_type) = members.object_type.and_then(Value::string)
             && is_internal(&object_type)
         {
@@ -166,7 +181,7 @@ impl ContentPolicy {
 
 /// The members of an object that decide, each with the last of its values.
 #[derive(Default)]
-struct Suspects<'a> {
+struct Deciding<'a> {
     object_type: Option<Value<'a>>,
     operation: Option<Value<'a>>,
     upsert: Option<Value<'a>>,
@@ -180,7 +195,7 @@ fn is_there(value: &Value<'_>) -> bool {
 
 /// Whether a type is one of the platform's own, in any letter case.
 fn is_internal(object_type: &str) -> bool {
-    INTERNAL_TYPES
+    ContentPolicy::INTERNAL_TYPES
         .iter()
         .any(|internal| internal.eq_ignore_ascii_case(object_type))
 }
@@ -327,7 +342,7 @@ mod tests {
 
     #[test]
     fn the_platform_s_own_types_are_refused_by_their_type_and_not_by_their_id() {
-        for name in INTERNAL_TYPES {
+        for name in ContentPolicy::INTERNAL_TYPES {
             for object_type in [name.to_owned(), name.to_uppercase()] {
                 let object = format!(r#"{{"id": "malware--1", "type": "{object_type}"}}"#);
                 let found = code(&ContentPolicy::default(), &object);
@@ -341,5 +356,37 @@ mod tests {
             code(&ContentPolicy::default(), repeated),
             Some(NotSentCode::InternalType)
         );
+    }
+
+    /// What the platform never takes is not told as broken, but a command is one all the same.
+    #[test]
+    fn a_command_is_seen_where_a_key_cannot_be_read_and_the_type_is_never_taken() {
+        use crate::{Bundle, Limits, Profile, Text};
+        let limits = Limits::default();
+        let codes = |object: &str| {
+            let text = format!(r#"{{"objects": [{object}]}}"#);
+            let text = Text::check(text.as_bytes(), &limits).unwrap();
+            let bundle = Bundle::parse(&text, &limits).unwrap();
+            let split = bundle.split(&Profile::opencti());
+            split
+                .not_sent()
+                .map(|object| object.code)
+                .collect::<Vec<_>>()
+        };
+        let unread =
+            |member: &str| format!(r#"{{"type": "x-a", "id": "x-a--1", "\ud800": 1{member}}}"#);
+        assert_eq!(codes(&unread("")), [NotSentCode::UnsupportedType]);
+        for object in [
+            unread(r#", "opencti_operation": "delete""#),
+            unread(r#", "opencti_upsert_operations": []"#),
+            unread(&format!(
+                r#", "extensions": {{"{}": {{"opencti_operation": "delete"}}}}"#,
+                EXTENSIONS[1]
+            )),
+        ] {
+            assert_eq!(codes(&object), [NotSentCode::Command], "{object}");
+        }
+        let user = unread(r#", "type": "user""#);
+        assert_eq!(codes(&user), [NotSentCode::InternalType], "{user}");
     }
 }

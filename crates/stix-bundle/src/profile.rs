@@ -102,23 +102,8 @@ const OBSERVABLE: &[&str] = &[
 /// Links between objects.
 const LINK: &[&str] = &["relationship", "sighting"];
 
-/// Things of the platform itself that its own exports may refer to.
-const INTERNAL: &[&str] = &[
-    "capability",
-    "deleteoperation",
-    "draftworkspace",
-    "group",
-    "notification",
-    "pir",
-    "playbook",
-    "publicdashboard",
-    "role",
-    "settings",
-    "trash",
-    "user",
-    "work",
-    "workspace",
-];
+/// The one of the platform's own types whose ids the platform's client does not let through.
+const NEVER_REFERRED_TO: &str = "internalfile";
 
 /// Which objects a platform takes, and where it looks for references.
 ///
@@ -144,9 +129,18 @@ impl Profile {
     /// The rules of OpenCTI 7.26, which hold for everything since 6.3.2; older platforms refuse
     /// the newer types by themselves.
     pub fn opencti() -> Self {
-        let types = [META, DOMAIN, OBSERVABLE, LINK, INTERNAL].concat();
+        let types = [META, DOMAIN, OBSERVABLE, LINK].concat();
+        // The platform's own exports refer to these.
+        let internal = ContentPolicy::INTERNAL_TYPES;
+        let internal = internal
+            .into_iter()
+            .filter(|name| *name != NEVER_REFERRED_TO);
         Self {
-            types: types.into_iter().map(Cow::Borrowed).collect(),
+            types: types
+                .into_iter()
+                .chain(internal)
+                .map(Cow::Borrowed)
+                .collect(),
             extension: "extension-definition--ea279b3e-5c71-4632-ac08-831c66a786ba".into(),
             reference_suffix: "_ref".into(),
             references_suffix: "_refs".into(),
@@ -260,7 +254,8 @@ mod tests {
 
     #[test]
     fn no_type_is_listed_twice() {
-        let listed = [META, DOMAIN, OBSERVABLE, LINK, INTERNAL].concat();
-        assert_eq!(Profile::opencti().types.len(), listed.len());
+        let listed = [META, DOMAIN, OBSERVABLE, LINK].concat();
+        let internal = ContentPolicy::INTERNAL_TYPES.len() - 1;
+        assert_eq!(Profile::opencti().types.len(), listed.len() + internal);
     }
 }

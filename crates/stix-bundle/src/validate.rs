@@ -83,7 +83,8 @@ impl Bundle<'_> {
         read.map_err(|defect| self.refusal(position, raw, defect, profile))
     }
 
-    /// What becomes of an object with a defect: what is never sent needs none.
+    /// What becomes of an object with a defect: what is never sent needs none. What the policy refuses is
+    /// told first, since a bundle may go to people as it came, with the objects that are never sent.
     #[cold]
     pub(crate) fn refusal(
         &self,
@@ -94,6 +95,8 @@ impl Bundle<'_> {
     ) -> Refusal {
         if defect.code.is_denied() {
             defect.into()
+        } else if let Err(denied) = profile.content_policy().check_unread(raw) {
+            denied.into()
         } else if is_bundle(raw) {
             self.unopened(position, raw).into()
         } else if is_never_taken(raw, profile) {

@@ -7,7 +7,7 @@ use tests::envelope::{WEATHER, envelope, malware};
 use tests::platform::Config;
 use tests::program::Program;
 
-use crate::site::{Site, broker};
+use crate::site::{Site, broker, long_ago};
 
 const EXTENSIONS: [&str; 2] = [
     "extension-definition--ea279b3e-5c71-4632-ac08-831c66a786ba",
@@ -31,6 +31,9 @@ const INTERNAL_TYPES: [&str; 15] = [
     "work",
     "workspace",
 ];
+
+/// Stands for a key that no text can be: half a character.
+const UNREADABLE: &str = "half a character";
 
 /// A way that files take: its settings, and where what was sent is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -205,5 +208,26 @@ async fn an_operation_that_is_allowed_is_sent_but_never_on_the_platform_s_own_ty
             .map(|found| found["code"].as_str().unwrap())
             .collect();
         assert_eq!(codes, ["command", "internal-type"], "{way:?}");
+    }
+}
+
+/// What the platform never takes is not told as broken, and a bundle without broken objects goes into the
+/// workbench as it came.
+#[tokio::test]
+async fn no_command_is_sent_with_an_object_that_cannot_be_read_and_that_nobody_takes() {
+    for way in Way::ALL {
+        let site = way.site().await;
+        let unread = json!({
+            "type": "x-feed", "id": "x-feed--1", UNREADABLE: 1, "opencti_operation": "delete",
+        });
+        let text = envelope(WEATHER, 1, &[malware(1), unread]).to_string();
+        let text = text.replace(UNREADABLE, r"\ud800");
+        site.put_bytes("a.json", text.as_bytes(), long_ago());
+        let run = way.program(&site).run().await.unwrap();
+        assert_eq!(run.code, Some(0), "{}", run.stderr);
+        let sent = way.sent(&site).await;
+        assert_eq!(ids(&sent), [malware(1)["id"].as_str().unwrap()], "{way:?}");
+        let reason = site.reason("a.json");
+        assert_eq!(reason["findings"][0]["code"], "command", "{way:?}");
     }
 }
