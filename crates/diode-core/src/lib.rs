@@ -33,6 +33,7 @@ mod service;
 mod state;
 mod summary;
 mod targets;
+pub mod terminal;
 mod trouble;
 mod unpack;
 mod validation;

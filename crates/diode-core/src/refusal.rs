@@ -6,6 +6,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 use stix_bundle::{Level, NotSent, NotSentCode, Split, Stripped};
 
+use crate::terminal::{self, Layout};
 use crate::{Code, Fingerprint};
 
 /// Something found in a bundle, with its place in the file.
@@ -106,13 +107,8 @@ const SHOWN_BYTES: usize = 256;
 /// An id for people to read: not too long, and without characters that change how a line is shown.
 pub(crate) fn shown(id: &str) -> String {
     let start = &id[..id.floor_char_boundary(SHOWN_BYTES)];
-    let escaped = start.chars().flat_map(|character| {
-        let as_it_is = matches!(character, '"' | '\'').then_some(character);
-        let other = as_it_is.is_none().then(|| character.escape_debug());
-        as_it_is.into_iter().chain(other.into_iter().flatten())
-    });
     let cut = if start.len() < id.len() { "…" } else { "" };
-    escaped.chain(cut.chars()).collect()
+    format!("{}{cut}", terminal::escape(start))
 }
 
 /// What is wrong with an object, with the setting that would let it in.
@@ -216,7 +212,9 @@ impl<'a> Reason<'a> {
 
     /// The reason as indented JSON, for people first.
     pub fn to_json(&self) -> Vec<u8> {
-        let mut json = serde_json::to_vec_pretty(self).unwrap_or_default();
+        let mut json = Vec::new();
+        // Texts and numbers always have JSON, and memory takes it.
+        let _ = terminal::write_json(&mut json, self, Layout::Indented);
         json.push(b'\n');
         json
     }
