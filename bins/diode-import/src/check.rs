@@ -5,16 +5,16 @@ use std::path::{Path, PathBuf};
 
 use bundle_source::Content;
 use bytes::Bytes;
+use diode_core::terminal::{Layout, escape, word};
 use diode_core::{CheckReport, check as examine};
 use stix_bundle::{Limits, Profile};
 
 use crate::cli::Format;
 use crate::exit::Exit;
-use crate::logging::escaped;
-use crate::output;
+use crate::output::{self, Lines};
 use crate::settings::ContentRules;
 
-/// Findings that are shown of one file as text; JSON has them all.
+/// Findings, and kinds of objects that are not sent, that are shown of one file as text; JSON has more.
 const SHOWN: usize = 20;
 
 /// Checks files by `rules`, and writes what was found to standard output.
@@ -34,16 +34,22 @@ pub(crate) fn check(
         if !report.is_whole() {
             exit = Exit::Failed;
         }
-        match format {
-            Format::Json => {
-                serde_json::to_writer(&mut out, &report)?;
-                out.write_all(b"\n")?;
-            }
-            Format::Text => out.write_all(text(&report).as_bytes())?,
-        }
+        write(&mut out, format, &report)?;
     }
-    out.flush()?;
+    out.finish()?;
     Ok(exit)
+}
+
+/// Writes what was found in a file.
+pub(crate) fn write(
+    out: &mut Lines<impl Write>,
+    format: Format,
+    report: &CheckReport,
+) -> io::Result<()> {
+    match format {
+        Format::Json => out.json(report, Layout::Line),
+        Format::Text => out.page(&text(report)),
+    }
 }
 
 fn check_file(file: &Path, limits: &Limits, profile: &Profile) -> CheckReport {
@@ -80,10 +86,12 @@ fn read(file: &Path, limit: u64) -> io::Result<Bytes> {
 
 fn text(report: &CheckReport) -> String {
     let mut lines = vec![headline(report)];
-    lines.extend(report.not_sent.iter().map(|left| {
-        let object_type = left.object_type.as_deref().unwrap_or("no type");
+    lines.extend(report.not_sent.iter().take(SHOWN).map(|left| {
+        let object_type = left.object_type.as_deref();
+        let object_type = object_type.map_or("no type".into(), word);
         format!("  not sent: {} {} ({object_type})", left.count, left.code)
     }));
+    lines.extend(more_kinds(report));
     if report.references_removed > 0 {
         let count = report.references_removed;
         lines.push(format!("  references taken out: {count}"));
@@ -106,8 +114,17 @@ fn text(report: &CheckReport) -> String {
     }
     lines
         .into_iter()
-        .map(|line| escaped(&line) + "\n")
+        .map(|line| escape(&line).into_owned() + "\n")
         .collect()
+}
+
+/// How many kinds of objects that are not sent there are beyond those that are shown.
+fn more_kinds(report: &CheckReport) -> Option<String> {
+    let unshown = report.not_sent.get(SHOWN..).unwrap_or_default();
+    let kinds = unshown.len() + report.not_sent_omitted;
+    let objects = unshown.iter().map(|left| left.count).sum::<usize>();
+    let objects = objects + report.not_sent_omitted_objects;
+    (kinds > 0).then(|| format!("  not sent: {objects} more, of {kinds} more kinds"))
 }
 
 fn headline(report: &CheckReport) -> String {

@@ -1,9 +1,12 @@
 //! The command line.
 
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::error::ErrorKind;
+use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
+use diode_core::terminal;
 
 use crate::exit::Exit;
 
@@ -15,7 +18,7 @@ use crate::exit::Exit;
 /// Settings come from the environment, then from config.yml, then from defaults; docs/CONFIGURATION.md
 /// lists them.
 #[derive(Debug, Parser)]
-#[command(name = "diode-import", version, after_help = exit_codes())]
+#[command(name = "diode-import", bin_name = "diode-import", version, after_help = exit_codes())]
 pub(crate) struct Cli {
     /// The configuration file [default: config.yml in the working directory, if there is one]
     #[arg(long, global = true, value_name = "PATH")]
@@ -24,6 +27,28 @@ pub(crate) struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
+}
+
+impl Cli {
+    /// Reads the command line.
+    ///
+    /// # Errors
+    /// What cannot be understood, and help and the version where they are asked for. Arguments stand in
+    /// there without characters that a terminal would obey.
+    pub(crate) fn read(arguments: impl Iterator<Item = OsString>) -> Result<Self, clap::Error> {
+        let arguments: Vec<OsString> = arguments.collect();
+        Self::try_parse_from(&arguments).map_err(|_| {
+            // clap tells of arguments as they are, so it is asked again with such as can be told of.
+            let shown = arguments
+                .iter()
+                .map(|argument| terminal::guard(&argument.to_string_lossy()).into_owned());
+            let again = Self::try_parse_from(shown).err();
+            again.unwrap_or_else(|| {
+                let what = "an argument holds characters that cannot be used";
+                Self::command().error(ErrorKind::InvalidValue, what)
+            })
+        })
+    }
 }
 
 /// What the program is asked to do.
@@ -120,9 +145,6 @@ fn exit_codes() -> String {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-    use clap::error::ErrorKind;
-
     use super::*;
 
     fn parse(arguments: &[&str]) -> Result<Cli, clap::Error> {

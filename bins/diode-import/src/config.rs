@@ -2,11 +2,12 @@
 
 use std::io::{self, Write};
 
+use diode_core::terminal::{Layout, guard};
 use serde_json::{Value, json};
 
 use crate::cli::Format;
 use crate::exit::Exit;
-use crate::output;
+use crate::output::{self, Lines};
 use crate::report;
 use crate::settings::{Inputs, Place, Row, Settings, overview};
 
@@ -27,18 +28,23 @@ pub(crate) fn show(inputs: &Inputs<'_>, scope: &Scope) -> anyhow::Result<Exit> {
     if let Scope::All(format) = scope {
         let rows = overview(inputs);
         let mut stdout = output::stdout();
-        match format {
-            Format::Text => write_text(&mut stdout, &rows)?,
-            Format::Json => writeln!(stdout, "{:#}", to_json(&rows))?,
-        }
-        stdout.flush()?;
+        write(&mut stdout, *format, &rows)?;
+        stdout.finish()?;
     }
     let loaded = Settings::load(inputs)?;
     report::warnings(&loaded.warnings);
     Ok(Exit::Done)
 }
 
-fn write_text(to: &mut impl Write, rows: &[Row]) -> io::Result<()> {
+/// Writes the settings in force.
+pub(crate) fn write(out: &mut Lines<impl Write>, format: Format, rows: &[Row]) -> io::Result<()> {
+    match format {
+        Format::Text => write_text(out, rows),
+        Format::Json => out.json(&to_json(rows), Layout::Indented),
+    }
+}
+
+fn write_text(to: &mut Lines<impl Write>, rows: &[Row]) -> io::Result<()> {
     let cells: Vec<_> = rows
         .iter()
         .map(|row| [row.name.to_owned(), value_in_text(row), place_in_text(row)])
@@ -46,20 +52,19 @@ fn write_text(to: &mut impl Write, rows: &[Row]) -> io::Result<()> {
     let width = |column: usize| output::width(cells.iter().map(|cells| cells[column].as_str()));
     let (names, values) = (width(0), width(1));
     for [name, value, place] in &cells {
-        writeln!(to, "{name:names$}  {value:values$}  {place}")?;
+        to.line(&format!("{name:names$}  {value:values$}  {place}"))?;
     }
     Ok(())
 }
 
 fn value_in_text(row: &Row) -> String {
-    let value = row.value.as_deref().unwrap_or("-");
-    value.replace(char::is_control, " ")
+    guard(row.value.as_deref().unwrap_or("-")).into_owned()
 }
 
 fn place_in_text(row: &Row) -> String {
     match (&row.from, row.otherwise) {
         (Some(Place::Defaults), _) => "default".to_owned(),
-        (Some(Place::Config(path)), _) => path.replace(char::is_control, " "),
+        (Some(Place::Config(path)), _) => guard(path).into_owned(),
         (Some(Place::Environment), _) => "environment".to_owned(),
         (Some(Place::OtherVariable(name)), _) => format!("environment, {name}"),
         (Some(Place::File(variable)), _) => format!("file, {variable}"),
@@ -123,15 +128,15 @@ mod tests {
     #[test]
     fn text_is_a_table() {
         let mut written = Vec::new();
-        write_text(&mut written, &rows()).unwrap();
+        write_text(&mut Lines::to(&mut written), &rows()).unwrap();
         insta::assert_snapshot!(String::from_utf8(written).unwrap(), @r"
-        LONG_NAME  a b  environment
-        B          1    default
-        C          -    not given
-        D          -    default: the system's
-        E          x    file, E_FILE
-        F          x    c.yml
-        G          x    environment, g
+        LONG_NAME  a\nb  environment
+        B          1     default
+        C          -     not given
+        D          -     default: the system's
+        E          x     file, E_FILE
+        F          x     c.yml
+        G          x     environment, g
         ");
     }
 

@@ -1,16 +1,16 @@
 //! Lists what the ledger knows.
 
-use std::io::Write as _;
+use std::io::{self, Write};
 use std::path::Path;
 
 use anyhow::Context as _;
 use chrono::SecondsFormat;
+use diode_core::terminal::{Layout, escape};
 use diode_core::{History, HistoryEntry, LedgerError, Place};
 
 use crate::cli::Format;
 use crate::exit::Exit;
-use crate::logging::escaped;
-use crate::output;
+use crate::output::{self, Lines};
 
 /// The table's columns.
 const COLUMNS: [&str; 7] = [
@@ -39,17 +39,23 @@ pub(crate) fn list(folder: &Path, format: Format, limit: u32) -> anyhow::Result<
     };
     let entries = history.entries(limit)?;
     let mut out = output::stdout();
-    match format {
-        Format::Json => {
-            for entry in &entries {
-                serde_json::to_writer(&mut out, entry)?;
-                out.write_all(b"\n")?;
-            }
-        }
-        Format::Text => out.write_all(table(&entries).as_bytes())?,
-    }
-    out.flush()?;
+    write(&mut out, format, &entries)?;
+    out.finish()?;
     Ok(Exit::Done)
+}
+
+/// Writes entries, one a line.
+pub(crate) fn write(
+    out: &mut Lines<impl Write>,
+    format: Format,
+    entries: &[HistoryEntry],
+) -> io::Result<()> {
+    match format {
+        Format::Json => entries
+            .iter()
+            .try_for_each(|entry| out.json(entry, Layout::Line)),
+        Format::Text => out.page(&table(entries)),
+    }
 }
 
 fn table(entries: &[HistoryEntry]) -> String {
@@ -88,7 +94,7 @@ fn cells(entry: &HistoryEntry) -> [String; COLUMNS.len()] {
         place,
         entry.file.clone(),
     ]
-    .map(|cell| escaped(&cell))
+    .map(|cell| escape(&cell).into_owned())
 }
 
 #[cfg(test)]

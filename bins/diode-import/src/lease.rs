@@ -9,6 +9,7 @@ use std::{fs, io};
 use async_trait::async_trait;
 use bundle_source::{S3Holder, S3Lease, S3LeaseTimes, S3Source, S3Standing, Source as _};
 use chrono::{SecondsFormat, Utc};
+use diode_core::terminal::escape;
 use diode_core::{Claim, Claimed, Lease, NotOurs, chain, open_private_file};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -35,7 +36,7 @@ pub(crate) fn holder(settings: &Settings, claims: &[Claim]) -> S3Holder {
     let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     S3Holder {
         instance: instance.to_string(),
-        host: host.trim().to_owned(),
+        host: escape(host.trim()).into_owned(),
         since: Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true),
     }
 }

@@ -15,7 +15,9 @@ use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 
 pub(crate) use self::errors::ErrorCount;
 use self::layer::LogLayer;
-pub(crate) use self::line::{Style, escaped};
+#[cfg(test)]
+pub(crate) use self::layer::tests::logged_by;
+pub(crate) use self::line::Style;
 use crate::settings::LogLevel;
 
 /// The crates of this project, by the targets of their events.
@@ -32,6 +34,10 @@ const OURS: [&str; 5] = [
 ///
 /// # Errors
 /// Where it was called before.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a log's lines are safe for a terminal"
+)]
 pub(crate) fn install(
     connector: &str,
     style: Style,

@@ -18,14 +18,14 @@ mod report;
 mod run;
 mod settings;
 mod wire;
+#[cfg(test)]
+mod writers;
 
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use clap::Parser as _;
 use tokio::runtime::Runtime;
 
 use crate::cli::{Cli, Command, Format, Page};
@@ -39,7 +39,8 @@ use crate::settings::{Loaded, Settings};
 const BLOCKED_WITHIN: Duration = Duration::from_millis(500);
 
 fn main() -> ExitCode {
-    let outcome = Cli::try_parse()
+    report::tell_of_panics();
+    let outcome = Cli::read(std::env::args_os())
         .map_err(anyhow::Error::from)
         .and_then(dispatch);
     outcome
@@ -67,8 +68,8 @@ fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
             page: Page::Configuration,
         } => {
             let mut out = output::stdout();
-            out.write_all(settings::configuration_page().as_bytes())?;
-            out.flush()?;
+            out.page(&settings::configuration_page())?;
+            out.finish()?;
             Ok(Exit::Done)
         }
     }

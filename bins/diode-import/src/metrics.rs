@@ -123,4 +123,4 @@ impl Observer for Metrics {
 
 #[cfg(test)]
 #[path = "metrics/tests.rs"]
-mod tests;
+pub(crate) mod tests;

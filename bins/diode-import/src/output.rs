@@ -1,6 +1,9 @@
-//! What is printed to standard output.
+//! What is printed, line by line: there is no way to print a character that is not safe for a terminal.
 
 use std::io::{self, BufWriter, ErrorKind, Write};
+
+use diode_core::terminal::{self, Layout};
+use serde::Serialize;
 
 /// The longest cell, in characters, that a column is made wide enough for: one long value must not push
 /// all that follows it out of sight.
@@ -8,8 +11,52 @@ const WIDEST: usize = 60;
 
 /// Standard output. Nothing more is written once nobody reads it any more, as with `| head`; that is no
 /// error, and what was to be found out still is, for the exit code.
-pub(crate) fn stdout() -> impl Write {
-    Output::to(BufWriter::new(io::stdout().lock()))
+#[expect(
+    clippy::disallowed_methods,
+    reason = "all that is printed goes through here"
+)]
+pub(crate) fn stdout() -> Lines<impl Write> {
+    Lines::to(Output::to(BufWriter::new(io::stdout().lock())))
+}
+
+/// Standard error, for what is said while there is no log.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "all that is printed goes through here"
+)]
+pub(crate) fn stderr() -> Lines<impl Write> {
+    Lines::to(io::stderr().lock())
+}
+
+/// Lines, whose characters are [safe](terminal::is_safe) whatever is in them.
+pub(crate) struct Lines<W>(W);
+
+impl<W: Write> Lines<W> {
+    pub(crate) fn to(to: W) -> Self {
+        Self(to)
+    }
+
+    /// Writes a line; a line break within it is escaped.
+    pub(crate) fn line(&mut self, line: &str) -> io::Result<()> {
+        self.0.write_all(terminal::guard(line).as_bytes())?;
+        self.0.write_all(b"\n")
+    }
+
+    /// Writes a page of our own, whose line breaks are meant.
+    pub(crate) fn page(&mut self, page: &str) -> io::Result<()> {
+        self.0.write_all(terminal::guard_page(page).as_bytes())
+    }
+
+    /// Writes a value as JSON, and ends the line.
+    pub(crate) fn json(&mut self, value: &impl Serialize, layout: Layout) -> io::Result<()> {
+        terminal::write_json(&mut self.0, value, layout)?;
+        self.0.write_all(b"\n")
+    }
+
+    /// Ends it: what is held back is written.
+    pub(crate) fn finish(mut self) -> io::Result<()> {
+        self.0.flush()
+    }
 }
 
 /// How wide a column with these cells is.

@@ -1,8 +1,9 @@
 //! What is said on standard error while there is no log: one line for each thing.
 
-use std::io::{self, Write};
+use std::io::Write;
 
 use crate::exit::Exit;
+use crate::output::{self, Lines};
 use crate::settings::Refusal;
 
 /// Says why the program ends, and returns how.
@@ -10,13 +11,24 @@ pub(crate) fn failure(error: &anyhow::Error) -> Exit {
     if let Some(usage) = error.downcast_ref::<clap::Error>() {
         return usage_answer(usage);
     }
-    let mut stderr = io::stderr().lock();
     let (lines, exit) = match error.downcast_ref::<Refusal>() {
         Some(refusal) => (refusal_lines(refusal), Exit::Misconfigured),
         None => (vec![format!("error: {error:#}")], Exit::Failed),
     };
-    write_lines(&mut stderr, &lines);
+    write_lines(output::stderr(), &lines);
     exit
+}
+
+/// Has a panic told in one line while there is no log. What it says is left out: it may hold some of a
+/// file.
+pub(crate) fn tell_of_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string);
+        let place = place.unwrap_or_else(|| "an unknown place".to_owned());
+        let line =
+            format!("error: a fault of this program's own (a panic) at {place}: please report it");
+        write_lines(output::stderr(), &[line]);
+    }));
 }
 
 /// Says what looks like a mistake.
@@ -25,10 +37,14 @@ pub(crate) fn warnings(warnings: &[String]) {
         .iter()
         .map(|warning| format!("warning: {warning}"))
         .collect();
-    write_lines(&mut io::stderr().lock(), &lines);
+    write_lines(output::stderr(), &lines);
 }
 
 /// Prints clap's answer: help and version are what was asked for, all else is misuse.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the command line has made its arguments safe"
+)]
 fn usage_answer(usage: &clap::Error) -> Exit {
     // There is nowhere to tell that nothing can be told.
     let _ = usage.print();
@@ -39,7 +55,7 @@ fn usage_answer(usage: &clap::Error) -> Exit {
     }
 }
 
-fn refusal_lines(refusal: &Refusal) -> Vec<String> {
+pub(crate) fn refusal_lines(refusal: &Refusal) -> Vec<String> {
     let warnings = refusal
         .warnings
         .iter()
@@ -54,10 +70,10 @@ fn refusal_lines(refusal: &Refusal) -> Vec<String> {
         .collect()
 }
 
-fn write_lines(to: &mut impl Write, lines: &[String]) {
+pub(crate) fn write_lines(mut to: Lines<impl Write>, lines: &[String]) {
     for line in lines {
         // There is nowhere to tell that nothing can be told.
-        let _ = writeln!(to, "{}", line.replace(char::is_control, " "));
+        let _ = to.line(line);
     }
 }
 
@@ -100,12 +116,12 @@ mod tests {
     fn nothing_breaks_a_line() {
         let mut written = Vec::new();
         write_lines(
-            &mut written,
+            Lines::to(&mut written),
             &["a\nerror: forged\r\u{1b}".to_owned(), "b".to_owned()],
         );
         assert_eq!(
             String::from_utf8(written).unwrap(),
-            "a error: forged  \nb\n"
+            "a\\nerror: forged\\r\\u{1b}\nb\n"
         );
     }
 }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use stix_bundle::{Limits, Profile};
 
-use crate::examine::{Examined, LeftOut, examine_all, left_out, stripped};
+use crate::examine::{Examined, LeftOut, MAX_NAMED, examine_all, left_out, stripped};
 use crate::refusal::{Finding, Refusal};
 use crate::{Code, Outcome, Way};
 
@@ -24,8 +24,12 @@ pub struct CheckReport {
     pub applicant_id: Option<String>,
     /// How many messages would be sent.
     pub messages: usize,
-    /// Objects that would not be sent, by code and type.
+    /// Objects that would not be sent, by code and type: the first thousand kinds.
     pub not_sent: Vec<LeftOut>,
+    /// How many kinds there are beyond those.
+    pub not_sent_omitted: usize,
+    /// How many objects of those kinds there are.
+    pub not_sent_omitted_objects: usize,
     /// References that would be taken out of the objects that would be sent: of a type that the platform
     /// does not take, or closing a cycle.
     pub references_removed: usize,
@@ -79,6 +83,8 @@ impl CheckReport {
             applicant_id: None,
             messages: 0,
             not_sent: Vec::new(),
+            not_sent_omitted: 0,
+            not_sent_omitted_objects: 0,
             references_removed: 0,
             findings: Vec::new(),
             findings_omitted: 0,
@@ -113,6 +119,8 @@ pub fn check(file: &str, bytes: &[u8], limits: &Limits, profile: &Profile) -> Ch
             let stripped: Vec<Finding> = stripped(&import.split).collect();
             let taken_out = import.taken_out(Way::Direct);
             let unnamed = taken_out.stripped_objects.saturating_sub(stripped.len());
+            let mut not_sent = left_out(import.split.not_sent());
+            let omitted = not_sent.split_off(not_sent.len().min(MAX_NAMED));
             let connector = import.envelope.connector;
             CheckReport {
                 code: import.defects.as_ref().map(|refusal| refusal.code.as_str()),
@@ -124,7 +132,9 @@ pub fn check(file: &str, bytes: &[u8], limits: &Limits, profile: &Profile) -> Ch
                 }),
                 applicant_id: import.envelope.applicant_id,
                 messages: import.split.part_count(),
-                not_sent: left_out(import.split.not_sent()),
+                not_sent,
+                not_sent_omitted: omitted.len(),
+                not_sent_omitted_objects: omitted.iter().map(|left| left.count).sum(),
                 references_removed: taken_out.references,
                 findings: found
                     .kept()

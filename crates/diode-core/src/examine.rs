@@ -14,12 +14,16 @@ use crate::fingerprint::Fingerprint;
 use crate::refusal::{Finding, Refusal, beyond, shown};
 use crate::report::TakenOut;
 use crate::trouble::chain;
-use crate::{Code, Way};
+use crate::{Code, Way, terminal};
 
 /// Namespace of the ids that bundles without one are given (a UUID of our own).
 const BUNDLE_ID_NAMESPACE: Uuid = Uuid::from_u128(0x6d5c_2f0e_93b1_4a57_8c1f_0e7a_d10d_e001);
-/// Most objects that are named one by one in a reason; the message has the full count.
-const MAX_NAMED: usize = 1000;
+/// Most objects that are named one by one in a reason, and kinds of objects in a report; the full count is
+/// there, too.
+pub(crate) const MAX_NAMED: usize = 1000;
+
+/// Kinds of objects that are told in a message; it has the number of the others.
+const TOLD_KINDS: usize = 10;
 
 /// Objects that lost references and are named in a log line; it has the full count.
 const SHOWN_STRIPPED: usize = 5;
@@ -250,14 +254,15 @@ fn import<'a>(
 }
 
 fn nothing_to_import(objects: usize, not_sent: impl Iterator<Item = NotSent>) -> String {
-    let reasons: Vec<String> = left_out(not_sent)
-        .iter()
-        .take(10)
-        .map(|left| {
-            let object_type = left.object_type.as_deref().unwrap_or("no type");
-            format!("{} {} ({object_type})", left.count, left.code)
-        })
-        .collect();
+    let kinds = left_out(not_sent);
+    let told = kinds.iter().take(TOLD_KINDS).map(|left| {
+        let object_type = left.object_type.as_deref();
+        let object_type = object_type.map_or("no type".into(), terminal::word);
+        format!("{} {} ({object_type})", left.count, left.code)
+    });
+    let more = kinds.len().saturating_sub(TOLD_KINDS);
+    let more = (more > 0).then(|| format!("and {more} more kinds"));
+    let reasons: Vec<String> = told.chain(more).collect();
     format!(
         "none of {objects} objects can be sent: {}",
         reasons.join(", ")

@@ -46,7 +46,7 @@ use crate::state::StateKey;
 use crate::trouble::{Fatal, Judgement, Reach, Trouble, chain};
 use crate::validation::Way;
 use crate::works::Works;
-use crate::{Clock, Code, Company, Ledger, LedgerError, Outcome, Rules, StandIn};
+use crate::{Clock, Code, Company, Ledger, LedgerError, Outcome, Rules, StandIn, terminal};
 
 /// How much of files is in memory at most, where nothing else is said.
 const MAX_IN_FLIGHT_BYTES: u64 = 64 << 20;
@@ -442,7 +442,10 @@ pub(crate) fn log_as(message: &str, file: &FileReport, details: &file::Details<'
 /// many as it has objects.
 fn in_words(not_sent: &[LeftOut]) -> Option<String> {
     let shown = not_sent.iter().take(SHOWN_KINDS).map(|left| {
-        let object_type = left.object_type.as_deref().unwrap_or("-");
+        let object_type = left
+            .object_type
+            .as_deref()
+            .map_or("-".into(), terminal::word);
         format!("{} {object_type} {}", left.code, left.count)
     });
     let more = not_sent.get(SHOWN_KINDS..).filter(|more| !more.is_empty());

@@ -79,6 +79,7 @@ impl ConnectorState {
     }
 
     /// The state as the platform stores it. A reset that was not followed stays one there, too.
+    #[expect(clippy::disallowed_methods, reason = "it goes to the platform")]
     pub fn to_text(&self) -> String {
         match &self.0 {
             Form::Reset => String::new(),

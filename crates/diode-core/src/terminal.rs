@@ -3,7 +3,7 @@
 //! Names, ids and types come from files that anybody may have written. A terminal obeys some characters
 //! (U+009B begins a command to it), and others show nothing or turn the text around them, so that a line
 //! reads as what it is not. Whatever the program writes, but for its messages to the platform, goes
-//! through here: JSON by [`write_json`], text by [`escape`], [`quote`] or [`guard`].
+//! through here: JSON by [`write_json`], text by [`escape`], [`quote`], [`word`] or [`guard`].
 //!
 //! ```
 //! use diode_core::terminal::{Layout, escape, guard, is_safe, quote, write_json};
@@ -92,12 +92,27 @@ pub fn quote(text: &str) -> String {
     format!("\"{inner}\"")
 }
 
+/// A text that stands among other words: as it is where it is one word of letters, digits and `-_./:@+`,
+/// all ASCII; else [quoted](quote).
+pub fn word(text: &str) -> Cow<'_, str> {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:@+".contains(&byte);
+    if !text.is_empty() && text.bytes().all(fits) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(quote(text))
+}
+
 /// A line that we put together: what is not safe is escaped, and backslashes stay, since parts of it may be
 /// escaped already. It is the last to touch a line before it is written.
 ///
 /// It is borrowed where nothing had to be escaped.
 pub fn guard(line: &str) -> Cow<'_, str> {
     replaced(line, |character| !is_safe(character))
+}
+
+/// The same for a page of several lines, whose line breaks stay.
+pub fn guard_page(page: &str) -> Cow<'_, str> {
+    replaced(page, |character| character != '\n' && !is_safe(character))
 }
 
 fn replaced(text: &str, is_replaced: impl Fn(char) -> bool) -> Cow<'_, str> {
@@ -310,6 +325,15 @@ mod tests {
             assert_eq!(guard(&guard(text)), guarded, "twice is once");
         }
         assert_eq!(quote("a\"b\\\n"), r#""a\"b\\\n""#);
+        for (text, expect) in [
+            ("x-y", "x-y"),
+            ("", r#""""#),
+            ("a b", r#""a b""#),
+            ("é", r#""é""#),
+            ("x\u{202e}", r#""x\u{202e}""#),
+        ] {
+            assert_eq!(word(text), expect);
+        }
     }
 
     #[test]
@@ -370,7 +394,10 @@ mod tests {
 
         #[test]
         fn text_has_only_safe_characters(text in any::<String>()) {
-            for written in [&*escape(&text), &*guard(&text), &quote(&text)] {
+            let page = guard_page(&text);
+            prop_assert!(page.chars().all(|c| c == '\n' || is_safe(c)), "{page:?}");
+            prop_assert_eq!(page.matches('\n').count(), text.matches('\n').count());
+            for written in [&*escape(&text), &*guard(&text), &*word(&text), &quote(&text)] {
                 prop_assert!(written.chars().all(is_safe), "{written:?}");
             }
         }

@@ -388,6 +388,7 @@ impl Split<'_> {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "it goes into a message")]
 fn write_string(text: &str, out: &mut Vec<u8>) {
     let written = serde_json::to_writer(out, text);
     debug_assert!(written.is_ok(), "memory takes every write");

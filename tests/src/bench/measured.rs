@@ -52,6 +52,7 @@ pub(super) fn launcher(path: &Path) -> anyhow::Result<Vec<OsString>> {
 ///
 /// # Errors
 /// If it cannot be started, a signal ended it, or the figures cannot be written.
+#[expect(clippy::disallowed_methods, reason = "these are figures of our own")]
 pub fn measure(path: &Path, program: &Path, arguments: &[OsString]) -> anyhow::Result<u8> {
     let began = Instant::now();
     let status = Command::new(program)

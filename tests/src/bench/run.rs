@@ -42,6 +42,7 @@ const LARGE: usize = 500_000_000;
 ///
 /// # Errors
 /// If a run fails, or the broker does not hold what it should hold then.
+#[expect(clippy::disallowed_methods, reason = "these are figures of our own")]
 pub async fn bench(options: &Options, broker: &str) -> anyhow::Result<Report> {
     fs::create_dir_all(&options.out).context("cannot make the folder for the figures")?;
     let mut report = Report::default();

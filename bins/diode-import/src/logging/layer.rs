@@ -80,10 +80,10 @@ where
         let _ = self
             .writer
             .make_writer_for(metadata)
-            .write_all(line.render(self.style).as_bytes());
+            .write_all(&line.render(self.style));
     }
 }
 
 #[cfg(test)]
 #[path = "layer_tests.rs"]
-mod tests;
+pub(super) mod tests;

@@ -43,9 +43,14 @@ impl std::error::Error for Failure {
 }
 
 fn logged(style: Style, act: fn()) -> String {
+    logged_by("Diode Import", style, act)
+}
+
+/// What is logged in the name of a connector.
+pub(crate) fn logged_by(name: &str, style: Style, act: impl FnOnce()) -> String {
     let buffer = Buffer::default();
     let written = buffer.clone();
-    let layer = LogLayer::new("Diode Import", style, clock, move || buffer.clone());
+    let layer = LogLayer::new(name, style, clock, move || buffer.clone());
     with_default(tracing_subscriber::registry().with(layer), act);
     let bytes = written.0.lock().unwrap().clone();
     String::from_utf8(bytes).unwrap()

@@ -1,8 +1,10 @@
 //! One event as one line.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use chrono::{DateTime, Utc};
+use diode_core::terminal::{self, Layout};
 use serde::Serialize;
 use serde_json::Value;
 use tracing::Level;
@@ -14,7 +16,7 @@ use super::fields::{Attributes, Fields};
 pub(crate) enum Style {
     /// A JSON object with the field names of pycti's logs.
     Json,
-    /// Text, in which control characters are escaped: a name from the other side cannot forge a line.
+    /// Text, in which what is not safe is escaped: a name from the other side cannot forge a line.
     Text,
 }
 
@@ -28,16 +30,16 @@ pub(super) struct Line<'a> {
 
 impl Line<'_> {
     /// The line, with its end.
-    pub(super) fn render(&self, style: Style) -> String {
+    pub(super) fn render(&self, style: Style) -> Vec<u8> {
         let mut line = match style {
             Style::Json => self.json(),
-            Style::Text => self.text(),
+            Style::Text => self.text().into_bytes(),
         };
-        line.push('\n');
+        line.push(b'\n');
         line
     }
 
-    fn json(&self) -> String {
+    fn json(&self) -> Vec<u8> {
         let Fields {
             message,
             attributes,
@@ -49,15 +51,17 @@ impl Line<'_> {
             message,
             attributes: (!attributes.is_empty()).then_some(Attributes(attributes)),
         };
-        // Texts, numbers and booleans always serialize; an error would still be told.
-        serde_json::to_string(&line).unwrap_or_else(|error| error.to_string())
+        let mut json = Vec::new();
+        // Texts, numbers and booleans always serialize, and memory takes them.
+        let _ = terminal::write_json(&mut json, &line, Layout::Line);
+        json
     }
 
     fn text(&self) -> String {
         let mut line = format!("{} {:<7} ", self.timestamp(), level_name(self.level));
-        push_escaped(&mut line, self.name);
+        line.push_str(&terminal::escape(self.name));
         line.push_str(": ");
-        push_escaped(&mut line, &self.fields.message);
+        line.push_str(&terminal::escape(&self.fields.message));
         for (name, value) in &self.fields.attributes {
             // Writing to a string cannot fail.
             let _ = write!(line, " {name}={}", text_value(value));
@@ -91,32 +95,9 @@ fn level_name(level: Level) -> &'static str {
     }
 }
 
-/// A text in which no character can end a line or change how the rest of it is shown.
-pub(crate) fn escaped(text: &str) -> String {
-    let mut line = String::with_capacity(text.len());
-    push_escaped(&mut line, text);
-    line
-}
-
-/// Appends a text of which no character can end the line or change how the rest of it is shown.
-pub(super) fn push_escaped(line: &mut String, text: &str) {
-    for character in text.chars() {
-        match character {
-            '"' | '\'' => line.push(character),
-            other => line.extend(other.escape_debug()),
-        }
-    }
-}
-
-fn text_value(value: &Value) -> String {
+fn text_value(value: &Value) -> Cow<'_, str> {
     match value {
-        Value::String(text) if is_word(text) => text.clone(),
-        Value::String(text) => format!("{text:?}"),
-        other => other.to_string(),
+        Value::String(text) => terminal::word(text),
+        other => other.to_string().into(),
     }
-}
-
-fn is_word(text: &str) -> bool {
-    let fits = |character: char| character.is_ascii_alphanumeric() || "-_./:@+".contains(character);
-    !text.is_empty() && text.chars().all(fits)
 }

@@ -7,6 +7,7 @@ use std::fmt;
 
 use chrono::{DateTime, Utc};
 use diode_core::Interruption;
+use diode_core::terminal::guard_page;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
@@ -67,7 +68,8 @@ impl Snapshot {
         registry.register_collector(Box::new(self));
         let mut text = String::new();
         encode(&mut text, &registry)?;
-        Ok(text)
+        // The names of sources are paths.
+        Ok(guard_page(&text).into_owned())
     }
 
     /// The label that pycti's library gives a metric of states: the metric's full name.

@@ -34,6 +34,13 @@ fn file(outcome: Outcome, code: Option<Code>) -> FileReport {
     }
 }
 
+/// What is told once a pass over this source has begun.
+pub(crate) fn told_of(source: &str) -> String {
+    let metrics = metrics(None);
+    metrics.pass_began(source);
+    metrics.text().unwrap()
+}
+
 /// Something of every kind.
 fn act(metrics: &Metrics) {
     metrics.pass_began(SOURCE);

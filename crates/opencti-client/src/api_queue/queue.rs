@@ -299,6 +299,10 @@ mod tests {
     use super::*;
 
     #[test]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "what goes to the platform is measured"
+    )]
     fn escaped_texts_are_measured_without_being_written() {
         let control: String = (0..0x80).map(char::from).collect();
         for text in ["", "plain", r#"{"a":"b\"c"}"#, "é\n\t\u{1}\u{7f}", &control] {

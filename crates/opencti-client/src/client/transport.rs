@@ -340,6 +340,7 @@ fn may_repeat(repeat: Repeat, seen: Seen) -> bool {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "it goes to the platform")]
 fn encode(operation: &Operation, body: &impl Serialize) -> Result<Vec<u8>, ApiError> {
     serde_json::to_vec(body).map_err(|error| {
         let message = "the request cannot be written as JSON";
