@@ -8,6 +8,7 @@
 mod advisories;
 mod bench;
 mod broker;
+mod cases;
 mod certificates;
 mod ci;
 mod counts;

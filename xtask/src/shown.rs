@@ -63,7 +63,7 @@ impl Tests {
 }
 
 /// A case's folder has the name of its test, with dashes.
-fn case_of(file: &str) -> Option<String> {
+pub(crate) fn case_of(file: &str) -> Option<String> {
     let (case, _) = file
         .strip_prefix(CASES)?
         .strip_prefix('/')?

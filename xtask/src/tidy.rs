@@ -1,5 +1,5 @@
 //! What no compiler checks: that ARCHITECTURE.md speaks of what is there, and docs/SEMANTICS.md of
-//! tests that there are.
+//! tests that there are, and that every case has one.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -8,14 +8,15 @@ use std::process::Command;
 
 use anyhow::Context as _;
 
-use crate::{shell, shown};
+use crate::{cases, shell, shown};
 
 const PAGE: &str = "ARCHITECTURE.md";
 
 /// Endings that make a word without a slash a path.
 const ENDINGS: [&str; 5] = [".rs", ".md", ".toml", ".graphql", ".yml"];
 
-/// Fails where ARCHITECTURE.md names a path that does not exist, or docs/SEMANTICS.md no test.
+/// Fails where ARCHITECTURE.md names a path that does not exist, docs/SEMANTICS.md no test, or a
+/// case has none.
 pub(crate) fn check() -> anyhow::Result<()> {
     let root = shell::root();
     let text =
@@ -27,6 +28,7 @@ pub(crate) fn check() -> anyhow::Result<()> {
         "{PAGE} names what does not exist: {}",
         missing.join(", ")
     );
+    cases::check(root, repository.0.iter().map(String::as_str))?;
     shown::check(root, repository.0.iter().map(String::as_str))
 }
 

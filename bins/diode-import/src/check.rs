@@ -215,6 +215,32 @@ mod tests {
     }
 
     #[test]
+    fn of_many_kinds_text_names_twenty_and_counts_the_others() {
+        for (kinds, named, more) in [
+            (20, 20, None),
+            (21, 20, Some("  not sent: 1 more, of 1 more kinds")),
+            (1003, 20, Some("  not sent: 983 more, of 983 more kinds")),
+        ] {
+            let objects: Vec<String> = (0..kinds)
+                .map(|n| format!(r#"{{"type": "x-{n}", "id": "x--{n}"}}"#))
+                .collect();
+            let sound = r#"{"type": "tool", "id": "tool--1", "name": "x"}"#;
+            let file = format!(
+                r#"{{"connector": {{"id": "c", "name": "Feed", "type": "STREAM"}},
+                "bundle": {{"objects": [{sound}, {}]}}}}"#,
+                objects.join(",")
+            );
+            let text = text(&report(&file, &Limits::default()));
+            let count = text
+                .lines()
+                .filter(|line| line.contains("unsupported-type (x-"));
+            assert_eq!(count.count(), named, "{text}");
+            let found = text.lines().find(|line| line.contains("more kinds"));
+            assert_eq!(found, more, "{text}");
+        }
+    }
+
+    #[test]
     fn what_tells_no_size_is_read_as_far_as_allowed() {
         let file = Path::new("/proc/self/status");
         assert_eq!(file.metadata().unwrap().len(), 0);

@@ -142,7 +142,7 @@ impl ContentPolicy {
         if let Some(object_type) = members.object_type.and_then(Value::string)
             && is_internal(&object_type)
         {
-            return Err(internal(&object_type));
+            return Err(internal(&object_type, members.operation.filter(is_there)));
         }
         self.check_members([members.operation, members.upsert])?;
         match members.extensions {
@@ -201,11 +201,14 @@ fn is_internal(object_type: &str) -> bool {
 }
 
 #[cold]
-fn internal(object_type: &str) -> Defect {
+fn internal(object_type: &str, operation: Option<Value<'_>>) -> Defect {
     let object_type = shorten(object_type);
+    let command = operation.map_or_else(String::new, |operation| {
+        format!("; {}", command(operation).detail)
+    });
     Defect {
         code: NotSentCode::InternalType,
-        detail: format!("{object_type:?} is a type of the platform itself, not knowledge"),
+        detail: format!("{object_type:?} is a type of the platform itself, not knowledge{command}"),
     }
 }
 

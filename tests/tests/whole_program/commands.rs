@@ -142,6 +142,7 @@ fn ids(bundles: &[Value]) -> Vec<&str> {
         .collect()
 }
 
+/// Cases `sec-operation-delete`, `sec-operation-in-extension` and `sec-operation-patch-user`, over every way.
 #[tokio::test]
 async fn no_command_and_no_type_of_the_platform_s_own_is_sent_whichever_way_files_take() {
     for way in Way::ALL {

@@ -53,6 +53,7 @@ async fn a_scope_that_is_left_out_later_keeps_no_file() {
     }
 }
 
+/// Case `sec-connector-id-too-long`: ids of 241 bytes and more are refused, and cost nobody a question.
 #[tokio::test]
 async fn an_id_that_no_platform_can_register_is_refused_before_it_is_asked() {
     let site = Site::with(Config::in_memory().in_version("6.9.28")).await;
@@ -85,6 +86,7 @@ async fn an_id_that_no_platform_can_register_is_refused_before_it_is_asked() {
     );
 }
 
+/// Case `sec-connector-id-too-long`, of whatever else a platform fails on.
 #[tokio::test]
 async fn connectors_that_the_platform_fails_to_register_cost_others_nothing() {
     const CHOKED: u32 = 30;
@@ -112,6 +114,7 @@ async fn connectors_that_the_platform_fails_to_register_cost_others_nothing() {
     assert!(repeated <= 1, "the first may be repeated: {asked:?}");
 }
 
+/// Case `connector-name-one-letter`: platforms before 6.9 take such a name.
 #[tokio::test]
 async fn a_name_of_one_letter_is_left_to_platforms_that_take_it() {
     for (version, is_taken) in [

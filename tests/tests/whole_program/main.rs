@@ -4,6 +4,7 @@
 
 mod api;
 mod applicants;
+mod check;
 mod commands;
 mod conformance;
 mod connectors;
@@ -31,6 +32,7 @@ mod site;
 mod soak;
 mod state;
 mod stop;
+mod terminal;
 mod tls;
 mod transport;
 mod validation;

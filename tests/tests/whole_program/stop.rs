@@ -112,6 +112,7 @@ async fn stopped(program: &Program, is_waiting: impl Future<Output = ()>, what: 
     run
 }
 
+/// Case `sec-stop-while-greeting`: the platform takes the first request, and never answers it whole.
 #[tokio::test]
 async fn it_ends_although_the_platform_never_answers() {
     let site = Site::with(Config::in_memory()).await;

@@ -83,7 +83,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever a file repeats, its messages have at most twice its size and a kilobyte for each
+        /// Case `sec-bundle-id-repeated`. Whatever a file repeats, its messages have at most twice its size and a kilobyte for each
         /// object.
         #[test]
         fn messages_are_no_larger_than_their_file_allows(

@@ -105,6 +105,7 @@ fn numbers_that_json_does_not_have_do_not_matter_where_they_are_not_needed() {
     );
 }
 
+/// Case `report-of-many`, where the limit is a lower one.
 #[test]
 fn an_object_beyond_a_limit_names_the_setting_and_what_it_needs() {
     let limits = Limits {
@@ -157,16 +158,62 @@ fn check_tells_of_references_that_are_taken_out() {
     );
 }
 
+/// Case `report-of-many`: a pulse of 80,000 indicators, as many observables and relationships.
 #[test]
 fn the_report_of_80_000_indicators_is_sent_with_the_limits_as_they_are() {
     let references: Vec<String> = (0..240_000)
         .map(|n| format!("\"ipv4-addr--{n}\""))
         .collect();
     let file = envelope(&format!(
-        r#"{{"objects": [{{"type": "report", "id": "report--1", "object_refs": [{}]}}]}}"#,
+        r#"{{"objects": [{{"type": "identity", "id": "identity--1", "name": "A"}},
+        {{"type": "report", "id": "report--1", "object_refs": [{}]}}]}}"#,
         references.join(",")
     ));
-    assert_eq!(seen(file.as_bytes()), "imported: 1");
+    assert_eq!(seen(file.as_bytes()), "imported: 2");
+}
+
+#[test]
+fn of_many_kinds_that_are_not_sent_check_names_a_thousand_and_counts_the_others() {
+    for (kinds, named, omitted) in [
+        (999, 999, 0),
+        (1000, 1000, 0),
+        (1001, 1000, 1),
+        (1500, 1000, 500),
+    ] {
+        // Two of each kind.
+        let objects: Vec<String> = (0..2 * kinds)
+            .map(|n| format!(r#"{{"type": "x{}", "id": "x--{n}"}}"#, n % kinds))
+            .collect();
+        let sound = r#"{"type": "tool", "id": "tool--1", "name": "x"}"#;
+        let file = envelope(&format!(
+            r#"{{"objects": [{sound}, {}]}}"#,
+            objects.join(",")
+        ));
+        let (limits, profile) = (Limits::default(), Profile::opencti());
+        let report = check("a.json", file.as_bytes(), &limits, &profile);
+        assert_eq!(report.not_sent.len(), named, "{kinds}");
+        assert_eq!(report.not_sent_omitted, omitted, "{kinds}");
+        assert_eq!(report.not_sent_omitted_objects, 2 * omitted, "{kinds}");
+    }
+}
+
+#[test]
+fn of_many_kinds_a_refusal_names_ten_and_quotes_what_is_no_word() {
+    let objects: Vec<String> = (0..12)
+        .map(|n| format!(r#"{{"type": "x) \u202e{n:02}", "id": "x--{n}"}}"#))
+        .collect();
+    let file = envelope(&format!(r#"{{"objects": [{}]}}"#, objects.join(",")));
+    let told = seen(file.as_bytes());
+    assert!(
+        told.starts_with(
+            r#"nothing-to-import: none of 12 objects can be sent: 1 unsupported-type ("x) \u{202e}00"), "#
+        ),
+        "{told}"
+    );
+    assert!(
+        told.ends_with(r#"("x) \u{202e}09"), and 2 more kinds"#),
+        "{told}"
+    );
 }
 
 /// The bundle's id that messages of a file carry whose bundle has this one.
@@ -179,6 +226,7 @@ fn bundle_id(id: &str) -> String {
     }
 }
 
+/// Case `sec-bundle-id-repeated`: a long id in every message would make a small file fill the broker.
 #[test]
 fn only_an_id_of_stix_s_form_stands_in_messages() {
     let kept = "bundle--44AF6C39-c09b-49c5-9de2-394224b04982";
