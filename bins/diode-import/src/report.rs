@@ -112,6 +112,28 @@ mod tests {
         "#);
     }
 
+    /// The variable that has a run of this test, in a process of its own, panic.
+    const PANIC: &str = "DIODE_IMPORT_TEST_PANICS";
+
+    #[test]
+    fn a_panic_is_told_without_what_it_says() {
+        if std::env::var_os(PANIC).is_some() {
+            tell_of_panics();
+            panic!("of a file: \u{9b}31m");
+        }
+        let run = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "--nocapture"])
+            .arg("report::tests::a_panic_is_told_without_what_it_says")
+            .env(PANIC, "1")
+            .output()
+            .unwrap();
+        let told = String::from_utf8(run.stderr).unwrap();
+        let line =
+            "error: a fault of this program's own (a panic) at bins/diode-import/src/report.rs:";
+        assert!(told.contains(line), "{told:?}");
+        assert!(!told.contains("of a file"), "{told:?}");
+    }
+
     #[test]
     fn nothing_breaks_a_line() {
         let mut written = Vec::new();
