@@ -41,7 +41,10 @@ pub(crate) fn check<'a>(root: &Path, files: impl Iterator<Item = &'a str>) -> an
     let mut named = Vec::new();
     for file in files {
         named.extend(case_of(file).map(|case| case.replace('_', "-")));
-        if file.ends_with(".rs") {
+        if Path::new(file)
+            .extension()
+            .is_some_and(|ending| ending == "rs")
+        {
             let text = fs::read_to_string(root.join(file));
             named.extend(named_in(
                 &text.with_context(|| format!("cannot read {file}"))?,
