@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use bundle_source::Content;
 use bytes::Bytes;
-use diode_core::terminal::{Layout, escape, word};
+use diode_core::terminal::{Layout, escape, guard, word};
 use diode_core::{CheckReport, check as examine};
 use stix_bundle::{Limits, Profile};
 
@@ -101,11 +101,14 @@ fn text(report: &CheckReport) -> String {
             diode_core::FindingLevel::Error => "error",
             diode_core::FindingLevel::Warning => "warning",
         };
+        // The id and the message have what is not safe escaped already.
         let id = finding.id.as_ref();
         let id = id.map_or_else(String::new, |id| format!(" ({id})"));
         format!(
             "  {level} {}{id}: {} [{}]",
-            finding.path, finding.message, finding.code
+            escape(&finding.path),
+            finding.message,
+            finding.code
         )
     }));
     let more = report.findings.len().saturating_sub(SHOWN) + report.findings_omitted;
@@ -114,7 +117,7 @@ fn text(report: &CheckReport) -> String {
     }
     lines
         .into_iter()
-        .map(|line| escape(&line).into_owned() + "\n")
+        .map(|line| guard(&line).into_owned() + "\n")
         .collect()
 }
 
@@ -128,9 +131,10 @@ fn more_kinds(report: &CheckReport) -> Option<String> {
 }
 
 fn headline(report: &CheckReport) -> String {
+    let file = escape(&report.file);
     if report.outcome == "waiting" {
         let why = report.message.as_deref().unwrap_or_default();
-        return format!("{}: cannot be read: {why}", report.file);
+        return format!("{file}: cannot be read: {why}");
     }
     let would = match report.outcome {
         "imported" => "would be imported",
@@ -150,11 +154,11 @@ fn headline(report: &CheckReport) -> String {
                 ": {} as {} {}, applicant {}",
                 messages(report.messages),
                 connector.connector_type,
-                connector.name,
-                report.applicant_id.as_deref().unwrap_or("none")
+                escape(&connector.name),
+                escape(report.applicant_id.as_deref().unwrap_or("none"))
             )
         });
-    format!("{}: {would}{why}{what}", report.file)
+    format!("{file}: {would}{why}{what}")
 }
 
 fn messages(count: usize) -> String {
@@ -207,7 +211,7 @@ mod tests {
         let text = text(&report);
         for expect in [
             "\n  references taken out: 2\n",
-            "\n  warning $.bundle.objects[0].object_refs (report--\\\\u{1b}\\\\u{202e}): 1 reference was taken \
+            "\n  warning $.bundle.objects[0].object_refs (report--\\u{1b}\\u{202e}): 1 reference was taken \
              out: to a type that the platform does not take, or closing a cycle [references-removed]\n",
         ] {
             assert!(text.contains(expect), "{expect}\n{text}");

@@ -281,6 +281,15 @@ proptest! {
 
     #[test]
     fn metrics_hold_only_what_a_terminal_shows(text in text()) {
-        assert_safe("metrics", &metrics::tests::told_of(&text))?;
+        let told = metrics::tests::told_of(&text);
+        assert_safe("metrics", &told)?;
+        // A label has no other escapes than the format's own.
+        let mut rest = told.as_str();
+        while let Some(at) = rest.find('\\') {
+            let escape = &rest[at..];
+            let fits = [r"\\", r#"\""#, r"\n"].iter().any(|known| escape.starts_with(known));
+            prop_assert!(fits, "{escape}");
+            rest = &escape[2..];
+        }
     }
 }

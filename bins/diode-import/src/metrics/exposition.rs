@@ -60,7 +60,12 @@ impl Snapshot {
     ///
     /// # Errors
     /// None that is known of: it is written into memory.
-    pub(super) fn text(self) -> Result<String, fmt::Error> {
+    pub(super) fn text(mut self) -> Result<String, fmt::Error> {
+        // The names of sources are paths. The format escapes line breaks, and a reader of it knows no escapes
+        // like ours: what else is not safe is escaped before it is written.
+        let sources = std::mem::take(&mut self.counts.sources).into_iter();
+        let safe = |(source, of): (String, _)| (guard_page(&source).into_owned(), of);
+        self.counts.sources = sources.map(safe).collect();
         let mut registry = match &self.prefix {
             Some(prefix) => Registry::with_prefix(prefix),
             None => Registry::default(),
@@ -68,8 +73,7 @@ impl Snapshot {
         registry.register_collector(Box::new(self));
         let mut text = String::new();
         encode(&mut text, &registry)?;
-        // The names of sources are paths.
-        Ok(guard_page(&text).into_owned())
+        Ok(text)
     }
 
     /// The label that pycti's library gives a metric of states: the metric's full name.
