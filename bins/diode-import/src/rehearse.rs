@@ -6,6 +6,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::exit::Exit;
+use crate::run::warn_of_unmapped;
 use crate::settings::Settings;
 use crate::wire;
 
@@ -24,6 +25,7 @@ pub(crate) async fn rehearse(
         () = stop.cancelled() => return Ok(Exit::Done),
     };
     announce(settings, asked.version);
+    warn_of_unmapped(settings);
     let mut rehearsals = wire::rehearsals(settings, asked.version, stop)?;
     let exit = loop {
         let next = Instant::now() + settings.connector.duration_period;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bundle_source::S3Source;
 use chrono::Utc;
 use diode_core::{
-    Greeting, Patience, StartError, chain, greet, open_to_others, warn_of_unfit_targets,
+    Greeting, Patience, StandIn, StartError, chain, greet, open_to_others, warn_of_unfit_targets,
 };
 use opencti_client::ErrorClass;
 use tokio::signal::unix::{SignalKind, signal};
@@ -21,7 +21,7 @@ use crate::lease::{self, BucketLease, Waiting};
 use crate::logging::ErrorCount;
 use crate::metrics::Served;
 use crate::rehearse;
-use crate::settings::{Sending, Settings};
+use crate::settings::{QueueProtocol, Sending, Settings};
 use crate::wire;
 
 /// How long we take to leave when asked to; container engines kill after ten seconds.
@@ -63,6 +63,7 @@ async fn work(
         Turn::Stopped => return Ok(Exit::Done),
     };
     warn_of_others(&settings.diode_import.state_path);
+    warn_of_unmapped(settings);
     let metrics = settings.connector.metrics.as_ref();
     let metrics = metrics.map(|set| Served::begin(set, errors, stop.clone()));
     let mut prepared = wire::prepare(settings)?;
@@ -197,6 +198,23 @@ fn warn_of_others(folder: &Path) {
              which tells what was imported: close it with chmod 700"
         );
     }
+}
+
+/// Warns where files that no user here is mapped to are imported by an account that may do more than
+/// they should.
+pub(crate) fn warn_of_unmapped(settings: &Settings) {
+    if settings.diode_import.stand_in != StandIn::Worker {
+        return;
+    }
+    let whose = match settings.connector.queue_protocol {
+        QueueProtocol::Amqp => "the platform's workers, whose token usually may do everything",
+        QueueProtocol::Api => "the account of OPENCTI_TOKEN",
+    };
+    tracing::warn!(
+        "files without a mapped applicant are imported with the rights of {whose}: set \
+         DIODE_IMPORT_DEFAULT_APPLICANT to a user who may only write knowledge, or let them wait with \
+         DIODE_IMPORT_REQUIRE_APPLICANT_MAPPING=true"
+    );
 }
 
 async fn overdue(stop: &CancellationToken) {

@@ -370,7 +370,9 @@ fn broker(mq: &Mq, told: BrokerAddress) -> BrokerAddress {
 /// Whose data it is, as the settings map it.
 pub(crate) fn applicants(settings: &Settings) -> Applicants {
     let import = &settings.diode_import;
-    Applicants::new(import.applicant_mappings.clone()).or_else(import.stand_in.clone())
+    Applicants::new(import.applicant_mappings.clone())
+        .with_own(import.own_applicant_mappings.clone())
+        .or_else(import.stand_in.clone())
 }
 
 fn rules(settings: &Settings, retention_days: Option<u32>) -> Rules {

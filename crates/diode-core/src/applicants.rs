@@ -9,11 +9,30 @@ pub enum Applicant {
     Mapped(String),
     /// No mapping names the source user.
     Unmapped {
-        /// That user; an empty text where the envelope names none.
-        source: String,
+        /// That user.
+        who: Unmapped,
         /// Who imports it all the same.
         stand_in: StandIn,
     },
+}
+
+/// A source user whom no mapping names.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Unmapped {
+    /// Its id; an empty text where the envelope names none.
+    pub source: String,
+    /// The connector that it speaks for, where only an entry of that connector's own would map it.
+    pub connector: Option<String>,
+}
+
+impl Unmapped {
+    /// The entry of `DIODE_IMPORT_APPLICANT_MAPPINGS` that would map it, up to its target.
+    pub(crate) fn entry(&self) -> String {
+        match &self.connector {
+            Some(connector) => format!("{connector}/{}", self.source),
+            None => self.source.clone(),
+        }
+    }
 }
 
 /// Who stands in for users of the other platform whom no mapping names, and for those whom an
@@ -42,11 +61,11 @@ impl Applicant {
         }
     }
 
-    /// The source user whom no mapping names; an empty text where the envelope names none.
-    pub fn unmapped(&self) -> Option<&str> {
+    /// The source user, where no mapping names it.
+    pub fn unmapped(&self) -> Option<&Unmapped> {
         match self {
             Self::Mapped(_) => None,
-            Self::Unmapped { source, .. } => Some(source),
+            Self::Unmapped { who, .. } => Some(who),
         }
     }
 
@@ -54,51 +73,76 @@ impl Applicant {
     pub(crate) fn wanting(&self) -> Option<String> {
         match self {
             Self::Unmapped {
-                source,
+                who,
                 stand_in: StandIn::Nobody,
-            } => Some(advice(source)),
+            } => Some(advice(who)),
             Self::Mapped(_) | Self::Unmapped { .. } => None,
         }
     }
 }
 
 /// What lets files of an unmapped applicant be imported.
-fn advice(source: &str) -> String {
-    if source.is_empty() {
+fn advice(who: &Unmapped) -> String {
+    if who.source.is_empty() {
         return "the envelope names no applicant, and DIODE_IMPORT_REQUIRE_APPLICANT_MAPPING is true: \
                 set DIODE_IMPORT_DEFAULT_APPLICANT, or let the sending connector name one"
             .to_owned();
     }
-    format!(
-        "no mapping for applicant {source:?}, and DIODE_IMPORT_REQUIRE_APPLICANT_MAPPING is true: add \
-         it to DIODE_IMPORT_APPLICANT_MAPPINGS, or set DIODE_IMPORT_DEFAULT_APPLICANT"
-    )
+    let source = &who.source;
+    match &who.connector {
+        None => format!(
+            "no mapping for applicant {source:?}, and DIODE_IMPORT_REQUIRE_APPLICANT_MAPPING is true: \
+             add it to DIODE_IMPORT_APPLICANT_MAPPINGS, or set DIODE_IMPORT_DEFAULT_APPLICANT"
+        ),
+        Some(connector) => format!(
+            "no mapping for applicant {source:?} of connector {connector:?}, and \
+             DIODE_IMPORT_REQUIRE_APPLICANT_MAPPING is true: add {}:<id of a user of this platform> to \
+             DIODE_IMPORT_APPLICANT_MAPPINGS, or set DIODE_IMPORT_DEFAULT_APPLICANT",
+            who.entry()
+        ),
+    }
 }
 
-/// The mapping of `DIODE_IMPORT_APPLICANT_MAPPINGS`, user ids there to user ids here, and who
-/// stands in where it does not help.
+/// User ids there, mapped to user ids here.
+pub type Pairs = BTreeMap<String, String>;
+
+/// The mapping of `DIODE_IMPORT_APPLICANT_MAPPINGS`, and who stands in where it does not help.
+///
+/// An entry `source:target` is for every connector that has no entries of its own; an entry
+/// `connector-id/source:target` is for that connector alone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Applicants {
-    mappings: BTreeMap<String, String>,
+    anyones: Pairs,
+    own: BTreeMap<String, Pairs>,
     stand_in: StandIn,
 }
 
 /// Why imports are to belong to a user of this platform.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Claims<'a> {
-    /// The users there that are mapped to it.
-    pub sources: Vec<&'a str>,
+pub struct Claims {
+    /// The users there that are mapped to it, each as the mapping writes it: `source`, or
+    /// `connector-id/source`.
+    pub sources: Vec<String>,
     /// Whether it stands in for those that are not mapped.
     pub is_default: bool,
 }
 
 impl Applicants {
-    /// A mapping from source ids to target ids. Who is not in it is imported by the worker.
-    pub fn new(mappings: BTreeMap<String, String>) -> Self {
+    /// A mapping for all connectors. Who is not in it is imported by the worker.
+    pub fn new(anyones: Pairs) -> Self {
         Self {
-            mappings,
-            stand_in: StandIn::Worker,
+            anyones,
+            ..Self::default()
         }
+    }
+
+    /// The same, with mappings of single connectors besides, by the connectors' ids.
+    ///
+    /// A connector that is in `own` has no part in the mapping for all. Where there is no mapping for
+    /// all, a connector that is not in `own` has none.
+    #[must_use]
+    pub fn with_own(self, own: BTreeMap<String, Pairs>) -> Self {
+        Self { own, ..self }
     }
 
     /// The same, with somebody else for who is not in it.
@@ -124,11 +168,17 @@ impl Applicants {
     /// assert_eq!(targets["here"].sources, ["a", "b"]);
     /// assert!(targets["somebody"].is_default);
     /// ```
-    pub fn targets(&self) -> BTreeMap<&str, Claims<'_>> {
-        let mut targets = BTreeMap::<_, Claims<'_>>::new();
-        for (source, target) in &self.mappings {
+    pub fn targets(&self) -> BTreeMap<&str, Claims> {
+        let mut targets = BTreeMap::<_, Claims>::new();
+        for (source, target) in &self.anyones {
             let claims = targets.entry(target.as_str()).or_default();
-            claims.sources.push(source.as_str());
+            claims.sources.push(source.clone());
+        }
+        for (connector, pairs) in &self.own {
+            for (source, target) in pairs {
+                let claims = targets.entry(target.as_str()).or_default();
+                claims.sources.push(format!("{connector}/{source}"));
+            }
         }
         if let StandIn::User(user) = &self.stand_in {
             targets.entry(user.as_str()).or_default().is_default = true;
@@ -136,29 +186,39 @@ impl Applicants {
         targets
     }
 
-    /// Who an envelope's applicant is here.
+    /// Who the applicant of a connector's envelope is here.
     ///
     /// ```
     /// use diode_core::{Applicants, StandIn};
     ///
-    /// let applicants = Applicants::new([("there".to_owned(), "here".to_owned())].into());
-    /// assert_eq!(applicants.map(Some("there")).target(), Some("here"));
-    /// assert_eq!(applicants.map(Some("nobody")).target(), None);
-    /// assert_eq!(applicants.map(Some("nobody")).unmapped(), Some("nobody"));
+    /// let pairs = |source: &str, target: &str| [(source.to_owned(), target.to_owned())].into();
+    /// let applicants = Applicants::new(pairs("there", "here"))
+    ///     .with_own([("c".to_owned(), pairs("robot", "feed"))].into());
+    /// assert_eq!(applicants.map("a", Some("there")).target(), Some("here"));
+    /// assert_eq!(applicants.map("a", Some("robot")).target(), None);
+    /// // A connector with entries of its own uses only these.
+    /// assert_eq!(applicants.map("c", Some("robot")).target(), Some("feed"));
+    /// let unmapped = applicants.map("c", Some("there"));
+    /// assert_eq!(unmapped.target(), None);
+    /// assert_eq!(unmapped.unmapped().unwrap().source, "there");
     ///
     /// let applicants = applicants.or_else(StandIn::User("somebody".to_owned()));
-    /// assert_eq!(applicants.map(None).target(), Some("somebody"));
-    /// assert_eq!(applicants.map(None).unmapped(), Some(""));
+    /// assert_eq!(applicants.map("c", None).target(), Some("somebody"));
     /// ```
-    pub fn map(&self, source: Option<&str>) -> Applicant {
-        let mapped = source.and_then(|id| self.mappings.get(id));
-        mapped.map_or_else(
-            || Applicant::Unmapped {
+    pub fn map(&self, connector_id: &str, source: Option<&str>) -> Applicant {
+        let own = self.own.get(connector_id);
+        let pairs = own.unwrap_or(&self.anyones);
+        if let Some(target) = source.and_then(|id| pairs.get(id)) {
+            return Applicant::Mapped(target.clone());
+        }
+        let is_bound = own.is_some() || (self.anyones.is_empty() && !self.own.is_empty());
+        Applicant::Unmapped {
+            who: Unmapped {
                 source: source.unwrap_or_default().to_owned(),
-                stand_in: self.stand_in.clone(),
+                connector: (is_bound && source.is_some()).then(|| connector_id.to_owned()),
             },
-            |target| Applicant::Mapped(target.clone()),
-        )
+            stand_in: self.stand_in.clone(),
+        }
     }
 }
 
@@ -184,11 +244,51 @@ mod tests {
         ] {
             let case = format!("{stand_in:?} {source:?}");
             let mappings = [("there".to_owned(), "here".to_owned())].into();
-            let applicant = Applicants::new(mappings).or_else(stand_in).map(source);
+            let applicant = Applicants::new(mappings).or_else(stand_in).map("c", source);
             assert_eq!(applicant.target(), target, "{case}");
             assert_eq!(applicant.wanting().is_some(), waits, "{case}");
             let named = (source != Some("there")).then(|| source.unwrap_or_default());
-            assert_eq!(applicant.unmapped(), named, "{case}");
+            let found = applicant.unmapped().map(|who| who.source.as_str());
+            assert_eq!(found, named, "{case}");
         }
+    }
+
+    fn pairs(pairs: &[(&str, &str)]) -> Pairs {
+        let pairs = pairs.iter();
+        pairs.map(|(a, b)| ((*a).into(), (*b).into())).collect()
+    }
+
+    #[test]
+    fn entries_of_a_connector_s_own_bind_who_speaks_for_it() {
+        let own = || [("own".to_owned(), pairs(&[("robot", "feed")]))].into();
+        let both = Applicants::new(pairs(&[("there", "here")])).with_own(own());
+        let only_own = Applicants::default().with_own(own());
+        for (applicants, connector, source, target, wanted) in [
+            (&both, "own", "robot", Some("feed"), None),
+            (&both, "own", "there", None, Some("own/there")),
+            (&both, "other", "there", Some("here"), None),
+            (&both, "other", "robot", None, Some("robot")),
+            (&both, "Own", "robot", None, Some("robot")),
+            (&only_own, "own", "robot", Some("feed"), None),
+            (&only_own, "own", "there", None, Some("own/there")),
+            (&only_own, "other", "robot", None, Some("other/robot")),
+        ] {
+            let case = format!("{connector} {source}");
+            let strict = applicants.clone().or_else(StandIn::Nobody);
+            let applicant = strict.map(connector, Some(source));
+            assert_eq!(applicant.target(), target, "{case}");
+            let entry = applicant.unmapped().map(Unmapped::entry);
+            assert_eq!(entry.as_deref(), wanted, "{case}");
+            let why = applicant.wanting();
+            assert_eq!(why.is_some(), wanted.is_some(), "{case}");
+            if let Some((why, entry)) = why.zip(entry.filter(|entry| entry.contains('/'))) {
+                assert!(why.contains(&format!("add {entry}:<id of")), "{why}");
+            }
+            let lenient = applicants.map(connector, Some(source));
+            assert_eq!(lenient.target(), target, "{case}");
+        }
+        let nobody = only_own.or_else(StandIn::Nobody).map("own", None);
+        let why = nobody.wanting().unwrap();
+        assert!(why.contains("the envelope names no applicant"), "{why}");
     }
 }

@@ -96,3 +96,11 @@ impl Observer for Notes {
         });
     }
 }
+
+/// A user whom no mapping for all connectors names.
+pub(crate) fn unmapped(source: &str) -> crate::Unmapped {
+    crate::Unmapped {
+        source: source.to_owned(),
+        connector: None,
+    }
+}

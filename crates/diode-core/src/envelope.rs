@@ -12,7 +12,7 @@ use stix_bundle::Text;
 use stix_bundle::json::{Kind, Object, Value};
 
 use crate::refusal::Refusal;
-use crate::{Code, Validation};
+use crate::{Applicant, Applicants, Code, Validation};
 
 /// Longest id or name of a connector, or id of an applicant, that is taken for one, in bytes.
 const MAX_NAME_BYTES: usize = 1024;
@@ -58,6 +58,11 @@ pub(crate) fn is_bare_bundle(object: &Object<'_>) -> bool {
 }
 
 impl<'a> Envelope<'a> {
+    /// Who it belongs to on this side.
+    pub(crate) fn applicant(&self, applicants: &Applicants) -> Applicant {
+        applicants.map(&self.connector.id, self.applicant_id.as_deref())
+    }
+
     /// The keys that are looked at.
     pub const KEYS: &'static [&'static str] = &[
         "applicant_id",
@@ -131,8 +136,13 @@ fn name_of(connector: &Object<'_>, key: &str) -> Result<String, Refusal> {
     }
 }
 
-/// What is wrong with a connector's id, which the platform makes names of queues of.
-fn unfit_id(id: &str) -> Option<&'static str> {
+/// Why an envelope whose connector has such an id is refused, if it is, to follow the id in a sentence.
+///
+/// ```
+/// assert_eq!(diode_core::unfit_id("6f2b1f6e-8d2c-4a4e-9c43-0f4f2c6f9b11"), None);
+/// assert!(diode_core::unfit_id("a b").is_some());
+/// ```
+pub fn unfit_id(id: &str) -> Option<&'static str> {
     let is_usual = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     if !id.bytes().all(is_usual) {
         return Some("holds more than letters, digits, `-`, `_` and `.`");

@@ -39,11 +39,11 @@ mod unpack;
 mod validation;
 mod works;
 
-pub use applicants::{Applicant, Applicants, Claims, StandIn};
+pub use applicants::{Applicant, Applicants, Claims, Pairs, StandIn, Unmapped};
 pub use check::{CheckReport, CheckedConnector, check};
 pub use claim::{Claim, ClaimError, Claimed};
 pub use connectors::Connectors;
-pub use envelope::{Envelope, is_envelope};
+pub use envelope::{Envelope, is_envelope, unfit_id};
 pub use examine::{Examined, Import, LeftOut, examine, examine_all, left_out};
 pub use fingerprint::{Fingerprint, NoFingerprint};
 pub use head_start::HeadStart;

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 
 use crate::examine::LeftOut;
 use crate::state::watermark;
-use crate::{Code, Outcome, Way};
+use crate::{Code, Outcome, Unmapped, Way};
 
 /// What became of one file in one pass.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,9 +37,9 @@ pub struct FileReport {
     pub denied: BTreeMap<&'static str, usize>,
     /// References that were taken out of objects that were sent.
     pub taken_out: TakenOut,
-    /// A source applicant that no mapping names; an empty text where the envelope names none. Of a
-    /// file that waits for a mapping, only where that was not said before.
-    pub unmapped: Option<String>,
+    /// A source applicant that no mapping names. Of a file that waits for a mapping, only where that was
+    /// not said before.
+    pub unmapped: Option<Unmapped>,
 }
 
 /// References that were taken out of objects that were sent: of a type that the platform does not take,
@@ -138,9 +138,8 @@ pub struct PassReport {
     pub not_sent: usize,
     /// Files deleted after an earlier import, or because their retention had passed.
     pub removed: usize,
-    /// Source applicants without a mapping, with the number of files; an empty id stands for
-    /// envelopes that name none.
-    pub unmapped: BTreeMap<String, usize>,
+    /// Source applicants without a mapping, with the number of files.
+    pub unmapped: BTreeMap<Unmapped, usize>,
     /// Files that were not tried because the pass ended early.
     pub untried: usize,
     /// Why it ended early, if it did.

@@ -1,7 +1,7 @@
 //! What the log says at the end of a pass, done or rehearsed.
 
 use crate::report::{Interruption, PassReport};
-use crate::{Outcome, StandIn};
+use crate::{Outcome, StandIn, Unmapped};
 
 /// One line with the counts of a pass; `message` says what kind of pass it was.
 pub(crate) fn tell(report: &PassReport, message: &str) {
@@ -23,8 +23,9 @@ pub(crate) fn tell(report: &PassReport, message: &str) {
 
 /// A line for each applicant that no mapping names: what becomes of its files, and the setting.
 pub(crate) fn tell_unmapped(report: &PassReport, stand_in: &StandIn) {
-    for (applicant, files) in &report.unmapped {
-        match (stand_in, applicant.as_str()) {
+    for (who, files) in &report.unmapped {
+        let connector_id = who.connector.as_deref();
+        match (stand_in, who.source.as_str()) {
             (StandIn::Worker, "") => tracing::warn!(
                 files,
                 "files without an applicant_id belong to no user of this platform: the workers (over \
@@ -33,10 +34,11 @@ pub(crate) fn tell_unmapped(report: &PassReport, stand_in: &StandIn) {
             ),
             (StandIn::Worker, id) => tracing::warn!(
                 applicant_id = id,
+                connector_id,
                 files,
                 "no mapping for this applicant: the workers (over the API: OPENCTI_TOKEN's account) \
                  import its files in their own name; {}",
-                advice(id)
+                advice(who)
             ),
             (StandIn::User(user), "") => tracing::info!(
                 files,
@@ -46,11 +48,12 @@ pub(crate) fn tell_unmapped(report: &PassReport, stand_in: &StandIn) {
             ),
             (StandIn::User(user), id) => tracing::info!(
                 applicant_id = id,
+                connector_id,
                 files,
                 default_applicant = user,
                 "no mapping for this applicant: its files are imported in the name of \
                  DIODE_IMPORT_DEFAULT_APPLICANT; if that is not right, {}",
-                advice(id)
+                advice(who)
             ),
             (StandIn::Nobody, "") => tracing::warn!(
                 files,
@@ -59,14 +62,16 @@ pub(crate) fn tell_unmapped(report: &PassReport, stand_in: &StandIn) {
             ),
             (StandIn::Nobody, id) => tracing::warn!(
                 applicant_id = id,
+                connector_id,
                 files,
                 "no mapping for this applicant: its files wait; {}",
-                advice(id)
+                advice(who)
             ),
         }
     }
 }
 
-fn advice(applicant: &str) -> String {
-    format!("add {applicant}:<id of a user of this platform> to DIODE_IMPORT_APPLICANT_MAPPINGS")
+fn advice(who: &Unmapped) -> String {
+    let entry = who.entry();
+    format!("add {entry}:<id of a user of this platform> to DIODE_IMPORT_APPLICANT_MAPPINGS")
 }

@@ -52,7 +52,7 @@ pub async fn warn_of_unfit_targets(platform: &dyn Platform, applicants: &Applica
 const BOTH: &str = "DIODE_IMPORT_APPLICANT_MAPPINGS and DIODE_IMPORT_DEFAULT_APPLICANT";
 
 /// The settings that name a user.
-fn settings(claims: &Claims<'_>) -> &'static str {
+fn settings(claims: &Claims) -> &'static str {
     match (claims.is_default, claims.sources.is_empty()) {
         (false, _) => "DIODE_IMPORT_APPLICANT_MAPPINGS",
         (true, true) => "DIODE_IMPORT_DEFAULT_APPLICANT",
@@ -67,9 +67,13 @@ mod tests {
     #[test]
     fn the_settings_that_name_a_user_are_named() {
         for (sources, is_default, expect) in [
-            (vec!["a"], false, "DIODE_IMPORT_APPLICANT_MAPPINGS"),
+            (
+                vec!["a".to_owned()],
+                false,
+                "DIODE_IMPORT_APPLICANT_MAPPINGS",
+            ),
             (vec![], true, "DIODE_IMPORT_DEFAULT_APPLICANT"),
-            (vec!["a"], true, BOTH),
+            (vec!["a".to_owned()], true, BOTH),
         ] {
             let claims = Claims {
                 sources,

@@ -85,6 +85,76 @@ async fn files_wait_for_a_mapping_and_go_on_with_it() {
     assert_eq!(applicants(&site, WEATHER).await, ["dst-user-1"]);
 }
 
+/// The dry run and the run agree on who speaks for whom, and the missing entry is written out.
+#[tokio::test]
+async fn a_connector_with_entries_of_its_own_is_spoken_for_by_those_alone() {
+    let site = site(Config::on_broker(crate::site::broker())).await;
+    let own = format!("{}/stranger:dst-user-2", HARBOUR.id);
+    let bound = format!("src-user-1:dst-user-1,{own}");
+    let mut other = envelope(HARBOUR, 5, &[malware(5)]);
+    other["applicant_id"] = json!("src-user-1");
+    site.put("5.json", &other);
+    let program = requiring(&site).with("DIODE_IMPORT_APPLICANT_MAPPINGS", &bound);
+    let missing = format!("add {}/src-user-1:<id of a user", HARBOUR.id);
+    let rehearsal = run(program.clone().with("CONNECTOR_SEND_TO_QUEUE", "false")).await;
+    assert_eq!(lines(&rehearsal, &["file would wait"]).len(), 3);
+    assert_eq!(lines(&rehearsal, &["its files wait", &missing]).len(), 1);
+
+    let first = run(program).await;
+    assert_eq!(lines(&first, &["its files wait", &missing]).len(), 1);
+    let left = ["1.json", "3.json", "5.json"].map(ToOwned::to_owned);
+    assert_eq!(site.left(), left.into());
+    assert_eq!(applicants(&site, WEATHER).await, ["dst-user-1"]);
+    assert_eq!(applicants(&site, HARBOUR).await, ["dst-user-2"]);
+
+    // Without an entry for all, connectors without one of their own have none.
+    let only_own = requiring(&site).with("DIODE_IMPORT_APPLICANT_MAPPINGS", own);
+    let second = run(only_own).await;
+    let waiting = lines(&second, &["file waits", "unmapped-applicant"]);
+    assert_eq!(waiting.len(), 3, "{}", second.stderr);
+}
+
+#[tokio::test]
+async fn that_files_go_in_with_the_workers_rights_is_warned_of_at_each_start() {
+    let site = Site::with(Config::in_memory()).await;
+    let warned = async |given: &[(&str, &str)]| {
+        let program = site.program();
+        let program = given
+            .iter()
+            .fold(program, |program, (name, value)| program.with(name, *value));
+        let run = run(program).await;
+        let words = ["files without a mapped applicant are imported with the rights of"];
+        let lines = lines(&run, &words);
+        let level = |line: &Value| line["level"] == "WARNING";
+        assert!(lines.iter().all(level), "{}", run.stderr);
+        let texts = lines.iter().map(|line| line["message"].to_string());
+        texts.collect::<Vec<_>>()
+    };
+    let workers = warned(&[]).await;
+    assert_eq!(workers.len(), 1, "{workers:?}");
+    for named in [
+        "whose token usually may do everything",
+        "set DIODE_IMPORT_DEFAULT_APPLICANT to a user who may only write knowledge",
+        "DIODE_IMPORT_REQUIRE_APPLICANT_MAPPING=true",
+    ] {
+        assert!(workers[0].contains(named), "{workers:?}");
+    }
+    assert_eq!(warned(&[]).await.len(), 1, "it is said at each start");
+    let rehearsed = warned(&[("CONNECTOR_SEND_TO_QUEUE", "false")]).await;
+    assert_eq!(rehearsed.len(), 1);
+    let pushed = warned(&[("CONNECTOR_QUEUE_PROTOCOL", "api")]).await;
+    assert!(
+        pushed[0].contains("the account of OPENCTI_TOKEN"),
+        "{pushed:?}"
+    );
+    for (name, value) in [
+        ("DIODE_IMPORT_DEFAULT_APPLICANT", "dst-user-1"),
+        ("DIODE_IMPORT_REQUIRE_APPLICANT_MAPPING", "true"),
+    ] {
+        assert_eq!(warned(&[(name, value)]).await, [""; 0], "{name}");
+    }
+}
+
 #[tokio::test]
 async fn the_default_applicant_stands_in_for_the_unmapped_and_the_unnamed() {
     let site = site(Config::on_broker(crate::site::broker())).await;

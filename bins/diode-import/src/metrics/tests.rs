@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use chrono::DateTime;
-use diode_core::{Code, Interruption, Outcome, Sent, TakenOut, Way};
+use diode_core::{Code, Interruption, Outcome, Sent, TakenOut, Unmapped, Way};
 use opencti_client::ErrorClass;
 
 use super::*;
@@ -30,7 +30,7 @@ fn file(outcome: Outcome, code: Option<Code>) -> FileReport {
         not_sent: Vec::new(),
         denied: std::collections::BTreeMap::new(),
         taken_out: TakenOut::default(),
-        unmapped: Some("an-applicant".to_owned()),
+        unmapped: Some(unmapped("an-applicant")),
     }
 }
 
@@ -233,7 +233,7 @@ fn how_much_is_told_does_not_depend_on_what_is_sent_to_us() {
             &FileReport {
                 file: format!("{number}.json"),
                 message: Some(number.to_string()),
-                unmapped: Some(number.to_string()),
+                unmapped: Some(unmapped(&number.to_string())),
                 ..file(Outcome::Rejected, Some(Code::InvalidJson))
             },
         );
@@ -271,4 +271,11 @@ fn the_page_in_docs_has_exactly_what_is_told() {
         .map(|(name, _)| name.to_owned())
         .collect();
     assert_eq!(on_page, names(&metrics(None).text().unwrap()));
+}
+
+fn unmapped(source: &str) -> Unmapped {
+    Unmapped {
+        source: source.to_owned(),
+        connector: None,
+    }
 }

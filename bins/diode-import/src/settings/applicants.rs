@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use diode_core::StandIn;
+use diode_core::{Pairs, StandIn};
 use figment::value::Value;
 use uuid::Uuid;
 
@@ -14,7 +14,9 @@ use super::table;
 /// What the settings say of applicants; of who stands in there is nothing after a problem.
 pub(super) struct Applicants {
     /// Users of the other platform, and who they are on this one; none after a problem.
-    pub(super) mappings: BTreeMap<String, String>,
+    pub(super) mappings: Pairs,
+    /// The same for single connectors, by their ids.
+    pub(super) own: BTreeMap<String, Pairs>,
     /// Who stands in for users that are not mapped.
     pub(super) stand_in: Option<StandIn>,
 }
@@ -29,16 +31,22 @@ pub(super) fn applicants(reader: &mut Reader) -> Applicants {
         Some(true) => forms::whole_mapping,
         _ => forms::mapping,
     };
+    let (mappings, own) = mappings(reader, form);
     Applicants {
-        mappings: mappings(reader, form),
+        mappings,
+        own,
         stand_in: stand_in(reader, required),
     }
 }
 
-fn mappings(reader: &mut Reader, form: fn(&Value) -> Form<Mapped>) -> BTreeMap<String, String> {
+fn mappings(
+    reader: &mut Reader,
+    form: fn(&Value) -> Form<Mapped>,
+) -> (Pairs, BTreeMap<String, Pairs>) {
     let setting = &table::DIODE_IMPORT_APPLICANT_MAPPINGS;
     let Mapped {
         pairs: mappings,
+        own,
         oddities,
         unusable,
     } = reader.optional(setting, form).unwrap_or_default();
@@ -50,9 +58,10 @@ fn mappings(reader: &mut Reader, form: fn(&Value) -> Form<Mapped>) -> BTreeMap<S
     }
     let ids = mappings
         .iter()
+        .chain(own.values().flatten())
         .flat_map(|(source, target)| [source.as_str(), target]);
     warn_of_odd_ids(reader, setting, ids);
-    mappings
+    (mappings, own)
 }
 
 fn stand_in(reader: &mut Reader, required: Option<bool>) -> Option<StandIn> {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use diode_core::{Unsaid, ValidationMode};
+use diode_core::{Pairs, Unsaid, ValidationMode, unfit_id};
 use figment::value::{Dict, Num, Value};
 use opencti_client::{ConnectorType, Pem, Secret, Trust};
 use stix_bundle::ContentPolicy;
@@ -400,15 +400,18 @@ fn items(text: &str) -> impl Iterator<Item = &str> {
 /// Who is mapped to whom, and what was left out of that.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Mapped {
-    /// Source and target of each pair.
-    pub(super) pairs: BTreeMap<String, String>,
+    /// Source and target of each pair that is for every connector.
+    pub(super) pairs: Pairs,
+    /// The same of those that are for one connector alone, by its id.
+    pub(super) own: BTreeMap<String, Pairs>,
     /// What looks like a mistake, to follow the setting's name in a sentence.
     pub(super) oddities: Vec<String>,
     /// Entries that are no pairs, and what is wrong with each, likewise.
     pub(super) unusable: Vec<String>,
 }
 
-/// Source and target of each pair, from a text such as `a:b, c:d` or from a mapping.
+/// Source and target of each pair, from a text such as `a:b, c:d` or from a mapping; before a slash in a
+/// source, the connector that the pair is for.
 pub(super) fn mapping(value: &Value) -> Form<Mapped> {
     match value {
         Value::Dict(_, pairs) => mapping_of(pairs),
@@ -418,7 +421,7 @@ pub(super) fn mapping(value: &Value) -> Form<Mapped> {
 }
 
 /// How a mapping is written, as advice.
-pub(super) const PAIRS: &str = "write pairs of ids as source:target,source:target";
+pub(super) const PAIRS: &str = "write pairs of ids as source:target,connector/source:target";
 
 fn mapping_of(pairs: &Dict) -> Form<Mapped> {
     let mut mapped = Mapped::default();
@@ -431,7 +434,9 @@ fn mapping_of(pairs: &Dict) -> Form<Mapped> {
             let pair = format!("{source}:{target}");
             return wrong(format!("has one side empty in {}", part(&pair)), PAIRS);
         }
-        mapped.add(source.trim(), &target)?;
+        if let Err(why) = mapped.add(source.trim(), &target)? {
+            return wrong(format!("has {why} in {}", part(source)), PAIRS);
+        }
     }
     Ok(mapped)
 }
@@ -460,26 +465,45 @@ fn mapping_in(text: &str) -> Form<Mapped> {
             Some((source, target)) if source.is_empty() || target.is_empty() => {
                 mapped.leave_out(number, "one side empty");
             }
-            Some((source, target)) => mapped.add(source, target)?,
+            Some((source, target)) => {
+                if let Err(why) = mapped.add(source, target)? {
+                    mapped.leave_out(number, why);
+                }
+            }
         }
     }
-    if mapped.pairs.is_empty() {
+    if mapped.pairs.is_empty() && mapped.own.is_empty() {
         return wrong("has no entry that can be used", PAIRS);
     }
     Ok(mapped)
 }
 
 impl Mapped {
-    fn add(&mut self, source: &str, target: &str) -> Form<()> {
-        usable(source)?;
+    /// Adds a pair, or says why there is none in it.
+    fn add(&mut self, written: &str, target: &str) -> Form<Result<(), &'static str>> {
+        usable(written)?;
         usable(target)?;
-        let before = self.pairs.insert(source.to_owned(), target.to_owned());
+        let (pairs, source) = match written.split_once('/') {
+            None => (&mut self.pairs, written),
+            Some((connector, source)) => {
+                let (connector, source) = (connector.trim(), source.trim());
+                usable(source)?;
+                if connector.is_empty() || unfit_id(connector).is_some() {
+                    return Ok(Err("no connector's id before the slash"));
+                }
+                if source.is_empty() {
+                    return Ok(Err("nobody behind the slash"));
+                }
+                (self.own.entry(connector.to_owned()).or_default(), source)
+            }
+        };
+        let before = pairs.insert(source.to_owned(), target.to_owned());
         if before.is_some_and(|before| before != target) {
-            let source = part(source);
+            let source = part(written);
             let oddity = format!("maps {source} to several targets, of which the last counts");
             self.oddities.push(oddity);
         }
-        Ok(())
+        Ok(Ok(()))
     }
 
     fn leave_out(&mut self, number: u32, what: &str) {

@@ -286,6 +286,52 @@ fn mappings_that_the_python_connector_goes_on_without_are_told() {
 }
 
 #[test]
+fn pairs_of_a_connector_s_own_stand_behind_its_id() {
+    let own = |value: &Value| mapping(value).map(|mapped| mapped.own);
+    let plain = |value: &Value| mapping(value).map(|mapped| mapped.pairs);
+    let both = "c/a:b, c / d : e ,f:g,x.y_z-1/a/b:c";
+    let expect = r#"{"c": {"a": "b", "d": "e"}, "x.y_z-1": {"a/b": "c"}}"#;
+    check(own, both, expect);
+    check(plain, both, r#"{"f": "g"}"#);
+    let in_yaml = || pairs(&[("c/a", "b"), ("c/x:y", "z"), ("f", "g/h")]);
+    check(own, in_yaml(), r#"{"c": {"a": "b", "x:y": "z"}}"#);
+    check(plain, in_yaml(), r#"{"f": "g/h"}"#);
+    check(own, "c/a:b", r#"{"c": {"a": "b"}}"#);
+
+    let odd = |value: &str| {
+        let mapped = mapping(&value.into()).unwrap();
+        [mapped.unusable, mapped.oddities].concat()
+    };
+    assert_eq!(odd("c/a:b,d/a:c,a:d"), [""; 0]);
+    let several = r#"maps "c/a" to several targets, of which the last counts"#;
+    assert_eq!(odd("c/a:b,c/a:c"), [several]);
+    let entries = "/a:b,c/:b,two words/a:b,sync/a:b,c/a:b:c,a:b";
+    let expect = [
+        "has no connector's id before the slash in entry 1",
+        "has nobody behind the slash in entry 2",
+        "has no connector's id before the slash in entry 3",
+        "has no connector's id before the slash in entry 4",
+        "has two colons in entry 5",
+    ];
+    assert_eq!(odd(entries), expect);
+    check(
+        whole_mapping,
+        "a:b,/a:b",
+        "wrong: has no connector's id before the slash in entry 2",
+    );
+    check(
+        mapping,
+        pairs(&[("/a", "b")]),
+        r#"wrong: has no connector's id before the slash in "/a""#,
+    );
+    check(
+        mapping,
+        "c/changeme:b,changeme/a:b",
+        "wrong: is still the placeholder of an example",
+    );
+}
+
+#[test]
 fn a_mapping_with_nothing_that_can_be_used_is_none() {
     for value in ["a", "a:b:c", "a:,:b", "a;b", ",", "alice => bob"] {
         check(mapping, value, "wrong: has no entry that can be used");

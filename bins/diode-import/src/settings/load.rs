@@ -150,7 +150,11 @@ fn diode_import(
     let sources = sources(reader);
     let delete_after_import =
         reader.required(&table::DIODE_IMPORT_DELETE_AFTER_IMPORT, forms::boolean);
-    let Applicants { mappings, stand_in } = applicants(reader);
+    let Applicants {
+        mappings,
+        own,
+        stand_in,
+    } = applicants(reader);
     let state_path = state_path(reader, environment);
     let settle = reader.number(&table::DIODE_IMPORT_SETTLE_SECONDS);
     let rejected_retention = reader.days(&table::DIODE_IMPORT_REJECTED_RETENTION);
@@ -165,6 +169,7 @@ fn diode_import(
         s3: sources.s3,
         delete_after_import: delete_after_import?,
         applicant_mappings: mappings,
+        own_applicant_mappings: own,
         stand_in: stand_in?,
         state_path: state_path?,
         settle: Duration::from_secs(settle?),

@@ -95,6 +95,7 @@ fn the_defaults_are_those_of_the_table() {
             s3: None,
             delete_after_import: true,
             applicant_mappings: {},
+            own_applicant_mappings: {},
             stand_in: Worker,
             state_path: "/state",
             settle: 5s,
@@ -306,7 +307,7 @@ mq: rabbit
     error: CONNECTOR_RUN_AND_TERMINATE (connector.run_and_terminate), from the environment: "maybe" is not a boolean; write true or false
     error: DIODE_IMPORT_GET_FROM_DIRECTORY_RETENTION (diode_import.get_from_directory_retention), from "config.yml": 36501 is out of range; write a whole number from 0 to 36500, without a unit
     error: DIODE_IMPORT_GET_FROM_DIRECTORY_PATH (diode_import.get_from_directory_path) is not given; write the path of the directory that the files arrive in
-    error: DIODE_IMPORT_APPLICANT_MAPPINGS (diode_import.applicant_mappings), from the environment: "{\"a\": \"b\"}" is JSON; write pairs of ids as source:target,source:target
+    error: DIODE_IMPORT_APPLICANT_MAPPINGS (diode_import.applicant_mappings), from the environment: "{\"a\": \"b\"}" is JSON; write pairs of ids as source:target,connector/source:target
     error: DIODE_IMPORT_SETTLE_SECONDS (diode_import.settle_seconds), from "config.yml": 1.5 is not a whole number in range; write a whole number from 0 to 86400, without a unit
     error: DIODE_IMPORT_MAX_DEPTH (diode_import.max_depth), from the environment: "0" is out of range; write a whole number from 1 to 512, without a unit
     warning: "connector.lgo_level" in "config.yml" is not a setting and is ignored; did you mean connector.log_level?
@@ -510,7 +511,7 @@ fn what_the_python_connector_goes_on_without_is_warned_of() {
     assert_eq!(import.directory.unwrap().retention_days, None);
     insta::assert_snapshot!(warnings.join("\n"), @"
     DIODE_IMPORT_GET_FROM_DIRECTORY_RETENTION is negative, so no file is deleted for its age; write 0 for that
-    DIODE_IMPORT_APPLICANT_MAPPINGS has no colon in entry 2, which is ignored; write pairs of ids as source:target,source:target
+    DIODE_IMPORT_APPLICANT_MAPPINGS has no colon in entry 2, which is ignored; write pairs of ids as source:target,connector/source:target
     ");
 }
 
@@ -518,7 +519,7 @@ fn what_the_python_connector_goes_on_without_is_warned_of() {
 fn a_mapping_that_helps_nobody_is_refused() {
     let uuid = "6f2b1f6e-8d2c-4a4e-9c43-0f4f2c6f9b11";
     let mapping = |text: &str| refuse(&[LEAST, &[("DIODE_IMPORT_APPLICANT_MAPPINGS", text)]], None);
-    insta::assert_snapshot!(mapping("secret-id"), @r#"error: DIODE_IMPORT_APPLICANT_MAPPINGS (diode_import.applicant_mappings), from the environment: "secret-id" has no entry that can be used; write pairs of ids as source:target,source:target"#);
+    insta::assert_snapshot!(mapping("secret-id"), @r#"error: DIODE_IMPORT_APPLICANT_MAPPINGS (diode_import.applicant_mappings), from the environment: "secret-id" has no entry that can be used; write pairs of ids as source:target,connector/source:target"#);
     let half = format!("{uuid}:{uuid},a");
     let given = [
         ("DIODE_IMPORT_APPLICANT_MAPPINGS", half.as_str()),

@@ -138,7 +138,7 @@ settings! {
         .default("true")
         .help("Deletes each file once it is imported. A file that was not imported is never deleted.");
     DIODE_IMPORT_APPLICANT_MAPPINGS = Setting::peer("diode_import.applicant_mappings", Kind::Mapping)
-        .help("Users of the other platform, and who they are on this one: `source:target`, by id. Entries of another form are ignored with a warning; where none is left, or require_applicant_mapping is on, the program ends with exit code 2.");
+        .help("Users of the other platform, and who they are on this one: `source:target`, by id. `connector-id/source:target` is for that connector alone, and a connector with such entries uses no others; where all entries are such, connectors without one have no mapping. Entries of another form are ignored with a warning; where none is left, or require_applicant_mapping is on, the program ends with exit code 2.");
     DIODE_IMPORT_DEFAULT_APPLICANT = Setting::own("diode_import.default_applicant", Kind::Text)
         .help("The id of the user on this platform in whose name files without a mapped applicant are imported.");
     DIODE_IMPORT_REQUIRE_APPLICANT_MAPPING = Setting::own("diode_import.require_applicant_mapping", Kind::Boolean)

@@ -188,8 +188,7 @@ impl Importer {
         if policy.skip_known.is_none() {
             return Ok(None);
         }
-        let applicant_id = import.envelope.applicant_id.as_deref();
-        let applicant = self.rules.applicants.map(applicant_id);
+        let applicant = import.envelope.applicant(&self.rules.applicants);
         let way = self.courier.way(import.envelope.validation);
         let user_id = way.map_or(None, |way| user_id(&applicant, way));
         let is_skipped = |same: &SameContent| {
@@ -256,8 +255,7 @@ impl Importer {
         convoys: &mut Convoys<'a>,
         course: &mut Course,
     ) -> Result<(), Fatal> {
-        let applicant_id = import.envelope.applicant_id.as_deref();
-        let applicant = self.rules.applicants.map(applicant_id);
+        let applicant = import.envelope.applicant(&self.rules.applicants);
         let way = self.courier.way(import.envelope.validation);
         let passenger = Passenger {
             case,
@@ -309,7 +307,7 @@ impl Importer {
         file.sent = sent(import, way, delivery);
         file.not_sent = not_sent;
         file.taken_out = import.taken_out(way);
-        file.unmapped = unmapped(&passenger.applicant);
+        file.unmapped = passenger.applicant.unmapped().cloned();
         (file, refusal)
     }
 
@@ -418,7 +416,10 @@ impl Importer {
     /// What a file would wait for once more, as far as that can be told without reading it.
     pub(super) fn waiting(&self, entry: &Entry, held: &Held) -> Option<Waiting> {
         let sender = self.waits.sender_of_waiting(entry, held)?;
-        let applicant = self.rules.applicants.map(sender.applicant_id.as_deref());
+        let applicant = self
+            .rules
+            .applicants
+            .map(&sender.connector_id, sender.applicant_id.as_deref());
         let (code, why) = obstacle(&applicant, &sender.connector_id, held)?;
         Some(Waiting { sender, code, why })
     }
@@ -465,7 +466,12 @@ impl Importer {
             log(&file, details);
         }
         if is_news && code == Code::UnmappedApplicant {
-            file.unmapped = Some(details.applicant_id.unwrap_or_default().to_owned());
+            let connector_id = details.connector_id.unwrap_or_default();
+            let applicant = self
+                .rules
+                .applicants
+                .map(connector_id, details.applicant_id);
+            file.unmapped = applicant.unmapped().cloned();
         }
         self.count(&file, course);
         Ok(())
@@ -591,10 +597,6 @@ pub(crate) fn same_content(row: Option<Known<'_>>, fingerprint: Fingerprint) -> 
 
 fn is_waiting(row: Known<'_>) -> bool {
     row.outcome == Outcome::Waiting
-}
-
-pub(crate) fn unmapped(applicant: &Applicant) -> Option<String> {
-    applicant.unmapped().map(str::to_owned)
 }
 
 /// The user here in whose name an import goes that way; `None`: nobody's of those that are mapped. What

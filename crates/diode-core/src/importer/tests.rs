@@ -30,6 +30,7 @@ use opencti_client::{DeliveryErrorKind, ErrorClass};
 use serde_json::json;
 
 use self::bench::{Bench, QueueFault, StubbornSource, envelope, exists, identity};
+use crate::doubles::unmapped;
 use crate::report::Interruption;
 use crate::{AfterImport, Company, Outcome};
 
@@ -383,7 +384,7 @@ async fn unmapped_applicants_are_imported_and_named() {
     bench.put("2.json", &content.replace(r#""there""#, "null"), 60);
     let report = bench.pass().await;
     assert_eq!(report.count(Outcome::Imported), 2);
-    let expect = [(String::new(), 1), ("nobody".to_owned(), 1)].into();
+    let expect = [(unmapped(""), 1), (unmapped("nobody"), 1)].into();
     assert_eq!(report.unmapped, expect);
     let messages = bench.queue.messages.lock().unwrap();
     assert!(

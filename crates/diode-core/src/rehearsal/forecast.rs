@@ -8,7 +8,7 @@ use opencti_client::{Drafts, PlatformVersion};
 
 use crate::connectors::unfit;
 use crate::examine::{Examined, Import, left_out};
-use crate::importer::file::{ALREADY_IMPORTED, unmapped, user_id};
+use crate::importer::file::{ALREADY_IMPORTED, user_id};
 use crate::ledger::SameContent;
 use crate::plan::must_wait;
 use crate::refusal::Refusal;
@@ -135,13 +135,10 @@ fn of_import(import: &Import<'_>, entry: &Entry, outlook: &Outlook<'_>) -> Forec
             same: None,
         };
     }
-    let applicant = outlook
-        .rules
-        .applicants
-        .map(envelope.applicant_id.as_deref());
+    let applicant = envelope.applicant(&outlook.rules.applicants);
     if let Some(why) = applicant.wanting() {
         let file = FileReport {
-            unmapped: unmapped(&applicant),
+            unmapped: applicant.unmapped().cloned(),
             ..waits(entry, Code::UnmappedApplicant, why).file
         };
         return Forecast {
@@ -172,7 +169,7 @@ fn delivered(import: &Import<'_>, entry: &Entry, way: Way, applicant: &Applicant
     };
     let file = FileReport {
         way,
-        unmapped: unmapped(applicant),
+        unmapped: applicant.unmapped().cloned(),
         taken_out: import.taken_out(way),
         ..report(entry, outcome, import.defects.clone())
     };

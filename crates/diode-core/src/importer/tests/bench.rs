@@ -1,6 +1,6 @@
 //! A folder, a ledger, a platform and a queue that fail on demand, and what was done to them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -25,8 +25,8 @@ use crate::doubles::{in_progress, one_for_each, registered, route};
 use crate::report::PassReport;
 use crate::works::OpenWorks;
 use crate::{
-    AfterImport, Applicants, Backpressure, Clock, Connectors, Ledger, Policy, Rules, StandIn,
-    StateKey, ValidationRules,
+    AfterImport, Applicants, Backpressure, Clock, Connectors, Ledger, Pairs, Policy, Rules,
+    StandIn, StateKey, ValidationRules,
 };
 
 /// Everything that was done to platform, queue and source, in order.
@@ -440,6 +440,7 @@ pub(super) struct Bench {
     pub(super) version: Option<PlatformVersion>,
     pub(super) validation: ValidationRules,
     pub(super) stand_in: StandIn,
+    pub(super) own: BTreeMap<String, Pairs>,
     pub(super) threshold_mb: u64,
 }
 
@@ -480,6 +481,7 @@ impl Bench {
             version: None,
             validation: ValidationRules::default(),
             stand_in: StandIn::Worker,
+            own: BTreeMap::new(),
             threshold_mb: 500,
         }
     }
@@ -526,7 +528,9 @@ impl Bench {
                 },
                 limits: stix_bundle::Limits::default(),
                 profile: stix_bundle::Profile::opencti(),
-                applicants: Applicants::new(mappings).or_else(self.stand_in.clone()),
+                applicants: Applicants::new(mappings)
+                    .with_own(self.own.clone())
+                    .or_else(self.stand_in.clone()),
                 validation: self.validation,
             },
             self.version,
