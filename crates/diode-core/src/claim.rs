@@ -4,6 +4,7 @@ use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::holder::Holder;
 use crate::private::{create_private_folder, open_private_file};
 
 /// The file in the state folder that stands for the ledger. It is only ever locked.
@@ -39,10 +40,12 @@ impl Claimed {
 #[derive(Debug, thiserror::Error)]
 pub enum ClaimError {
     /// Another process has it.
-    #[error("another diode-import is at work on {}", place.display())]
+    #[error("{}", taken(place, holder.as_ref()))]
     Taken {
         /// The place.
         place: PathBuf,
+        /// That process, where it can be seen from here.
+        holder: Option<Holder>,
     },
     /// It cannot be opened or locked: the folder is missing, or its file system has no locks.
     #[error("cannot lock {}", place.display())]
@@ -93,9 +96,24 @@ impl Claim {
             }),
             Err(TryLockError::WouldBlock) => Err(ClaimError::Taken {
                 place: what.place().to_owned(),
+                holder: Holder::of(&file),
             }),
             Err(TryLockError::Error(source)) => Err(unlockable(source)),
         }
+    }
+}
+
+fn taken(place: &Path, holder: Option<&Holder>) -> String {
+    let place = place.display();
+    match holder {
+        Some(holder) if holder.may_be_ours() => {
+            format!("another diode-import is at work on {place}: {holder}")
+        }
+        Some(holder) => format!("another program has locked {place}: {holder}"),
+        None => format!(
+            "another diode-import is at work on {place}; its process cannot be seen from here, as where \
+             it runs in another container"
+        ),
     }
 }
 
@@ -122,6 +140,11 @@ mod tests {
             let first = Claim::take(what).unwrap();
             let error = Claim::take(what).unwrap_err();
             assert!(matches!(error, ClaimError::Taken { .. }), "{error}");
+            let told = error.to_string();
+            assert!(
+                told.contains(&format!("process {}", std::process::id())),
+                "{told}"
+            );
             drop(first);
             Claim::take(what).unwrap();
         }

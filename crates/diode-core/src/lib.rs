@@ -12,6 +12,7 @@ mod envelope;
 mod examine;
 mod fingerprint;
 mod head_start;
+mod holder;
 mod importer;
 mod lease;
 mod ledger;
@@ -47,6 +48,7 @@ pub use envelope::{Envelope, is_envelope, unfit_id};
 pub use examine::{Examined, Import, LeftOut, examine, examine_all, left_out};
 pub use fingerprint::{Fingerprint, NoFingerprint};
 pub use head_start::HeadStart;
+pub use holder::{Holder, User};
 pub use importer::{Importer, Parts};
 pub use lease::{Lease, NotOurs};
 pub use ledger::{

@@ -169,11 +169,13 @@ async fn second_daemon_stands_by_and_takes_over_when_the_first_is_killed() {
 
     let once = site.program().run().await.unwrap();
     assert_eq!(once.code, Some(5), "{}", once.stderr);
-    assert!(
-        once.stderr.contains("another diode-import"),
-        "{}",
-        once.stderr
+    let (place, pid) = (site.state(), first.id().unwrap());
+    let taken = format!(
+        "another diode-import is at work on {}: process {pid} ",
+        place.display()
     );
+    assert!(once.stderr.contains(&taken), "{}", once.stderr);
+    assert!(once.stderr.contains(" of user "), "{}", once.stderr);
     // The folder is claimed, too, by whoever has a ledger of its own.
     let elsewhere = site.state().with_file_name("other-state");
     let second = site.daemon().with("DIODE_IMPORT_STATE_PATH", &elsewhere);
@@ -193,6 +195,8 @@ async fn second_daemon_stands_by_and_takes_over_when_the_first_is_killed() {
         "{}",
         run.stderr
     );
+    let taken = format!("at work on {}: process {pid} ", site.inbox().display());
+    assert!(run.stderr.contains(&taken), "{}", run.stderr);
     assert!(run.stderr.contains("taking over"), "{}", run.stderr);
     let sent = objects_of(&site.drain(WEATHER.id).await);
     assert_eq!(sent, ids([malware(1), malware(2)]));
