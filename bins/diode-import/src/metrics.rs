@@ -34,7 +34,10 @@ impl Served {
     ) -> Self {
         let prefix = settings.prefix.clone();
         let metrics = Arc::new(Metrics::new(prefix, errors, Arc::new(Utc::now), stop));
-        let endpoint = endpoint::serve(Arc::clone(&metrics), settings.port);
+        let endpoint = endpoint::serve(
+            Arc::clone(&metrics),
+            (settings.address, settings.port).into(),
+        );
         Self {
             metrics,
             _endpoint: AbortOnDropHandle::new(tokio::spawn(endpoint)),

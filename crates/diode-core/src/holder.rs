@@ -10,7 +10,8 @@ const OUR_NAME: &str = "diode-import";
 /// A process that holds a lock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holder {
-    /// The id of the process, as it is seen from here.
+    /// The id of the process that took the lock, as it is seen from here. It may have ended: whoever has the
+    /// locked file open by inheritance keeps it locked.
     pub pid: u32,
     /// The name of the program that it runs, which it can choose itself; `None`: it cannot be seen.
     pub program: Option<String>,
@@ -63,6 +64,10 @@ impl fmt::Display for Holder {
             write!(f, " ({name:?})")?;
         }
         match &self.user {
+            None if self.program.is_none() => write!(
+                f,
+                ", which cannot be seen: it may have ended, and left the locked file to another"
+            ),
             None => write!(f, " of a user that cannot be seen"),
             Some(User { uid, name: None }) => write!(f, " of user {uid}"),
             Some(User {
@@ -184,7 +189,9 @@ mod tests {
         let expect = r#"process 7 ("a\nb\u{1b}") of user 1001"#;
         let found = told(Some("a\nb\u{1b}"), user(None));
         assert_eq!(found, (expect.to_owned(), false));
-        let expect = "process 7 of a user that cannot be seen";
+        let expect = r#"process 7 ("diode-import") of a user that cannot be seen"#;
+        assert_eq!(told(Some(OUR_NAME), None).0, expect);
+        let expect = "process 7, which cannot be seen: it may have ended, and left the locked file to another";
         assert_eq!(told(None, None), (expect.to_owned(), true));
     }
 

@@ -74,6 +74,23 @@ fn listening(id: u32) -> BTreeSet<u16> {
 }
 
 #[tokio::test]
+async fn no_address_but_the_one_that_is_named_is_listened_at() {
+    let site = Site::with(Config::in_memory()).await;
+    let port = free_port();
+    let daemon = exposing(site.daemon(), port).with("DIODE_IMPORT_METRICS_ADDRESS", "::1");
+    let daemon = daemon.start().unwrap();
+    eventually("it listens", || {
+        listening(daemon.id().unwrap()).contains(&port)
+    })
+    .await;
+    assert_eq!(ask(port).await, None, "nobody is there in IPv4");
+    let there = TcpStream::connect((std::net::Ipv6Addr::LOCALHOST, port)).await;
+    assert!(there.is_ok(), "{there:?}");
+    daemon.terminate().await.unwrap();
+    assert_eq!(daemon.wait().await.unwrap().code, Some(0));
+}
+
+#[tokio::test]
 async fn what_becomes_of_files_is_told() {
     let site = Site::new().await;
     let port = free_port();

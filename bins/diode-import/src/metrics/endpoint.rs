@@ -1,11 +1,14 @@
-//! Where Prometheus gets the metrics: any path of one port.
+//! Where Prometheus gets the metrics: any path of one address and port.
 //!
 //! Who asks may be anybody: nothing that is sent to us is read but the head of one request, and neither
 //! many clients nor silent ones take more than a little memory, or any time of the passes.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
-use std::net::Ipv4Addr;
+use std::io::ErrorKind;
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,14 +20,15 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
+use tokio::task::yield_now;
 use tokio::time::{sleep, timeout};
+use tokio_util::task::AbortOnDropHandle;
 
 use super::Metrics;
 use super::exposition;
 
-/// How many connections there are at most; others wait for one of them to end.
-const MOST_CONNECTIONS: usize = 16;
+/// How many connections there are at most; for another one, one of them is dropped.
+const MOST_CONNECTIONS: usize = 32;
 
 /// How long a client may take for the head of its request, and for all.
 const HEAD_WITHIN: Duration = Duration::from_secs(3);
@@ -39,23 +43,35 @@ const TRY_AGAIN_AFTER: Duration = Duration::from_mins(1);
 /// How long nobody is let in after the system could not let somebody in.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Serves metrics at that port for as long as it is polled.
-pub(super) async fn serve(metrics: Arc<Metrics>, port: u16) {
-    serve_at(listen(port, TRY_AGAIN_AFTER).await, metrics).await;
+/// Serves metrics there for as long as it is polled.
+pub(super) async fn serve(metrics: Arc<Metrics>, place: SocketAddr) {
+    serve_at(listen(place, TRY_AGAIN_AFTER).await, metrics).await;
 }
 
-/// Listens at all addresses of IPv4, as pycti does. What cannot be watched is imported all the same.
-async fn listen(port: u16, try_again_after: Duration) -> TcpListener {
+/// Listens there, as soon as that can be. What cannot be watched is imported all the same.
+async fn listen(place: SocketAddr, try_again_after: Duration) -> TcpListener {
+    let (address, port) = (place.ip(), place.port());
     let mut is_said = false;
     loop {
-        match TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).await {
+        match TcpListener::bind(place).await {
             Ok(listener) => {
-                tracing::info!(port, "metrics are served");
+                tracing::info!(%address, port, "metrics are served");
                 return listener;
+            }
+            Err(error) if !is_said && error.kind() == ErrorKind::AddrNotAvailable => {
+                is_said = true;
+                tracing::error!(
+                    %address,
+                    port,
+                    error = %error,
+                    "metrics are not served for now: the address that DIODE_IMPORT_METRICS_ADDRESS \
+                     names is none of this machine's; name another; it is tried again each minute"
+                );
             }
             Err(error) if !is_said => {
                 is_said = true;
                 tracing::error!(
+                    %address,
                     port,
                     error = %error,
                     "metrics are not served for now: the port that CONNECTOR_METRICS_PORT names \
@@ -69,30 +85,58 @@ async fn listen(port: u16, try_again_after: Duration) -> TcpListener {
 }
 
 async fn serve_at(listener: TcpListener, metrics: Arc<Metrics>) {
-    let mut connections = JoinSet::new();
+    let mut clients = Clients::default();
     loop {
-        while connections.len() >= MOST_CONNECTIONS {
-            connections.join_next().await;
-        }
-        tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => {
-                    let answering = answer_on(stream, Arc::clone(&metrics));
-                    connections.spawn(answering);
-                }
-                Err(error) => {
-                    tracing::debug!(error = %error, "a client of the metrics is not let in");
-                    sleep(PAUSE).await;
-                }
-            },
-            Some(_) = connections.join_next() => {}
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                clients.let_in(stream, &metrics);
+                // What a client has sent already is looked at before others are let in, so that many who
+                // come at once do not drive out one who asks.
+                yield_now().await;
+            }
+            Err(error) => {
+                tracing::debug!(error = %error, "a client of the metrics is not let in");
+                sleep(PAUSE).await;
+            }
         }
     }
 }
 
-/// Answers one request, or none where it does not come.
-async fn answer_on(stream: TcpStream, metrics: Arc<Metrics>) {
+/// Those who are connected, the oldest first.
+#[derive(Default)]
+struct Clients(VecDeque<Client>);
+
+struct Client {
+    has_asked: Arc<AtomicBool>,
+    task: AbortOnDropHandle<()>,
+}
+
+impl Clients {
+    /// Answers on a connection, for which another one is dropped where there are too many.
+    fn let_in(&mut self, stream: TcpStream, metrics: &Arc<Metrics>) {
+        self.0.retain(|client| !client.task.is_finished());
+        if self.0.len() >= MOST_CONNECTIONS {
+            self.0.remove(self.least_wanted());
+        }
+        let has_asked = Arc::<AtomicBool>::default();
+        let answering = answer_on(stream, Arc::clone(metrics), Arc::clone(&has_asked));
+        self.0.push_back(Client {
+            has_asked,
+            task: AbortOnDropHandle::new(tokio::spawn(answering)),
+        });
+    }
+
+    /// The oldest that has not sent a whole request; where all have, the oldest.
+    fn least_wanted(&self) -> usize {
+        let is_silent = |client: &Client| !client.has_asked.load(Ordering::Relaxed);
+        self.0.iter().position(is_silent).unwrap_or(0)
+    }
+}
+
+/// Answers one request, or none where it does not come, and tells when it has come.
+async fn answer_on(stream: TcpStream, metrics: Arc<Metrics>, has_asked: Arc<AtomicBool>) {
     let service = service_fn(|request| {
+        has_asked.store(true, Ordering::Relaxed);
         let answer = answer(&request, &metrics);
         async { Ok::<_, Infallible>(answer) }
     });

@@ -1,4 +1,4 @@
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use diode_core::Observer as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -156,20 +156,120 @@ async fn a_client_that_is_silent_or_slow_is_hung_up_on() {
     );
 }
 
-#[tokio::test]
-async fn many_silent_clients_are_let_in_a_few_at_a_time_and_keep_nobody_out_for_good() {
-    for (others, is_delayed) in [(MOST_CONNECTIONS - 1, false), (MOST_CONNECTIONS, true)] {
-        let served = Served::new().await;
-        let mut silent = Vec::new();
-        for _ in 0..others {
-            silent.push(served.connect().await);
-        }
-        let began = Instant::now();
-        let answer = served.ask(&request("GET", "/")).await;
-        assert!(answer.contains(" 200 "), "{answer}");
-        let waited = began.elapsed();
-        assert_eq!(waited > HEAD_WITHIN / 2, is_delayed, "{others}: {waited:?}");
+/// Clients that no answer is of use to.
+#[derive(Clone, Copy, Debug)]
+enum Idle {
+    Silent,
+    Dripping,
+    NotReading,
+}
+
+impl Idle {
+    async fn come(self, served: &Served) -> TcpStream {
+        let mut client = served.connect().await;
+        let sent = match self {
+            Self::Silent => String::new(),
+            Self::Dripping => "GET / HTTP/1.1\r\nX: ".to_owned(),
+            Self::NotReading => request("GET", "/"),
+        };
+        client.write_all(sent.as_bytes()).await.unwrap();
+        client
     }
+}
+
+/// What is answered at once: well before any of those who are idle is hung up on.
+async fn ask_at_once(served: &Served) -> String {
+    let began = Instant::now();
+    let answer = served.ask(&request("GET", "/")).await;
+    let waited = began.elapsed();
+    assert!(waited < HEAD_WITHIN / 3, "{waited:?}");
+    answer
+}
+
+#[tokio::test]
+async fn many_idle_clients_keep_nobody_out() {
+    for idle in [Idle::Silent, Idle::Dripping, Idle::NotReading] {
+        let served = Served::new().await;
+        let mut clients = Vec::new();
+        for _ in 0..200 {
+            clients.push(idle.come(&served).await);
+            if let (Idle::Dripping, Some(client)) = (idle, clients.last_mut()) {
+                client.write_all(b"x").await.unwrap();
+            }
+        }
+        for _ in 0..3 {
+            let answer = ask_at_once(&served).await;
+            assert!(answer.contains(" 200 "), "{idle:?}: {answer}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_more_clients_are_kept_than_the_limit_and_the_oldest_silent_one_goes() {
+    let served = Served::new().await;
+    let mut clients = Vec::new();
+    for _ in 0..200 {
+        clients.push(Idle::Silent.come(&served).await);
+    }
+    let gone = clients.len() - MOST_CONNECTIONS;
+    for client in &mut clients[..gone] {
+        let hung_up = timeout(HEAD_WITHIN / 3, rest(client)).await;
+        assert_eq!(hung_up.unwrap(), "", "it is still there");
+    }
+    // The others are: each may ask, but for the one whose place was taken by nobody.
+    for client in &mut clients[gone..] {
+        client
+            .write_all(request("GET", "/").as_bytes())
+            .await
+            .unwrap();
+        assert!(rest(client).await.contains(" 200 "));
+    }
+}
+
+#[tokio::test]
+async fn who_has_asked_is_not_driven_out_by_those_who_have_not() {
+    let metrics = metrics();
+    let mut clients = Clients::default();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut kept = Vec::new();
+    for _ in 0..MOST_CONNECTIONS {
+        kept.push(TcpStream::connect(address).await.unwrap());
+        let (stream, _) = listener.accept().await.unwrap();
+        clients.let_in(stream, &metrics);
+    }
+    assert_eq!(clients.least_wanted(), 0);
+    clients.0[0].has_asked.store(true, Ordering::Relaxed);
+    clients.0[1].has_asked.store(true, Ordering::Relaxed);
+    assert_eq!(clients.least_wanted(), 2);
+    for client in &clients.0 {
+        client.has_asked.store(true, Ordering::Relaxed);
+    }
+    assert_eq!(clients.least_wanted(), 0);
+    kept.push(TcpStream::connect(address).await.unwrap());
+    let (stream, _) = listener.accept().await.unwrap();
+    clients.let_in(stream, &metrics);
+    assert_eq!(clients.0.len(), MOST_CONNECTIONS);
+}
+
+#[tokio::test]
+async fn an_address_that_is_not_this_machine_s_is_told_once() {
+    let errors = ErrorCount::default();
+    let counting = errors.clone().with_filter(LevelFilter::ERROR);
+    let counting = tracing_subscriber::registry().with(counting);
+    let _guard = tracing::subscriber::set_default(counting);
+    // Of the addresses that are for documentation (RFC 5737).
+    let listening = listen("192.0.2.1:9095".parse().unwrap(), Duration::from_millis(10));
+    let in_vain = timeout(Duration::from_millis(300), listening).await;
+    assert!(in_vain.is_err());
+    assert_eq!(errors.get(), 1);
+}
+
+#[tokio::test]
+async fn ipv6_is_listened_at_as_well() {
+    let place = "[::1]:0".parse().unwrap();
+    let listener = listen(place, Duration::from_mins(1)).await;
+    assert!(listener.local_addr().unwrap().ip().is_loopback());
 }
 
 #[tokio::test]
@@ -203,14 +303,14 @@ async fn a_port_that_is_taken_is_told_once_and_had_when_it_is_free() {
     let _guard = tracing::subscriber::set_default(counting);
     let taken = std::net::TcpListener::bind("0.0.0.0:0").unwrap();
     let port = taken.local_addr().unwrap().port();
-    let listening = listen(port, Duration::from_millis(10));
+    let everywhere: SocketAddr = (Ipv4Addr::UNSPECIFIED, port).into();
+    let listening = listen(everywhere, Duration::from_millis(10));
     tokio::pin!(listening);
     let in_vain = timeout(Duration::from_millis(300), &mut listening).await;
     assert!(in_vain.is_err(), "two listen at one port");
     assert_eq!(errors.get(), 1);
     drop(taken);
     let listener = timeout(Duration::from_secs(30), listening).await.unwrap();
-    let everywhere = (Ipv4Addr::UNSPECIFIED, port).into();
     assert_eq!(listener.local_addr().unwrap(), everywhere);
     assert_eq!(errors.get(), 1);
 }

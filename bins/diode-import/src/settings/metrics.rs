@@ -2,6 +2,7 @@
 
 use super::forms;
 use super::model::MetricsSettings;
+use super::network;
 use super::reader::Reader;
 use super::table;
 
@@ -11,11 +12,13 @@ use super::table;
 pub(super) fn metrics(reader: &mut Reader) -> Option<MetricsSettings> {
     let on = reader.required(&table::CONNECTOR_EXPOSE_METRICS, forms::boolean);
     let port = reader.required(&table::CONNECTOR_METRICS_PORT, forms::port);
+    let address = reader.required(&table::DIODE_IMPORT_METRICS_ADDRESS, network::address);
     let prefix = prefix(reader);
     if on != Some(true) {
         return None;
     }
     Some(MetricsSettings {
+        address: address?,
         port: port?,
         prefix,
     })

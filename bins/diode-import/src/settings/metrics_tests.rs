@@ -31,6 +31,42 @@ fn metrics_are_served_where_they_are_asked_for() {
 }
 
 #[test]
+fn metrics_are_served_at_the_address_that_is_named() {
+    let on = ("CONNECTOR_EXPOSE_METRICS", "true");
+    let address = "DIODE_IMPORT_METRICS_ADDRESS";
+    let found = |more: &[(&str, &str)]| load(more, None).value.connector.metrics.unwrap();
+    assert_eq!(found(&[on]).address.to_string(), "0.0.0.0");
+    for (written, expect) in [
+        ("127.0.0.1", "127.0.0.1"),
+        (" ::1 ", "::1"),
+        ("[::]", "::"),
+        ("", "0.0.0.0"),
+    ] {
+        let found = found(&[on, (address, written)]).address;
+        assert_eq!(found.to_string(), expect, "{written}");
+    }
+    let config = "connector: {expose_metrics: true}\ndiode_import: {metrics_address: '::1'}";
+    let found = load(&[], Some(config)).value.connector.metrics.unwrap();
+    assert_eq!(found.address.to_string(), "::1");
+    for wrong in [
+        "localhost",
+        "127.0.0.1:9095",
+        "[::1]:9095",
+        "::1%lo",
+        "0.0.0",
+        "9095",
+        "[",
+    ] {
+        let told = refuse(&[LEAST, &[(address, wrong)]], None);
+        let expect = format!(
+            "error: DIODE_IMPORT_METRICS_ADDRESS (diode_import.metrics_address), from the environment: \
+             {wrong:?} is not an IP address; write one such as 127.0.0.1, ::1 or 0.0.0.0"
+        );
+        assert!(told.starts_with(&expect), "{told}");
+    }
+}
+
+#[test]
 fn what_names_no_metric_is_refused_whether_it_is_served_or_not() {
     let (namespace, subsystem) = ("CONNECTOR_METRICS_NAMESPACE", "CONNECTOR_METRICS_SUBSYSTEM");
     for value in [

@@ -1,6 +1,7 @@
 //! The settings as the program uses them: checked, typed and complete.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -78,6 +79,8 @@ pub(crate) struct Connector {
 /// Metrics that are served.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct MetricsSettings {
+    /// The address of this machine, which may stand for all.
+    pub(crate) address: IpAddr,
     /// The TCP port.
     pub(crate) port: u16,
     /// What all their names begin with, without the underscore that follows it.

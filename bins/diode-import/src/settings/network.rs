@@ -58,6 +58,20 @@ fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
+/// An IP address of this machine, without a port.
+pub(super) fn address(value: &Value) -> Form<IpAddr> {
+    let written = text(value)?;
+    let bare = written
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
+    bare.unwrap_or(&written).parse().or_else(|_| {
+        wrong(
+            "is not an IP address",
+            "write one such as 127.0.0.1, ::1 or 0.0.0.0, without a port, which has a setting of its own",
+        )
+    })
+}
+
 /// A proxy's address.
 pub(super) fn proxy(value: &Value) -> Form<HttpProxy> {
     HttpProxy::parse(&text(value)?).or_else(|error| {

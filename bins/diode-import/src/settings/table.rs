@@ -77,7 +77,7 @@ settings! {
         .help("Whether imports must be validated by a person, when the envelope does not say.");
     CONNECTOR_EXPOSE_METRICS = Setting::pycti("connector.expose_metrics", Kind::Boolean)
         .default("false")
-        .help("Serves Prometheus metrics over HTTP, to whoever reaches the port at any IPv4 address of this machine: those of [METRICS.md](METRICS.md).");
+        .help("Serves Prometheus metrics over HTTP, to whoever reaches the port at `DIODE_IMPORT_METRICS_ADDRESS`: those of [METRICS.md](METRICS.md).");
     CONNECTOR_METRICS_PORT = Setting::pycti("connector.metrics_port", PORT)
         .default("9095")
         .help("The port of the metrics. Where it is taken, importing goes on, and it is tried again each minute.");
@@ -148,6 +148,9 @@ settings! {
         .derived("any")
         .planned()
         .help("Ids or names of the connectors whose files are imported.");
+    DIODE_IMPORT_METRICS_ADDRESS = Setting::own("diode_import.metrics_address", Kind::Text)
+        .default("0.0.0.0")
+        .help("The address of this machine that the metrics are served at, IPv4 or IPv6, such as `127.0.0.1` or `::1`. `0.0.0.0` is all of IPv4, as in pycti; `::` is all of IPv6, and on most systems of IPv4 as well.");
     DIODE_IMPORT_STATE_PATH = Setting::own("diode_import.state_path", Kind::Path)
         .derived("`$STATE_DIRECTORY`, else `$XDG_STATE_HOME/diode-import`, else `$HOME/.local/state/diode-import`")
         .help("The directory of the ledger, which says what was imported. It must outlive the process.");
