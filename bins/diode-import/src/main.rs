@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod broker_tls;
 mod bucket;
 mod check;
 mod claims;

@@ -13,6 +13,7 @@ use opencti_client::ErrorClass;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use crate::broker_tls;
 use crate::bucket::Unusable;
 use crate::claims::{self, Turn};
 use crate::clock;
@@ -81,6 +82,10 @@ async fn work(
         Err(error) => return Ok(failed_to_start(&error)),
     };
     announce(settings, &greeting);
+    if let Err(turned_off) = broker_tls::judge(settings, &greeting) {
+        tracing::error!(code = "broker-without-tls", "{turned_off}");
+        return Ok(Exit::Misconfigured);
+    }
     clock::warn_if_apart(&prepared.server_time, Utc::now());
     let waiting = if once {
         Waiting::UntilSeen

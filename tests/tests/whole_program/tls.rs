@@ -42,6 +42,41 @@ async fn files_are_imported_over_tls_with_a_client_certificate() {
     imports(&site, &program).await;
 }
 
+/// The state of a run over TLS, and a platform that tells of the same broker without.
+#[tokio::test]
+async fn a_registration_cannot_turn_tls_off() {
+    let before = site(&over_tls()).await;
+    let with_certificates = |program: Program| {
+        program
+            .with("MQ_USE_SSL_CA", certificate("ca.pem"))
+            .with("MQ_USE_SSL_CERT", certificate("client.pem"))
+            .with("MQ_USE_SSL_KEY", certificate("client.key"))
+    };
+    imports(&before, &with_certificates(before.program())).await;
+
+    let after = site(&json!({})).await;
+    let program = after
+        .program()
+        .with("DIODE_IMPORT_STATE_PATH", before.state());
+    let refused = program.run().await.unwrap();
+    assert_eq!(refused.code, Some(2), "{}", refused.stderr);
+    for word in ["broker-without-tls", "MQ_USE_SSL=true", "MQ_USE_SSL=false"] {
+        assert!(refused.stderr.contains(word), "{}", refused.stderr);
+    }
+    assert_eq!(after.left().len(), 2, "{}", refused.stderr);
+
+    // Where the settings want TLS, it is spoken: this broker's port cannot.
+    let over_tls = program
+        .clone()
+        .with("MQ_USE_SSL", "true")
+        .run()
+        .await
+        .unwrap();
+    assert_eq!(over_tls.code, Some(4), "{}", over_tls.stderr);
+    assert_eq!(after.left().len(), 2, "{}", over_tls.stderr);
+    imports(&after, &program.with("MQ_USE_SSL", "false")).await;
+}
+
 #[tokio::test]
 async fn certificates_may_be_text() {
     let site = site(&over_tls()).await;

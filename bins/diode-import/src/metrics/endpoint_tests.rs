@@ -253,6 +253,24 @@ async fn who_has_asked_is_not_driven_out_by_those_who_have_not() {
 }
 
 #[tokio::test]
+async fn who_has_sent_a_whole_request_has_asked() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    for (sent, expect) in [
+        (request("GET", "/"), true),
+        ("GET / HTTP/1.1\r\n".into(), false),
+    ] {
+        let connecting = TcpStream::connect(listener.local_addr().unwrap());
+        let (client, accepted) = tokio::join!(connecting, listener.accept());
+        let mut client = client.unwrap();
+        client.write_all(sent.as_bytes()).await.unwrap();
+        client.shutdown().await.unwrap();
+        let has_asked = Arc::<AtomicBool>::default();
+        answer_on(accepted.unwrap().0, metrics(), Arc::clone(&has_asked)).await;
+        assert_eq!(has_asked.load(Ordering::Relaxed), expect, "{sent}");
+    }
+}
+
+#[tokio::test]
 async fn an_address_that_is_not_this_machine_s_is_told_once() {
     let errors = ErrorCount::default();
     let counting = errors.clone().with_filter(LevelFilter::ERROR);

@@ -196,7 +196,7 @@ settings! {
     MQ_HOST = mq("mq.host", Kind::Host).help("The broker's host.");
     MQ_PORT = mq("mq.port", PORT).help("The broker's port.");
     MQ_VHOST = mq("mq.vhost", Kind::Text).help("The broker's virtual host.");
-    MQ_USE_SSL = mq("mq.use_ssl", Kind::Boolean).help("TLS to the broker.");
+    MQ_USE_SSL = mq("mq.use_ssl", Kind::Boolean).help("TLS to the broker: `true`, never without; `false`, without. Not given: as the platform tells, which cannot turn it off once it was on.");
     MQ_USER = mq("mq.user", Kind::Text).help("The broker's user.");
     MQ_PASS = mq("mq.pass", Kind::Text).secret().help("The broker's password.");
     MQ_USE_SSL_CA = Setting::pycti("mq.use_ssl_ca", Kind::Pem)
