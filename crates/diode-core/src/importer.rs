@@ -405,6 +405,7 @@ pub(crate) fn log_as(message: &str, file: &FileReport, details: &file::Details<'
         _ => message.to_owned(),
     };
     let references = file.taken_out.references;
+    let other_types = file.ids_of_other_types;
     let lost_references = file.taken_out.stripped_in_words();
     macro_rules! line {
         ($level:ident) => {
@@ -425,12 +426,13 @@ pub(crate) fn log_as(message: &str, file: &FileReport, details: &file::Details<'
                 imported_at,
                 references_removed = (references > 0).then_some(references),
                 lost_references,
+                type_of_id = (other_types > 0).then_some(other_types),
                 "{message}"
             )
         };
     }
     match file.outcome {
-        Outcome::Imported if lost_references.is_some() => line!(warn),
+        Outcome::Imported if lost_references.is_some() || other_types > 0 => line!(warn),
         Outcome::Imported => line!(info),
         Outcome::Ignored if file.code == Some(Code::NotAnEnvelope) => line!(info),
         Outcome::Ignored | Outcome::Waiting => line!(warn),

@@ -37,6 +37,8 @@ pub struct FileReport {
     pub denied: BTreeMap<&'static str, usize>,
     /// References that were taken out of objects that were sent.
     pub taken_out: TakenOut,
+    /// Objects of it, where it was delivered, whose id is of another type than they are.
+    pub ids_of_other_types: usize,
     /// A source applicant that no mapping names. Of a file that waits for a mapping, only where that was
     /// not said before.
     pub unmapped: Option<Unmapped>,

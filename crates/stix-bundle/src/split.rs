@@ -11,7 +11,7 @@ use crate::object::Facts;
 use crate::objects::Objects;
 use crate::refusal::{Refusal, Refused};
 use crate::room::push;
-use crate::validate::{check, note};
+use crate::validate::{check, is_of_another_type, note};
 use crate::value::Members;
 use crate::versions::Versions;
 use crate::walk::{Walk, walk};
@@ -36,6 +36,7 @@ pub struct Split<'a> {
     not_sent: Vec<Refused>,
     cycles_broken: usize,
     losses: Losses,
+    ids_of_other_types: usize,
     stands_for_bundle: bool,
 }
 
@@ -140,7 +141,13 @@ impl<'a> Bundle<'a> {
 
     fn split_reading(&self, profile: &Profile, look: impl FnMut(usize, Look<'_, 'a>)) -> Split<'a> {
         let mut not_sent = Vec::new();
-        let (mut graph, versions) = self.graph(profile, &mut not_sent, look);
+        let mut look = look;
+        let mut ids_of_other_types = 0;
+        let (mut graph, versions) = self.graph(profile, &mut not_sent, |position, seen| {
+            let differs = seen.is_ok_and(|(_, facts)| is_of_another_type(facts, profile));
+            ids_of_other_types += usize::from(differs);
+            look(position, seen);
+        });
         let Walk {
             mut order,
             mut deps,
@@ -176,6 +183,7 @@ impl<'a> Bundle<'a> {
             not_sent,
             cycles_broken,
             losses,
+            ids_of_other_types,
             stands_for_bundle: !self.has_non_finite()
                 && !self.objects().are_nested()
                 && !versions.has_later_outdated(),
@@ -372,6 +380,26 @@ impl Split<'_> {
     /// How many objects lost references so.
     pub fn stripped_count(&self) -> usize {
         self.losses.told_count
+    }
+
+    /// How many objects that the platform takes have an id of another type than they say they are of. The
+    /// platform's workers go by the type. No disagreement are the platform's own kinds, such as an
+    /// organization with an id of an identity.
+    ///
+    /// ```
+    /// use stix_bundle::{Bundle, Limits, Profile, Text};
+    ///
+    /// let limits = Limits::default();
+    /// let text = br#"{"objects": [
+    ///     {"type": "tool", "id": "malware--1"},
+    ///     {"type": "organization", "id": "identity--1"}
+    /// ]}"#;
+    /// let split = Bundle::parse(&Text::check(text, &limits)?, &limits)?.split(&Profile::opencti());
+    /// assert_eq!((split.part_count(), split.ids_of_other_types()), (2, 1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn ids_of_other_types(&self) -> usize {
+        self.ids_of_other_types
     }
 
     /// Where the object of this position stands, such as `$.objects[3]`, or `$.objects[3].objects[0]` in

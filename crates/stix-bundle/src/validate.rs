@@ -1,5 +1,6 @@
 //! Which rules of STIX 2.1 a bundle breaks.
 
+use crate::agreement::agrees;
 use crate::fields::{Defect, too_many_in_all};
 use crate::forms::{Timestamp, is_identifier};
 use crate::json::Kind;
@@ -12,6 +13,9 @@ use crate::rules::{TIMESTAMPS, TypeRule};
 use crate::value::{Members, Value};
 use crate::{Bundle, Finding, Findings, Level, Profile};
 
+/// The code of objects whose id is of another type.
+const TYPE_OF_ID: &str = "type-of-id";
+
 impl Bundle<'_> {
     /// Checks the bundle against what can be told of STIX 2.1 without understanding it.
     ///
@@ -19,7 +23,7 @@ impl Bundle<'_> {
     /// [defective](crate::NotSentCode::is_defect). Warnings are rules that an object breaks which
     /// is sent all the same; of objects whose type the platform does not take there are none.
     ///
-    /// The codes of warnings: `bundle-type`, `bundle-id`, `id-form`, `id-type`,
+    /// The codes of warnings: `bundle-type`, `bundle-id`, `id-form`, `type-of-id`,
     /// `missing-property`, `spec-version`, `timestamp-form`, `modified-before-created`.
     ///
     /// ```
@@ -152,7 +156,7 @@ pub(crate) fn check(
     profile: &Profile,
     findings: &mut Findings,
 ) {
-    if facts.form != Form::Entity || profile.supports(&facts.id) {
+    if is_taken(facts, profile) {
         let mut checker = Checker {
             place,
             object,
@@ -161,6 +165,16 @@ pub(crate) fn check(
         };
         checker.check(facts);
     }
+}
+
+/// Whether the platform takes an object, as far as its type and its id tell.
+fn is_taken(facts: &Facts<'_>, profile: &Profile) -> bool {
+    facts.form != Form::Entity || profile.supports(&facts.id)
+}
+
+/// Whether an object that the platform takes has an id of another type: the warning `type-of-id`.
+pub(crate) fn is_of_another_type(facts: &Facts<'_>, profile: &Profile) -> bool {
+    !agrees(&facts.id, &facts.object_type) && is_taken(facts, profile)
 }
 
 /// Adds the error that a defective object is.
@@ -217,12 +231,10 @@ impl<'a> Checker<'_, 'a> {
             self.warn("id-form", "id", || {
                 format!("{:?} is not a type and a UUID", shorten(id))
             });
-        } else if id
-            .split_once("--")
-            .is_some_and(|(prefix, _)| prefix != facts.object_type)
-        {
+        }
+        if !agrees(id, &facts.object_type) {
             let expect = shorten(&facts.object_type);
-            self.warn("id-type", "id", || {
+            self.warn(TYPE_OF_ID, "id", || {
                 format!("{:?} is not of type {expect:?}", shorten(id))
             });
         }

@@ -232,3 +232,31 @@ async fn no_command_is_sent_with_an_object_that_cannot_be_read_and_that_nobody_t
         assert_eq!(reason["findings"][0]["code"], "command", "{way:?}");
     }
 }
+
+#[tokio::test]
+async fn ids_of_another_type_are_sent_warned_of_and_counted() {
+    for way in Way::ALL {
+        let site = way.site().await;
+        let mut other = malware(2);
+        other["type"] = json!("tool");
+        let sound = malware(1);
+        site.put("a.json", &envelope(WEATHER, 1, &[sound, other.clone()]));
+        let run = way.program(&site).run().await.unwrap();
+        assert_eq!(run.code, Some(0), "{}", run.stderr);
+        let sent = way.sent(&site).await;
+        assert!(
+            ids(&sent).contains(&other["id"].as_str().unwrap()),
+            "{way:?}"
+        );
+        let lines: Vec<_> = run
+            .stderr
+            .lines()
+            .filter(|line| line.contains("type_of_id"))
+            .collect();
+        assert_eq!(lines.len(), 1, "{way:?}: {}", run.stderr);
+        let line: Value = serde_json::from_str(lines[0]).unwrap();
+        let told = [&line["level"], &line["attributes"]["type_of_id"]];
+        assert_eq!(told, [&json!("WARNING"), &json!(1)], "{way:?}");
+        assert!(site.left().is_empty(), "{way:?}");
+    }
+}

@@ -42,6 +42,8 @@ pub(super) struct SourceCounts {
     pub(super) objects_not_sent: usize,
     /// Objects that the content policy refused, by code.
     pub(super) denied: BTreeMap<&'static str, usize>,
+    /// Objects whose id is of another type than they are.
+    pub(super) ids_of_other_types: usize,
     /// When a file was imported last, whole or in part.
     pub(super) last_import: Option<DateTime<Utc>>,
     pub(super) last_pass: Option<LastPass>,
@@ -118,6 +120,7 @@ impl Default for SourceCounts {
             removed: 0,
             objects_not_sent: 0,
             denied: NotSentCode::DENIED.map(|code| (code.as_str(), 0)).into(),
+            ids_of_other_types: 0,
             last_import: None,
             last_pass: None,
             under_way: None,
@@ -136,6 +139,7 @@ impl SourceCounts {
         }
         *self.files.entry((file.outcome.as_str(), code)).or_default() += 1;
         self.objects_not_sent += file.not_sent.iter().map(|left| left.count).sum::<usize>();
+        self.ids_of_other_types += file.ids_of_other_types;
         for (code, objects) in &file.denied {
             *self.denied.entry(code).or_default() += objects;
         }

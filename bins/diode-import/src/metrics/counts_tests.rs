@@ -23,6 +23,7 @@ fn file(outcome: Outcome, code: Option<Code>) -> FileReport {
         not_sent: Vec::new(),
         denied: std::collections::BTreeMap::new(),
         taken_out: TakenOut::default(),
+        ids_of_other_types: 0,
         unmapped: None,
     }
 }
@@ -239,4 +240,16 @@ fn objects_that_were_refused_are_counted_by_code_from_none_on() {
     pass(&mut counts, &files, &PassReport::new(SOURCE));
     let some = [("command", 6), ("internal-type", 0)];
     assert_eq!(counts.sources[SOURCE].denied, some.into());
+}
+
+#[test]
+fn ids_of_other_types_are_counted() {
+    let mut counts = Counts::default();
+    let delivered = FileReport {
+        ids_of_other_types: 2,
+        ..file(Outcome::Imported, None)
+    };
+    let files = [delivered.clone(), delivered];
+    pass(&mut counts, &files, &PassReport::new(SOURCE));
+    assert_eq!(counts.sources[SOURCE].ids_of_other_types, 4);
 }

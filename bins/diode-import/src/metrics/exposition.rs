@@ -201,6 +201,11 @@ impl Page<'_, '_> {
             denied,
         )?;
         self.of_sources(
+            "type_of_id",
+            "Objects that were delivered whose id is of another type than they are.",
+            |of| Some(ConstCounter::new(of.ids_of_other_types)),
+        )?;
+        self.of_sources(
             "last_import_timestamp_seconds",
             "When a file was imported last.",
             |of| of.last_import.map(seconds),

@@ -30,6 +30,7 @@ fn file(outcome: Outcome, code: Option<Code>) -> FileReport {
         not_sent: Vec::new(),
         denied: std::collections::BTreeMap::new(),
         taken_out: TakenOut::default(),
+        ids_of_other_types: 0,
         unmapped: Some(unmapped("an-applicant")),
     }
 }
@@ -134,6 +135,9 @@ fn all_that_is_told() {
     # TYPE opencti_diode_denied counter
     opencti_diode_denied_total{source="directory:/in/\"new\"\\\nsource",code="command"} 0
     opencti_diode_denied_total{source="directory:/in/\"new\"\\\nsource",code="internal-type"} 0
+    # HELP opencti_diode_type_of_id Objects that were delivered whose id is of another type than they are.
+    # TYPE opencti_diode_type_of_id counter
+    opencti_diode_type_of_id_total{source="directory:/in/\"new\"\\\nsource"} 0
     # HELP opencti_diode_last_import_timestamp_seconds When a file was imported last.
     # TYPE opencti_diode_last_import_timestamp_seconds gauge
     opencti_diode_last_import_timestamp_seconds{source="directory:/in/\"new\"\\\nsource"} 1767225601
@@ -196,6 +200,8 @@ fn before_the_first_pass_there_is_little_to_tell() {
     # TYPE objects_not_sent counter
     # HELP denied Objects that were refused: commands, and objects of the platform's own types.
     # TYPE denied counter
+    # HELP type_of_id Objects that were delivered whose id is of another type than they are.
+    # TYPE type_of_id counter
     # HELP last_import_timestamp_seconds When a file was imported last.
     # TYPE last_import_timestamp_seconds gauge
     # HELP last_pass_timestamp_seconds When the last pass ended.

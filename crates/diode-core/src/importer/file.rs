@@ -307,6 +307,7 @@ impl Importer {
         file.sent = sent(import, way, delivery);
         file.not_sent = not_sent;
         file.taken_out = import.taken_out(way);
+        file.ids_of_other_types = import.split.ids_of_other_types();
         file.unmapped = passenger.applicant.unmapped().cloned();
         (file, refusal)
     }
@@ -578,6 +579,7 @@ fn report(case: &Case<'_>, outcome: Outcome, refusal: Option<&Refusal>) -> FileR
         not_sent: Vec::new(),
         denied: refusal.map(Refusal::denied).unwrap_or_default(),
         taken_out: TakenOut::default(),
+        ids_of_other_types: 0,
         unmapped: None,
     }
 }

@@ -171,6 +171,7 @@ fn delivered(import: &Import<'_>, entry: &Entry, way: Way, applicant: &Applicant
         way,
         unmapped: applicant.unmapped().cloned(),
         taken_out: import.taken_out(way),
+        ids_of_other_types: import.split.ids_of_other_types(),
         ..report(entry, outcome, import.defects.clone())
     };
     match way {
@@ -204,6 +205,7 @@ fn report(entry: &Entry, outcome: Outcome, refusal: Option<Refusal>) -> FileRepo
         not_sent: Vec::new(),
         denied: BTreeMap::new(),
         taken_out: TakenOut::default(),
+        ids_of_other_types: 0,
         unmapped: None,
     }
 }

@@ -62,7 +62,7 @@ fn rules_that_are_broken() {
         r#"{"type":"report","id":"malware--UUID","spec_version":"2.1","name":"r","object_refs":[],
             "created":"2024-03-05T10:00:00.5Z","modified":"2024-03-05T10:00:00.49Z","published":"2024-03-05"}"#,
         &[
-            ("id-type", ".id"),
+            ("type-of-id", ".id"),
             ("timestamp-form", ".published"),
             ("modified-before-created", ".modified"),
         ],
@@ -96,7 +96,11 @@ fn what_is_not_sent_has_errors_or_nothing() {
     check(
         r#"{"type":"relationship","id":"x-foo--1","source_ref":"a","target_ref":"b",
             "relationship_type":"uses","spec_version":"2.1","created":"2024-03-05T10:00:00Z"}"#,
-        &[("id-form", ".id"), ("missing-property", ".modified")],
+        &[
+            ("id-form", ".id"),
+            ("type-of-id", ".id"),
+            ("missing-property", ".modified"),
+        ],
     );
 }
 
