@@ -212,7 +212,7 @@ fn is_bundle_id(id: &str) -> bool {
 }
 
 fn import<'a>(
-    envelope: Envelope<'a>,
+    mut envelope: Envelope<'a>,
     bundle: &Bundle<'a>,
     split: Split<'a>,
     bytes: &[u8],
@@ -226,6 +226,7 @@ fn import<'a>(
         },
         str::to_owned,
     );
+    envelope.update &= profile.content_policy().allows_update();
     let objects = bundle.object_count();
     let errors = named_defects(&split);
     if split.part_count() == 0 && objects > 0 {

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use crate::fields::Defect;
 use crate::json::Kind;
 use crate::not_sent::{NotSentCode, shorten};
+use crate::type_pattern::TypePattern;
 use crate::value::{Members, Value};
 
 /// The platform's extensions in which its workers look for members, before they look at the object.
@@ -53,6 +54,10 @@ const UPSERT_OPERATIONS: &str = "opencti_upsert_operations";
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ContentPolicy {
     allowed: BTreeSet<Cow<'static, str>>,
+    denies_update: bool,
+    denied_types: Vec<TypePattern>,
+    /// All, where it is empty.
+    allowed_types: Vec<TypePattern>,
 }
 
 impl ContentPolicy {
@@ -110,6 +115,49 @@ impl ContentPolicy {
         self
     }
 
+    /// The same policy, under which nothing is imported as an update: what an envelope says of it is not
+    /// passed on.
+    #[must_use]
+    pub fn denying_update(mut self) -> Self {
+        self.denies_update = true;
+        self
+    }
+
+    /// Whether what is imported may say that it is an update.
+    pub fn allows_update(&self) -> bool {
+        !self.denies_update
+    }
+
+    /// The same policy, under which objects of these types are refused, too, with
+    /// [`NotSentCode::DeniedType`]. References to them stay.
+    ///
+    /// ```
+    /// use stix_bundle::{Bundle, ContentPolicy, Limits, NotSentCode, Profile, Text, TypePattern};
+    ///
+    /// let limits = Limits::default();
+    /// let text = br#"{"objects": [{"type": "task", "id": "task--1"}]}"#;
+    /// let text = Text::check(text, &limits)?;
+    /// let policy = ContentPolicy::default().denying_types(TypePattern::parse("task"));
+    /// let profile = Profile::opencti().with_content_policy(policy);
+    /// let split = Bundle::parse(&text, &limits)?.split(&profile);
+    /// let codes: Vec<_> = split.not_sent().map(|object| object.code).collect();
+    /// assert_eq!(codes, [NotSentCode::DeniedType]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn denying_types(mut self, types: impl IntoIterator<Item = TypePattern>) -> Self {
+        self.denied_types.extend(types);
+        self
+    }
+
+    /// The same policy, under which objects of other types than these are refused just so, relationships
+    /// and sightings included, and objects without a readable type. Of no types: all are allowed.
+    #[must_use]
+    pub fn allowing_types(mut self, types: impl IntoIterator<Item = TypePattern>) -> Self {
+        self.allowed_types.extend(types);
+        self
+    }
+
     /// Whether an object may be sent.
     pub(crate) fn check(&self, object: &Members<'_>) -> Result<(), Defect> {
         let mut members = Deciding::default();
@@ -139,16 +187,31 @@ impl ContentPolicy {
     }
 
     fn judge(&self, members: &Deciding<'_>) -> Result<(), Defect> {
-        if let Some(object_type) = members.object_type.and_then(Value::string)
-            && is_internal(&object_type)
+        let object_type = members.object_type.and_then(Value::string);
+        if let Some(object_type) = &object_type
+            && is_internal(object_type)
         {
-            return Err(internal(&object_type, members.operation.filter(is_there)));
+            return Err(internal(object_type, members.operation.filter(is_there)));
         }
+        self.check_type(object_type.as_deref())?;
         self.check_members([members.operation, members.upsert])?;
         match members.extensions {
             Some(extensions) => self.check_extensions(extensions),
             None => Ok(()),
         }
+    }
+
+    fn check_type(&self, object_type: Option<&str>) -> Result<(), Defect> {
+        let is_among = |patterns: &[TypePattern]| {
+            object_type.is_some_and(|name| patterns.iter().any(|pattern| pattern.matches(name)))
+        };
+        if is_among(&self.denied_types) {
+            return Err(denied(object_type, "is denied"));
+        }
+        if self.allowed_types.is_empty() || is_among(&self.allowed_types) {
+            return Ok(());
+        }
+        Err(denied(object_type, "is not among those that are allowed"))
     }
 
     fn check_extensions(&self, extensions: Value<'_>) -> Result<(), Defect> {
@@ -209,6 +272,18 @@ fn internal(object_type: &str, operation: Option<Value<'_>>) -> Defect {
     Defect {
         code: NotSentCode::InternalType,
         detail: format!("{object_type:?} is a type of the platform itself, not knowledge{command}"),
+    }
+}
+
+#[cold]
+fn denied(object_type: Option<&str>, why: &str) -> Defect {
+    let detail = match object_type {
+        Some(name) => format!("its type {:?} {why}", shorten(name)),
+        None => format!("its type cannot be read and {why}"),
+    };
+    Defect {
+        code: NotSentCode::DeniedType,
+        detail,
     }
 }
 
@@ -391,5 +466,65 @@ mod tests {
         }
         let user = unread(r#", "type": "user""#);
         assert_eq!(codes(&user), [NotSentCode::InternalType], "{user}");
+    }
+
+    #[test]
+    fn types_are_denied_and_allowed_by_name_and_by_their_start() {
+        let types = |texts: &[&str]| -> Vec<TypePattern> {
+            let read = texts.iter().map(|text| TypePattern::parse(text).unwrap());
+            read.collect()
+        };
+        let denied = Some(NotSentCode::DeniedType);
+        for (denying, allowing, object, expect) in [
+            (&["task"][..], &[][..], r#"{"type": "task"}"#, denied),
+            (&["task"], &[], r#"{"type": "Task"}"#, denied),
+            (
+                &["task"],
+                &[],
+                r#"{"type": "x", "t\u0079pe": "\u0074ask"}"#,
+                denied,
+            ),
+            (&["task"], &[], r#"{"type": "malware"}"#, None),
+            (&["task"], &[], r#"{"type": 1}"#, None),
+            (&["case-*"], &[], r#"{"type": "case-rfi"}"#, denied),
+            (&[], &["malware"], r#"{"type": "malware"}"#, None),
+            (
+                &[],
+                &["malware"],
+                r#"{"type": "tool", "id": "malware--1"}"#,
+                denied,
+            ),
+            (&[], &["malware"], r#"{"type": "relationship"}"#, denied),
+            (&[], &["malware"], r#"{"type": 1}"#, denied),
+            (&[], &["malware"], "{}", denied),
+            (&["case-rfi"], &["case-*"], r#"{"type": "case-rft"}"#, None),
+            (
+                &["case-rfi"],
+                &["case-*"],
+                r#"{"type": "case-rfi"}"#,
+                denied,
+            ),
+            (
+                &[],
+                &["user"],
+                r#"{"type": "user"}"#,
+                Some(NotSentCode::InternalType),
+            ),
+            (
+                &[],
+                &["malware"],
+                r#"{"type": "malware", "opencti_operation": "delete"}"#,
+                Some(NotSentCode::Command),
+            ),
+        ] {
+            let policy = ContentPolicy::default()
+                .denying_types(types(denying))
+                .allowing_types(types(allowing));
+            assert_eq!(
+                code(&policy, object),
+                expect,
+                "{denying:?} {allowing:?} {object}"
+            );
+        }
     }
 }

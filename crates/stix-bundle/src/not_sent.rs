@@ -55,11 +55,13 @@ pub enum NotSentCode {
     Command,
     /// Its type is one of the platform's own, such as `user`.
     InternalType,
+    /// Its type is denied, or not among those that are allowed.
+    DeniedType,
 }
 
 impl NotSentCode {
     /// Those with which the [`ContentPolicy`](crate::ContentPolicy) refuses objects.
-    pub const DENIED: [Self; 2] = [Self::Command, Self::InternalType];
+    pub const DENIED: [Self; 3] = [Self::Command, Self::InternalType, Self::DeniedType];
 
     /// The code's stable name in reports.
     pub fn as_str(self) -> &'static str {
@@ -78,6 +80,7 @@ impl NotSentCode {
             Self::NestedBundle => "nested-bundle",
             Self::Command => "command",
             Self::InternalType => "internal-type",
+            Self::DeniedType => "denied-type",
         }
     }
 
@@ -104,7 +107,8 @@ impl NotSentCode {
             | Self::NotANumber
             | Self::NestedBundle
             | Self::Command
-            | Self::InternalType => true,
+            | Self::InternalType
+            | Self::DeniedType => true,
         }
     }
 }

@@ -193,6 +193,11 @@ impl Profile {
         &self.content_policy
     }
 
+    /// The types of ids that the platform takes, in no order.
+    pub fn types(&self) -> impl Iterator<Item = &str> {
+        self.types.iter().map(|name| &**name)
+    }
+
     /// Whether the platform takes an object of this id, going by what stands before its first
     /// `--`. An id without one is the platform's own and always taken.
     pub fn supports(&self, id: &str) -> bool {

@@ -260,3 +260,61 @@ async fn ids_of_another_type_are_sent_warned_of_and_counted() {
         assert!(site.left().is_empty(), "{way:?}");
     }
 }
+
+#[tokio::test]
+async fn objects_of_denied_types_are_sent_on_no_way() {
+    for way in Way::ALL {
+        let site = way.site().await;
+        let of = |number: u32, object_type: &str| {
+            let mut object = malware(number);
+            object["type"] = json!(object_type);
+            object
+        };
+        let mut never_taken = of(5, "task");
+        never_taken["id"] = json!("x-foo--5");
+        let objects = [
+            malware(1),
+            of(2, "tool"),
+            of(3, "case-rfi"),
+            of(4, "malware-analysis"),
+            never_taken,
+        ];
+        site.put("a.json", &envelope(WEATHER, 1, &objects));
+        let program = way.program(&site);
+        let program = program.with("DIODE_IMPORT_DENIED_TYPES", "case-*,task,malware-analysis");
+        let program = program.with("DIODE_IMPORT_ALLOWED_TYPES", "malware*,case-rfi,task");
+        let run = program.run().await.unwrap();
+        assert_eq!(run.code, Some(0), "{}", run.stderr);
+        let sent = way.sent(&site).await;
+        assert_eq!(ids(&sent), [malware(1)["id"].as_str().unwrap()], "{way:?}");
+        let reason = site.reason("a.json");
+        assert_eq!(reason["code"], "partial", "{way:?}");
+        let findings = reason["findings"].as_array().unwrap();
+        let denied = findings
+            .iter()
+            .filter(|found| found["code"] == "denied-type");
+        assert_eq!(denied.count(), 4, "{way:?}: {reason}");
+    }
+}
+
+#[tokio::test]
+async fn an_envelope_s_update_holds_unless_it_is_denied() {
+    for (allowed, expect) in [("true", true), ("false", false)] {
+        for way in [Way::Queue, Way::Draft] {
+            let site = way.site().await;
+            let mut file = envelope(WEATHER, 1, &[malware(1)]);
+            file["update"] = json!(true);
+            site.put("a.json", &file);
+            let program = way.program(&site);
+            let program = program.with("DIODE_IMPORT_ALLOW_UPDATE", allowed);
+            let run = program.run().await.unwrap();
+            assert_eq!(run.code, Some(0), "{}", run.stderr);
+            let messages = site.drain(WEATHER.id).await;
+            let updates: Vec<_> = messages
+                .iter()
+                .map(|message| message.json().unwrap()["update"].clone())
+                .collect();
+            assert_eq!(updates, [json!(expect)], "{way:?}");
+        }
+    }
+}

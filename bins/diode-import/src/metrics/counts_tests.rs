@@ -230,7 +230,7 @@ fn signs_of_life_are_counted_by_whether_they_were_taken() {
 fn objects_that_were_refused_are_counted_by_code_from_none_on() {
     let mut counts = Counts::default();
     pass(&mut counts, &[], &PassReport::new(SOURCE));
-    let none = [("command", 0), ("internal-type", 0)];
+    let none = [("command", 0), ("denied-type", 0), ("internal-type", 0)];
     assert_eq!(counts.sources[SOURCE].denied, none.into());
     let refused = FileReport {
         denied: [("command", 3)].into(),
@@ -238,7 +238,7 @@ fn objects_that_were_refused_are_counted_by_code_from_none_on() {
     };
     let files = [refused.clone(), refused];
     pass(&mut counts, &files, &PassReport::new(SOURCE));
-    let some = [("command", 6), ("internal-type", 0)];
+    let some = [("command", 6), ("denied-type", 0), ("internal-type", 0)];
     assert_eq!(counts.sources[SOURCE].denied, some.into());
 }
 

@@ -197,7 +197,7 @@ impl Page<'_, '_> {
         });
         self.family(
             "denied",
-            "Objects that were refused: commands, and objects of the platform's own types.",
+            "Objects that were refused: commands, and objects of types that are denied.",
             denied,
         )?;
         self.of_sources(

@@ -131,9 +131,10 @@ fn all_that_is_told() {
     # HELP opencti_diode_objects_not_sent Objects of files that were decided on that were not sent.
     # TYPE opencti_diode_objects_not_sent counter
     opencti_diode_objects_not_sent_total{source="directory:/in/\"new\"\\\nsource"} 0
-    # HELP opencti_diode_denied Objects that were refused: commands, and objects of the platform's own types.
+    # HELP opencti_diode_denied Objects that were refused: commands, and objects of types that are denied.
     # TYPE opencti_diode_denied counter
     opencti_diode_denied_total{source="directory:/in/\"new\"\\\nsource",code="command"} 0
+    opencti_diode_denied_total{source="directory:/in/\"new\"\\\nsource",code="denied-type"} 0
     opencti_diode_denied_total{source="directory:/in/\"new\"\\\nsource",code="internal-type"} 0
     # HELP opencti_diode_type_of_id Objects that were delivered whose id is of another type than they are.
     # TYPE opencti_diode_type_of_id counter
@@ -198,7 +199,7 @@ fn before_the_first_pass_there_is_little_to_tell() {
     # TYPE files_removed counter
     # HELP objects_not_sent Objects of files that were decided on that were not sent.
     # TYPE objects_not_sent counter
-    # HELP denied Objects that were refused: commands, and objects of the platform's own types.
+    # HELP denied Objects that were refused: commands, and objects of types that are denied.
     # TYPE denied counter
     # HELP type_of_id Objects that were delivered whose id is of another type than they are.
     # TYPE type_of_id counter

@@ -8,7 +8,7 @@ use std::time::Duration;
 use diode_core::{Pairs, Unsaid, ValidationMode, unfit_id};
 use figment::value::{Dict, Num, Value};
 use opencti_client::{ConnectorType, Pem, Secret, Trust};
-use stix_bundle::ContentPolicy;
+use stix_bundle::{ContentPolicy, TypePattern};
 use url::Url;
 use uuid::Uuid;
 
@@ -389,6 +389,29 @@ pub(super) fn operations(value: &Value) -> Form<ContentPolicy> {
         policy = policy.allowing(*known);
     }
     Ok(policy)
+}
+
+/// Types of objects, of a list.
+pub(super) fn types(value: &Value) -> Form<Vec<TypePattern>> {
+    let mut types = Vec::new();
+    for name in list(value)? {
+        let Some(pattern) = TypePattern::parse(&name) else {
+            return wrong(
+                format!(
+                    "names {name:?}, which is neither a type nor the start of types with a star"
+                ),
+                "write types such as task,case-*",
+            );
+        };
+        types.push(pattern);
+    }
+    if types.is_empty() {
+        return wrong(
+            "names no type",
+            "write types such as task,case-*, or leave it out",
+        );
+    }
+    Ok(types)
 }
 
 fn items(text: &str) -> impl Iterator<Item = &str> {

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use stix_bundle::{ContentPolicy, Limits};
+use stix_bundle::{ContentPolicy, Limits, Profile, TypePattern};
 
 use super::applicants::{Applicants, applicants};
 use super::forms;
@@ -15,6 +15,7 @@ use super::model::{Connector, ContentRules, DiodeImport, Sending, Settings};
 use super::problem::Refusal;
 use super::reader::{Reader, range};
 use super::s3;
+use super::setting::Setting;
 use super::sources::sources;
 use super::state_path::default_state_path;
 use super::table;
@@ -239,10 +240,38 @@ fn content_rules(reader: &mut Reader) -> Option<ContentRules> {
         Some(_) => reader.optional(operations, forms::operations),
         None => Some(ContentPolicy::default()),
     };
+    let allows_update = reader.required(&table::DIODE_IMPORT_ALLOW_UPDATE, forms::boolean);
+    let denied = types(reader, &table::DIODE_IMPORT_DENIED_TYPES);
+    let allowed = types(reader, &table::DIODE_IMPORT_ALLOWED_TYPES);
+    let policy = policy?.denying_types(denied?).allowing_types(allowed?);
     Some(ContentRules {
         limits: limits?,
-        policy: policy?,
+        policy: if allows_update? {
+            policy
+        } else {
+            policy.denying_update()
+        },
     })
+}
+
+/// The types that a setting names; none where it is not given.
+fn types(reader: &mut Reader, setting: &Setting) -> Option<Vec<TypePattern>> {
+    if !reader.is_given(setting) {
+        return Some(Vec::new());
+    }
+    let types = reader.optional(setting, forms::types)?;
+    let profile = Profile::opencti();
+    for pattern in &types {
+        if !profile.types().any(|name| pattern.matches(name)) {
+            reader.warn(format!(
+                "{} names {:?}, and the platform has no such type; types are written as in `type`, \
+                 such as case-incident",
+                setting.env,
+                pattern.to_string()
+            ));
+        }
+    }
+    Some(types)
 }
 
 fn limits(reader: &mut Reader) -> Option<Limits> {

@@ -110,6 +110,9 @@ fn the_defaults_are_those_of_the_table() {
                 },
                 policy: ContentPolicy {
                     allowed: {},
+                    denies_update: false,
+                    denied_types: [],
+                    allowed_types: [],
                 },
             },
             rejected_retention_days: None,
@@ -690,5 +693,41 @@ fn keys_and_a_role_contradict_each_other() {
             "{said}"
         );
         assert!(!said.contains("hush"), "{said}");
+    }
+}
+
+#[test]
+fn types_and_updates_are_allowed_or_denied() {
+    use stix_bundle::{ContentPolicy, TypePattern};
+
+    let rules =
+        |given: &[(&'static str, &'static str)]| load_content_rules(&inputs(&[given], None));
+    let types = |texts: [&str; 2]| texts.map(|text| TypePattern::parse(text).unwrap());
+    let given = [
+        ("DIODE_IMPORT_ALLOW_UPDATE", "false"),
+        ("DIODE_IMPORT_DENIED_TYPES", "task, case-*"),
+        ("DIODE_IMPORT_ALLOWED_TYPES", "malware,vocabularies"),
+    ];
+    let loaded = rules(&given).unwrap();
+    let expect = ContentPolicy::default()
+        .denying_update()
+        .denying_types(types(["task", "case-*"]))
+        .allowing_types(types(["malware", "vocabularies"]));
+    assert_eq!(loaded.value.policy, expect);
+    let told = loaded.warnings.join("\n");
+    assert!(
+        told.contains("DIODE_IMPORT_ALLOWED_TYPES names \"vocabularies\"")
+            && !told.contains("task\""),
+        "{told}"
+    );
+    for name in ["DIODE_IMPORT_DENIED_TYPES", "DIODE_IMPORT_ALLOWED_TYPES"] {
+        for wrong in ["*", "task,*-x", "a b", ","] {
+            let refusal = rules(&[(name, wrong)]).unwrap_err();
+            let problems: Vec<String> = refusal.problems.iter().map(ToString::to_string).collect();
+            assert!(
+                problems.join("\n").contains("write types such as"),
+                "{problems:?}"
+            );
+        }
     }
 }

@@ -168,6 +168,14 @@ settings! {
         .help("A file with the very content of one that was imported whole within so many hours, in the name of the same user, counts as imported without being sent again: for diode software that sends each file more than once. 0: it is sent each time. A reset of the connector's state lets all be sent again.");
     DIODE_IMPORT_ALLOW_OPERATIONS = Setting::own("diode_import.allow_operations", Kind::List)
         .help("Commands to the platform that are let through, such as delete,merge: an object with the member `opencti_operation` is no knowledge, for the platform's workers carry it out with their rights. Without this, none is sent; its file is set aside with its reason. Never sent are commands on the platform's own types, such as users, and `opencti_upsert_operations`.");
+    DIODE_IMPORT_ALLOW_UPDATE = Setting::own("diode_import.allow_update", Kind::Boolean)
+        .default("true")
+        .help("Whether `update` of envelopes holds, by which the platform merges what an object matches. `false`: it is false, whatever they say. Over the API (queue_protocol `api`) the platform sets it by itself, for all objects.");
+    DIODE_IMPORT_DENIED_TYPES = Setting::own("diode_import.denied_types", Kind::List)
+        .help("Types of objects that are not sent, by their `type`, such as `vocabulary,marking-definition,task,case-*`; a star at the end stands for all that begin alike. Their file is set aside with its reason. References to them stay.");
+    DIODE_IMPORT_ALLOWED_TYPES = Setting::own("diode_import.allowed_types", Kind::List)
+        .derived("any")
+        .help("Where given, objects of other types are not sent, likewise; name `relationship` and `sighting` where they are wanted. What is denied is not sent though it is allowed.");
     DIODE_IMPORT_MAX_FILE_BYTES = Setting::own("diode_import.max_file_bytes", Kind::Whole { unit: "bytes", min: 1, max: 1 << 40 })
         .default("1073741824")
         .help("The largest file that is read.");
