@@ -392,6 +392,7 @@ fn rules(settings: &Settings, retention_days: Option<u32>) -> Rules {
         limits: import.content.limits,
         profile: import.content.profile(),
         applicants: applicants(settings),
+        connectors: import.connectors.clone(),
         validation: ValidationRules {
             mode: import.validation_mode,
             unsaid: settings.connector.validate_before_import,

@@ -7,6 +7,7 @@ use opencti_client::{ApiError, Platform, PlatformVersion, Registration, Route};
 
 use crate::aliases::Aliases;
 use crate::registrations::FailedRegistrations;
+use crate::reminder::Reminder;
 use crate::{Code, Refusal};
 
 type Routes = HashMap<String, (Registration, Route)>;
@@ -40,6 +41,8 @@ pub struct Connectors {
     routes: Mutex<Routes>,
     failed: Mutex<FailedRegistrations>,
     aliases: Mutex<Aliases>,
+    /// That the platform does not tell which connectors it has.
+    blind: Mutex<Reminder>,
 }
 
 impl Connectors {
@@ -51,6 +54,7 @@ impl Connectors {
             routes: Mutex::new([(own.id.clone(), (own.clone(), route))].into()),
             failed: Mutex::default(),
             aliases: Mutex::default(),
+            blind: Mutex::default(),
         }
     }
 
@@ -69,6 +73,24 @@ impl Connectors {
                 self.register(connector).await
             }
         }
+    }
+
+    /// Whether a connector is ourselves, or registered in this run just as it is.
+    pub(crate) fn needs_no_registration(&self, connector: &Registration) -> bool {
+        connector.id == self.own_id
+            || self
+                .known(&connector.id)
+                .is_some_and(|(known, _)| known == *connector)
+    }
+
+    /// Whether a connector was registered in this run, under whatever name, type or scope.
+    pub(crate) fn is_registered(&self, connector_id: &str) -> bool {
+        self.routes().contains_key(connector_id)
+    }
+
+    /// That the platform does not tell which connectors it has.
+    pub(crate) fn blind(&self) -> MutexGuard<'_, Reminder> {
+        self.blind.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Says once that two connectors have one id: they share its queue, and each is registered anew

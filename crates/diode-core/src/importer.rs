@@ -1,5 +1,6 @@
 //! A pass over a source: each file read, judged, delivered, recorded and cleaned up, in that order.
 
+mod admission;
 mod aside;
 mod batch;
 mod convoy;
@@ -23,9 +24,10 @@ use std::time::{Duration, Instant};
 
 use bundle_source::{Entry, Source};
 use chrono::{DateTime, SecondsFormat, Utc};
-use opencti_client::{Platform, PlatformVersion, Queue};
+use opencti_client::{Platform, PlatformVersion, Queue, Registration};
 use tokio_util::sync::CancellationToken;
 
+use self::admission::Admissions;
 use self::aside::Permission;
 use self::held::Held;
 use self::leaving::Leaving;
@@ -104,6 +106,8 @@ pub struct Importer {
     steady: Steady,
     /// That no file can be delivered.
     away: Mutex<Reminder>,
+    /// Connectors whose files the last pass did not send, as the settings for connectors say.
+    not_admitted: Mutex<HashMap<String, Registration>>,
 }
 
 impl fmt::Debug for Importer {
@@ -123,6 +127,7 @@ struct Course {
     closed: HashMap<Way, String>,
     /// Connectors that failed for now in a row.
     failures: usize,
+    admissions: Admissions,
     /// Imported files that are to be deleted once the ledger is flushed.
     leaving: Leaving,
     report: PassReport,
@@ -162,6 +167,7 @@ impl Importer {
             waits: Arc::default(),
             steady: Steady::default(),
             away: Mutex::default(),
+            not_admitted: Mutex::default(),
         }
     }
 
@@ -216,6 +222,12 @@ impl Importer {
     /// That no file can be delivered.
     fn away(&self) -> MutexGuard<'_, Reminder> {
         self.away.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Connectors whose files the last pass did not send, as the settings for connectors say.
+    fn not_admitted(&self) -> MutexGuard<'_, HashMap<String, Registration>> {
+        let not_admitted = self.not_admitted.lock();
+        not_admitted.unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The source's name, for logs and for the ledger.
@@ -275,7 +287,11 @@ impl Importer {
             return course.report;
         }
         self.hold_unregistered(&course);
-        let walked = self.walk(watermark, &mut course).await;
+        let walked = match self.hold_not_admitted(&mut course).await {
+            Ok(()) => self.walk(watermark, &mut course).await,
+            Err(fatal) => Err(fatal),
+        };
+        self.tell_of_not_admitted(&mut course);
         self.register_again(&mut course).await;
         if let Err(fatal) = walked {
             tracing::error!(

@@ -5,6 +5,7 @@
 //! connector's state was reset, the row stays as history and a file that comes later under the
 //! same name gets a row of its own.
 
+mod connectors;
 mod content;
 mod error;
 mod history;

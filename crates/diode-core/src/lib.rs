@@ -4,6 +4,7 @@ mod aliases;
 mod applicants;
 mod check;
 mod claim;
+mod connector_policy;
 mod connectors;
 mod delivery;
 #[cfg(test)]
@@ -43,6 +44,7 @@ mod works;
 pub use applicants::{Applicant, Applicants, Claims, Pairs, StandIn, Unmapped};
 pub use check::{CheckReport, CheckedConnector, check};
 pub use claim::{Claim, ClaimError, Claimed};
+pub use connector_policy::{ConnectorPolicy, OtherType, Unlisted};
 pub use connectors::Connectors;
 pub use envelope::{Envelope, is_envelope, unfit_id};
 pub use examine::{Examined, Import, LeftOut, examine, examine_all, left_out};

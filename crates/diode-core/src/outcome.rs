@@ -89,6 +89,12 @@ pub enum Code {
     ValidationUnavailable,
     /// Its applicant has no mapping, and the settings want one.
     UnmappedApplicant,
+    /// The settings list the connectors whose files are imported, and its connector is not among them.
+    ConnectorNotAllowed,
+    /// Its connector is new, and the settings allow no more new ones for now.
+    TooManyNewConnectors,
+    /// Its connector exists on the platform with another type.
+    ConnectorExists,
     /// The source connector's queue is too full for more.
     QueueFull,
     /// The peer imported it before us, as far as its watermark tells; we sent nothing.
@@ -98,7 +104,7 @@ pub enum Code {
 }
 
 impl Code {
-    const ALL: [Self; 18] = [
+    const ALL: [Self; 21] = [
         Self::InvalidJson,
         Self::InvalidUtf8,
         Self::TooLarge,
@@ -114,6 +120,9 @@ impl Code {
         Self::Queue,
         Self::ValidationUnavailable,
         Self::UnmappedApplicant,
+        Self::ConnectorNotAllowed,
+        Self::TooManyNewConnectors,
+        Self::ConnectorExists,
         Self::QueueFull,
         Self::ImportedBefore,
         Self::AlreadyImported,
@@ -137,6 +146,9 @@ impl Code {
             Self::Queue => "queue",
             Self::ValidationUnavailable => "validation-unavailable",
             Self::UnmappedApplicant => "unmapped-applicant",
+            Self::ConnectorNotAllowed => "connector-not-allowed",
+            Self::TooManyNewConnectors => "too-many-new-connectors",
+            Self::ConnectorExists => "connector-exists",
             Self::QueueFull => "queue-full",
             Self::ImportedBefore => "imported-before",
             Self::AlreadyImported => "already-imported",

@@ -10,7 +10,7 @@ use stix_bundle::{Limits, Profile};
 use crate::plan::Policy;
 use crate::reader::Reader;
 use crate::unpack::Unpacker;
-use crate::{Applicants, ValidationRules};
+use crate::{Applicants, ConnectorPolicy, ValidationRules};
 
 /// Tells the time. The program's one clock is handed in by the binary.
 pub type Clock = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
@@ -29,6 +29,8 @@ pub struct Rules {
     pub profile: Profile,
     /// Whose data it is.
     pub applicants: Applicants,
+    /// Which source connectors may be registered.
+    pub connectors: ConnectorPolicy,
     /// What a person looks at first.
     pub validation: ValidationRules,
 }

@@ -28,8 +28,8 @@ pub use error::{ApiError, ErrorClass};
 pub use message::encode_message;
 pub use ping::{ConnectorInfo, Ping};
 pub use platform::{
-    BundlePush, ConnectorType, DraftId, PendingFile, Platform, Registered, Registration,
-    S3Connection, UnknownConnectorType, WorkEnd, WorkId,
+    BundlePush, ConnectorType, DraftId, KnownConnector, PendingFile, Platform, Registered,
+    Registration, S3Connection, UnknownConnectorType, WorkEnd, WorkId,
 };
 pub use queue::{
     BrokerAddress, Cargo, Delivery, DeliveryError, DeliveryErrorKind, Drafts, Expectations,

@@ -88,6 +88,17 @@ pub struct Registration {
     pub scope: Vec<String>,
 }
 
+/// A connector that is registered on the platform, as the platform tells of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownConnector {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Its type, which may be one that [`ConnectorType`] does not have; `None` where it has none.
+    pub connector_type: Option<String>,
+}
+
 /// What the platform answers to a registration.
 #[derive(Clone, Debug)]
 pub struct Registered {
@@ -308,6 +319,13 @@ pub trait Platform: Send + Sync {
     /// [`ApiError`]; of the class [`Forbidden`](crate::ErrorClass::Forbidden) as for
     /// [`work`](Self::work).
     async fn queue_details(&self, connector_id: &str) -> Result<Option<QueueDetails>, ApiError>;
+
+    /// All connectors that are registered on the platform, whoever registered them.
+    ///
+    /// # Errors
+    /// [`ApiError`]; of the class [`Forbidden`](crate::ErrorClass::Forbidden) where our account
+    /// lacks the capability `MODULES`, which sending does not need.
+    async fn connectors(&self) -> Result<Vec<KnownConnector>, ApiError>;
 
     /// The account that our token is of.
     ///

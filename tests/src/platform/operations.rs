@@ -70,6 +70,7 @@ impl Backend {
             "me" => Ok(self.me(call.applicant.as_deref())),
             "work" => Ok(self.work(&arguments.text("id"))),
             "isWorkAlive" => Ok(json!(self.state().is_work_alive(&arguments.text("id")))),
+            "connectors" => Ok(self.connectors()),
             "connector" => self.connector(&arguments.text("id")).await,
             "registerConnector" => self.register(&call.arguments["input"]).await,
             "pingConnector" => self.ping(arguments).await,
@@ -131,6 +132,20 @@ impl Backend {
         })
     }
 
+    /// All connectors, as they were last registered.
+    fn connectors(&self) -> Value {
+        let state = self.state();
+        let all = state.connectors.values();
+        all.map(|connector| {
+            json!({
+                "id": connector.id,
+                "name": connector.input["name"],
+                "connector_type": connector.input["type"],
+            })
+        })
+        .collect()
+    }
+
     async fn connector(&self, id: &str) -> Result<Value, Refusal> {
         let Some(connector) = self.state().connectors.get(id).cloned() else {
             return Ok(Value::Null);
@@ -139,6 +154,8 @@ impl Backend {
         let bytes = self.state().fill_of(id).unwrap_or(bytes);
         Ok(json!({
             "id": id,
+            "name": connector.input["name"],
+            "connector_type": connector.input["type"],
             "connector_state": connector.state,
             "connector_queue_details": { "messages_number": messages, "messages_size": bytes },
         }))

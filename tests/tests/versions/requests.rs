@@ -47,11 +47,12 @@ const VERSIONS: [&str; 24] = [
 ];
 
 /// What is asked of a platform that has everything.
-const ALL: [&str; 16] = [
+const ALL: [&str; 17] = [
     "about",
     "addDraftContext",
     "addExpectations",
     "connector",
+    "connectors",
     "draftWorkspaceAdd",
     "isWorkAlive",
     "me",
@@ -166,6 +167,14 @@ async fn ask_everything(version: &str) -> Vec<Call> {
         Ok(()) => assert!(has(6, 2, 6), "{version}"),
         Err(error) => assert_eq!(class(&error, !has(6, 2, 6)), ErrorClass::Contract),
     }
+    let connectors = client.connectors().await.unwrap();
+    let [connector] = &connectors[..] else {
+        panic!("{version}: {connectors:?}");
+    };
+    assert_eq!(connector.id, "c1", "{version}");
+    assert_eq!(connector.name, "Feed", "{version}");
+    let kind = connector.connector_type.as_deref();
+    assert_eq!(kind, Some("EXTERNAL_IMPORT"), "{version}");
     let details = client.queue_details("c1").await.unwrap();
     let messages = details.map(|details| details.messages);
     let pushed = u64::from(has(6, 2, 6));

@@ -148,3 +148,112 @@ async fn a_name_of_one_letter_is_left_to_platforms_that_take_it() {
         }
     }
 }
+
+/// An envelope of a connector of that number.
+fn stranger(number: u32) -> Value {
+    let mut file = envelope(WEATHER, number, &[malware(number)]);
+    file["connector"]["id"] = json!(format!("stranger-{number:04}"));
+    file
+}
+
+/// Registers a connector on the platform by a run that the state folder does not know of.
+async fn make_known(site: &Site) {
+    site.put("known.json", &envelope(HARBOUR, 1, &[malware(1)]));
+    let elsewhere = site.folder().join("elsewhere");
+    let program = site.program().with("DIODE_IMPORT_STATE_PATH", elsewhere);
+    let run = program.run().await.unwrap();
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    site.drain(HARBOUR.id).await;
+}
+
+#[tokio::test]
+async fn a_flood_of_new_connectors_is_bounded_and_holds_up_no_known_one() {
+    const STRANGERS: u32 = 3_000;
+    let site = Site::with(Config::in_memory()).await;
+    make_known(&site).await;
+    let before = site.platform.calls().len();
+    for number in 1..=STRANGERS {
+        site.put(&format!("{number:04}.json"), &stranger(number));
+    }
+    site.put("9999.json", &envelope(HARBOUR, 9999, &[malware(9999)]));
+    let program = site.program().with("CONNECTOR_QUEUE_PROTOCOL", "api");
+    let run = program.run().await.unwrap();
+    assert!(!site.left().contains("9999.json"), "{}", run.stderr);
+    let calls = site.platform.calls();
+    let pushed = |id: &str| {
+        let is_it = |call: &tests::platform::Call| {
+            call.operation == "stixBundlePush" && call.arguments["connectorId"] == id
+        };
+        calls[before..].iter().position(is_it)
+    };
+    let place = pushed(HARBOUR.id).unwrap();
+    let earlier = &calls[before..before + place];
+    let registered = earlier
+        .iter()
+        .filter(|call| call.operation == "registerConnector");
+    // Ourselves, eight strangers, and the known one.
+    assert!(registered.count() <= 10, "{earlier:?}");
+    let strangers = site.platform.connectors();
+    let strangers = strangers.iter().filter(|it| it.id.starts_with("stranger"));
+    assert_eq!(strangers.count(), 100, "{}", run.stderr);
+    assert_eq!(site.left().len(), 2_900);
+    let said: Vec<&str> = run
+        .stderr
+        .lines()
+        .filter(|line| line.contains("too-many-new-connectors"))
+        .collect();
+    assert_eq!(said.len(), 1, "{}", run.stderr);
+    assert!(said[0].contains("2900"), "{said:?}");
+    assert!(said[0].contains("DIODE_IMPORT_MAX_NEW_CONNECTORS"));
+    let again = program.run().await.unwrap();
+    assert_eq!(site.left().len(), 2_900, "the bound outlives the process");
+    assert!(again.stderr.contains("2900"), "{}", again.stderr);
+}
+
+#[tokio::test]
+async fn with_a_list_nothing_of_3000_strangers_is_registered() {
+    let site = Site::new().await;
+    for number in 1..=3_000 {
+        site.put(&format!("{number:04}.json"), &stranger(number));
+    }
+    site.put("9999.json", &envelope(HARBOUR, 9999, &[malware(9999)]));
+    let listed = site
+        .program()
+        .with("DIODE_IMPORT_ALLOWED_CONNECTORS", HARBOUR.id);
+    let run = listed.run().await.unwrap();
+    assert_eq!(site.drain(HARBOUR.id).await.len(), 1, "{}", run.stderr);
+    assert_eq!(site.left().len(), 3_000);
+    assert_eq!(site.platform.connectors().len(), 2, "ourselves and it");
+    let said = run.stderr.matches("connector-not-allowed").count();
+    assert_eq!(said, 1, "{}", run.stderr);
+    let rehearsal = site
+        .program()
+        .with("DIODE_IMPORT_ALLOWED_CONNECTORS", HARBOUR.id)
+        .with("CONNECTOR_SEND_TO_QUEUE", "false");
+    let foretold = rehearsal.run().await.unwrap().stderr;
+    assert!(foretold.contains("connector-not-allowed"), "{foretold}");
+}
+
+#[tokio::test]
+async fn a_connector_of_another_type_is_left_as_it_is_unless_the_settings_say_otherwise() {
+    let site = Site::new().await;
+    make_known(&site).await;
+    let mut file = envelope(HARBOUR, 2, &[malware(2)]);
+    file["connector"]["type"] = json!("INTERNAL_ENRICHMENT");
+    site.put("a.json", &file);
+    let type_here = || {
+        let connectors = site.platform.connectors();
+        let it = connectors.into_iter().find(|it| it.id == HARBOUR.id);
+        it.unwrap().input["type"].clone()
+    };
+    let run = site.program().run().await.unwrap();
+    assert_eq!(site.left().len(), 1, "{}", run.stderr);
+    assert_eq!(run.stderr.matches("connector-exists").count(), 1);
+    assert_eq!(type_here(), "EXTERNAL_IMPORT");
+    let overwriting = site
+        .program()
+        .with("DIODE_IMPORT_OVERWRITE_CONNECTORS", "true");
+    overwriting.run().await.unwrap();
+    assert!(site.left().is_empty());
+    assert_eq!(type_here(), "INTERNAL_ENRICHMENT");
+}

@@ -1,11 +1,11 @@
 //! The forms in which values are written, as pycti reads them and a little more leniently.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use diode_core::{Pairs, Unsaid, ValidationMode, unfit_id};
+use diode_core::{OtherType, Pairs, Unlisted, Unsaid, ValidationMode, unfit_id};
 use figment::value::{Dict, Num, Value};
 use opencti_client::{ConnectorType, Pem, Secret, Trust};
 use stix_bundle::{ContentPolicy, TypePattern};
@@ -371,6 +371,49 @@ pub(super) fn list(value: &Value) -> Form<Vec<String>> {
         .filter(|item| is_given(item))
         .map(text)
         .collect()
+}
+
+/// Ids of connectors, of a list that is not empty.
+pub(super) fn connector_ids(value: &Value) -> Form<BTreeSet<String>> {
+    let ids: BTreeSet<String> = list(value)?.into_iter().collect();
+    if ids.is_empty() {
+        return wrong(
+            "lists no connector, so that nothing would be imported",
+            "write the ids of connectors, or leave the setting out to import from all",
+        );
+    }
+    match ids.iter().find(|id| !is_connector_id(id)) {
+        Some(id) => wrong(
+            format!("lists {id:?}, which is no id of a connector"),
+            "write ids of 1 to 240 letters, digits, \"-\", \"_\" and \".\", as the envelopes have them",
+        ),
+        None => Ok(ids),
+    }
+}
+
+fn is_connector_id(id: &str) -> bool {
+    let is_usual = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    (1..=240).contains(&id.len()) && id.bytes().all(is_usual)
+}
+
+/// What becomes of files of connectors that are not listed.
+pub(super) fn unlisted(value: &Value) -> Form<Unlisted> {
+    match text(value)?.to_lowercase().as_str() {
+        "wait" => Ok(Unlisted::Wait),
+        "reject" => Ok(Unlisted::Reject),
+        _ => wrong(
+            "does not say what becomes of files of unlisted connectors",
+            "write wait or reject",
+        ),
+    }
+}
+
+/// Whether a connector of another type is registered over.
+pub(super) fn other_type(value: &Value) -> Form<OtherType> {
+    Ok(match boolean(value)? {
+        true => OtherType::IsOverwritten,
+        false => OtherType::Waits,
+    })
 }
 
 /// Operations that the platform's workers know, of a list.

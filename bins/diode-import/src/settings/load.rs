@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use diode_core::ConnectorPolicy;
 use stix_bundle::{ContentPolicy, Limits, Profile, TypePattern};
 
 use super::applicants::{Applicants, applicants};
@@ -49,7 +50,6 @@ impl Settings {
     pub(crate) fn load(inputs: &Inputs<'_>) -> Result<Loaded<Self>, Refusal> {
         let mut reader = reader(inputs);
         reader.warnings.extend(idle_variables(&inputs.environment));
-        reader.warn_of_planned();
         reader.warn_of_quotes();
         let opencti = opencti(&mut reader);
         let connector = connector(&mut reader);
@@ -161,6 +161,7 @@ fn diode_import(
     let rejected_retention = reader.days(&table::DIODE_IMPORT_REJECTED_RETENTION);
     let skip_known = reader.number::<u32>(&table::DIODE_IMPORT_SKIP_KNOWN_HOURS);
     let content = content_rules(reader);
+    let connectors = connector_policy(reader);
     let max_in_flight_bytes = reader.number(&table::DIODE_IMPORT_MAX_IN_FLIGHT_BYTES);
     let mode = &table::DIODE_IMPORT_VALIDATION_MODE;
     let validation_mode = reader.required(mode, forms::validation_mode);
@@ -176,6 +177,7 @@ fn diode_import(
         settle: Duration::from_secs(settle?),
         rejected_path: sources.rejected_path,
         content: content?,
+        connectors: connectors?,
         rejected_retention_days: Some(rejected_retention?).filter(|days| *days > 0),
         skip_known_hours: Some(skip_known?).filter(|hours| *hours > 0),
         max_in_flight_bytes: max_in_flight_bytes?,
@@ -272,6 +274,25 @@ fn types(reader: &mut Reader, setting: &Setting) -> Option<Vec<TypePattern>> {
         }
     }
     Some(types)
+}
+
+fn connector_policy(reader: &mut Reader) -> Option<ConnectorPolicy> {
+    let list = &table::DIODE_IMPORT_ALLOWED_CONNECTORS;
+    let allowed = match reader.find(list) {
+        Some(_) => reader.optional(list, forms::connector_ids).map(Some),
+        None => Some(None),
+    };
+    let unlisted = &table::DIODE_IMPORT_UNLISTED_CONNECTORS;
+    let unlisted = reader.required(unlisted, forms::unlisted);
+    let max_new = reader.number(&table::DIODE_IMPORT_MAX_NEW_CONNECTORS);
+    let overwrite = &table::DIODE_IMPORT_OVERWRITE_CONNECTORS;
+    let other_type = reader.required(overwrite, forms::other_type);
+    Some(ConnectorPolicy {
+        allowed: allowed?,
+        unlisted: unlisted?,
+        max_new: max_new?,
+        other_type: other_type?,
+    })
 }
 
 fn limits(reader: &mut Reader) -> Option<Limits> {

@@ -5,7 +5,7 @@ mod metrics;
 
 use std::io::ErrorKind;
 
-use diode_core::StandIn;
+use diode_core::{OtherType, StandIn, Unlisted};
 use opencti_client::Trust;
 
 use super::*;
@@ -114,6 +114,12 @@ fn the_defaults_are_those_of_the_table() {
                     denied_types: [],
                     allowed_types: [],
                 },
+            },
+            connectors: ConnectorPolicy {
+                allowed: None,
+                unlisted: Wait,
+                max_new: 100,
+                other_type: Waits,
             },
             rejected_retention_days: None,
             skip_known_hours: None,
@@ -385,27 +391,42 @@ fn why_a_file_is_no_yaml_quotes_nothing_of_it() {
 }
 
 #[test]
-fn a_setting_that_does_nothing_yet_is_warned_of_unless_it_changes_nothing() {
-    let check = |more: &[(&str, &str)], expected: &[&str]| {
-        assert_eq!(load(more, None).warnings, expected, "{more:?}");
+fn the_policy_for_connectors_is_read_and_wrong_values_are_told() {
+    let policy = |given: &[(&str, &str)]| load(given, None).value.diode_import.connectors;
+    assert_eq!(policy(&[]), ConnectorPolicy::default());
+    let unlisted = policy(&[("DIODE_IMPORT_ALLOWED_CONNECTORS", "")]);
+    assert_eq!(unlisted, ConnectorPolicy::default(), "nothing is no list");
+    let expect = ConnectorPolicy {
+        allowed: Some(["a".to_owned(), "b.c".to_owned()].into()),
+        unlisted: Unlisted::Reject,
+        max_new: 0,
+        other_type: OtherType::IsOverwritten,
     };
-    check(
-        &[
-            ("DIODE_IMPORT_GET_FROM_S3", "False"),
-            ("DIODE_IMPORT_ALLOWED_CONNECTORS", ""),
-        ],
-        &[],
-    );
-    check(
-        &[
-            ("DIODE_IMPORT_ALLOWED_CONNECTORS", "Feed"),
-            ("HTTPS_PROXY", "http://proxy"),
-        ],
-        &[
-            "DIODE_IMPORT_ALLOWED_CONNECTORS (diode_import.allowed_connectors) is set, from the \
-             environment, but this version does not act on it yet",
-        ],
-    );
+    let all = [
+        ("DIODE_IMPORT_ALLOWED_CONNECTORS", "a, b.c"),
+        ("DIODE_IMPORT_UNLISTED_CONNECTORS", "Reject"),
+        ("DIODE_IMPORT_MAX_NEW_CONNECTORS", "0"),
+        ("DIODE_IMPORT_OVERWRITE_CONNECTORS", "true"),
+    ];
+    assert_eq!(policy(&all), expect);
+    for (setting, wrong, advice) in [
+        (
+            "DIODE_IMPORT_ALLOWED_CONNECTORS",
+            ",",
+            "leave the setting out",
+        ),
+        ("DIODE_IMPORT_ALLOWED_CONNECTORS", "a, My Feed", "write ids"),
+        (
+            "DIODE_IMPORT_UNLISTED_CONNECTORS",
+            "drop",
+            "write wait or reject",
+        ),
+        ("DIODE_IMPORT_MAX_NEW_CONNECTORS", "many", "write"),
+        ("DIODE_IMPORT_OVERWRITE_CONNECTORS", "all", "write"),
+    ] {
+        let told = refuse(&[LEAST, &[(setting, wrong)]], None);
+        assert!(told.contains(setting) && told.contains(advice), "{told}");
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use diode_core::{Pairs, StandIn, Unsaid, ValidationMode};
+use diode_core::{ConnectorPolicy, Pairs, StandIn, Unsaid, ValidationMode};
 use opencti_client::{ConnectorType, HttpProxy, Secret, TlsOptions};
 use stix_bundle::{ContentPolicy, Limits, Profile};
 use url::Url;
@@ -159,6 +159,8 @@ pub(crate) struct DiodeImport {
     pub(crate) rejected_path: Option<PathBuf>,
     /// What the content of files is judged by.
     pub(crate) content: ContentRules,
+    /// Which source connectors may be registered.
+    pub(crate) connectors: ConnectorPolicy,
     /// After how many days rejected files are deleted; `None`: never.
     pub(crate) rejected_retention_days: Option<u32>,
     /// For how many hours imported content is not sent again; `None`: it is each time.

@@ -9,7 +9,7 @@ use super::forms::{self, Wrong};
 use super::layers::Layers;
 use super::place::Place;
 use super::problem::{Problem, subject};
-use super::setting::{Fallback, Kind, Setting, Stage};
+use super::setting::{Fallback, Kind, Setting};
 use super::table::ALL;
 
 /// The longest value, in characters, that a message repeats in full.
@@ -136,21 +136,6 @@ impl Reader {
             .is_some_and(|(_, origin)| origin != Place::Defaults)
     }
 
-    /// Warns of each setting that the operator gave in vain: this version does not act on it.
-    pub(super) fn warn_of_planned(&mut self) {
-        for setting in ALL.iter().filter(|setting| setting.stage == Stage::Planned) {
-            let Some((value, origin)) = self.find(setting) else {
-                continue;
-            };
-            if origin != Place::Defaults && !is_default(setting, &value) {
-                self.warnings.push(format!(
-                    "{} is set, from {origin}, but this version does not act on it yet",
-                    subject(setting)
-                ));
-            }
-        }
-    }
-
     /// Warns of each value that begins and ends with the same quote: in the list form of a compose file
     /// (`- NAME="value"`) quotes are part of the value. No value is repeated: it may be a secret.
     pub(super) fn warn_of_quotes(&mut self) {
@@ -185,17 +170,6 @@ pub(super) fn range(setting: &Setting) -> (u64, u64) {
         Kind::Whole { min, max, .. } => (min, max),
         _ => (0, u64::MAX),
     }
-}
-
-/// Whether a given value says what would hold without it.
-fn is_default(setting: &Setting, value: &Value) -> bool {
-    let Fallback::Value(default) = setting.fallback else {
-        return false;
-    };
-    if matches!(setting.kind, Kind::Boolean) {
-        return forms::boolean(value) == forms::boolean(&default.into());
-    }
-    plain(value).eq_ignore_ascii_case(default)
 }
 
 /// A value as a message may repeat it.

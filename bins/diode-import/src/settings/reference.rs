@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::setting::{Fallback, Kind, Origin, Secrecy, Setting, Stage};
+use super::setting::{Fallback, Kind, Origin, Secrecy, Setting};
 use super::table::ALL;
 
 const INTRODUCTION: &str = "\
@@ -29,8 +29,6 @@ one in the working directory, if there is one.
   are all but a setting's, such as `OPENCTI_TOKN`.
 - A value that begins and ends with the same quote is warned of: in the list form of a compose file, as
   in `- NAME='value'`, the quotes are part of the value.
-- A setting marked *planned* is known, but this version does not act on it, and warns at start if it
-  is set.
 
 Under *also in*, `connector` means the Python connector, and `pycti` the library that it stands on:
 the setting has the same names and the same meaning there.
@@ -75,16 +73,12 @@ fn row(setting: &Setting) -> String {
     let key = setting
         .key
         .map_or_else(String::new, |key| format!("`{key}`"));
-    let planned = match setting.stage {
-        Stage::Planned => "*Planned.* ",
-        Stage::Active | Stage::Delegated => "",
-    };
     let secret = match setting.secrecy {
         Secrecy::Secret => " A secret.",
         Secrecy::Open => "",
     };
     format!(
-        "| `{}`{old} | {key} | {} | {} | {} | {planned}{}{secret} |\n",
+        "| `{}`{old} | {key} | {} | {} | {} | {}{secret} |\n",
         setting.env,
         values(setting.kind),
         default(setting.fallback),

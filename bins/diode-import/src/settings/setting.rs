@@ -105,8 +105,6 @@ pub(crate) enum Stage {
     Active,
     /// The TLS library does, which reads the environment by itself.
     Delegated,
-    /// It knows the setting, and says at start that it does not act on it yet.
-    Planned,
 }
 
 /// Whether a setting's value may be shown.
@@ -193,11 +191,6 @@ impl Setting {
 
     pub(super) const fn derived(mut self, description: &'static str) -> Self {
         self.fallback = Fallback::Derived(description);
-        self
-    }
-
-    pub(super) const fn planned(mut self) -> Self {
-        self.stage = Stage::Planned;
         self
     }
 

@@ -146,8 +146,16 @@ settings! {
         .help("Files without a mapped applicant wait, instead of being imported as the worker's user, where there is no default applicant.");
     DIODE_IMPORT_ALLOWED_CONNECTORS = Setting::own("diode_import.allowed_connectors", Kind::List)
         .derived("any")
-        .planned()
-        .help("Ids or names of the connectors whose files are imported.");
+        .help("Ids of the source connectors whose files are imported. Of the files of others nothing is registered or sent: see unlisted_connectors. A name says nothing of who sends, so names are not compared.");
+    DIODE_IMPORT_UNLISTED_CONNECTORS = Setting::own("diode_import.unlisted_connectors", Kind::OneOf(&["wait", "reject"]))
+        .default("wait")
+        .help("What becomes of files whose connector allowed_connectors does not list: they wait in their place, or are rejected.");
+    DIODE_IMPORT_MAX_NEW_CONNECTORS = Setting::own("diode_import.max_new_connectors", Kind::Whole { unit: "connectors", min: 0, max: 1_000_000_000 })
+        .default("100")
+        .help("How many source connectors that the platform does not know yet are registered within 24 hours; files of further ones wait until there is room. Whether the platform knows a connector is asked with the capability MODULES; without it, those count as known that this program registered before. 0: none; 1000000000: as good as no bound.");
+    DIODE_IMPORT_OVERWRITE_CONNECTORS = Setting::own("diode_import.overwrite_connectors", Kind::Boolean)
+        .default("false")
+        .help("`true`: a connector that the platform has with another type is registered over, with the type of the envelope. Without this, the files of such a connector wait.");
     DIODE_IMPORT_METRICS_ADDRESS = Setting::own("diode_import.metrics_address", Kind::Text)
         .default("0.0.0.0")
         .help("The address of this machine that the metrics are served at, IPv4 or IPv6, such as `127.0.0.1` or `::1`. `0.0.0.0` is all of IPv4, as in pycti; `::` is all of IPv6, and on most systems of IPv4 as well.");

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use opencti_client::Registration;
 
+use super::admission::Admission;
 use super::file::{Case, Decided, Details, errors, user_id};
 use super::{Course, Importer};
 use crate::delivery::{Arrived, Consignment, Delivered, Undelivered};
@@ -127,6 +128,22 @@ impl Importer {
         }
         if let Some(why) = course.closed.get(way).cloned() {
             return self.wait_for_validation(passengers, &why, course);
+        }
+        if let Some(connector) = convoy.connector() {
+            match self.admit(connector, course).await? {
+                Admission::Goes => {}
+                Admission::PutOff => {
+                    for passenger in passengers {
+                        let entry = passenger.case.entry;
+                        course.admissions.put_off(&connector.id, entry);
+                    }
+                    return Ok(());
+                }
+                Admission::Waits(code, why) => {
+                    course.held.hold(&connector.id, code, why);
+                    return self.keep_waiting(passengers, course);
+                }
+            }
         }
         let consignments: Vec<Consignment<'_>> = passengers
             .iter()
@@ -272,6 +289,7 @@ impl Importer {
                 let reach = self.reach_of(&trouble, course).await;
                 if reach == Reach::Connector && trouble.is_failed_registration() {
                     self.registration_failed(first.connector(), &trouble);
+                    self.ledger.forget_connector(first.connector_id())?;
                 }
                 course.hold(first.connector_id(), &trouble, reach);
                 self.wait(&first.case, code, message, &first.details(), course)?;

@@ -7,6 +7,7 @@ use bundle_source::{Entry, ReadError};
 use chrono::{DateTime, Utc};
 use opencti_client::{Delivery, Refused};
 
+use super::admission::is_told_together;
 use super::batch::{Content, Loaded};
 use super::convoy::{Convoys, Passenger};
 use super::held::Held;
@@ -20,7 +21,7 @@ use crate::plan::{AfterImport, must_wait};
 use crate::refusal::{Finding, FindingLevel, Reason, Refusal, in_file, shown};
 use crate::report::{FileReport, Sent, TakenOut};
 use crate::trouble::{Fatal, Trouble, chain};
-use crate::{Applicant, Code, Company, Outcome, Way};
+use crate::{Applicant, Code, Company, Outcome, Unlisted, Way};
 
 /// What a log line has beyond the report.
 #[derive(Clone, Copy, Debug, Default)]
@@ -155,6 +156,9 @@ impl Importer {
                     let details = Details::of(import);
                     return self.refuse(&case, refusal, &details, course).await;
                 }
+                if let Some(why) = self.rules.connectors.unlisted(&connector.id) {
+                    return self.not_listed(&case, why, import, course).await;
+                }
                 let case = self.take_the_place(case)?;
                 if let Some(same) = self.sent_lately(content.fingerprint(), import)? {
                     return self.skip(&case, import, &same, course).await;
@@ -163,6 +167,24 @@ impl Importer {
                     judged.contents.insert(content.fingerprint());
                 }
                 self.line_up(case, import, &mut judged.convoys, course)
+            }
+        }
+    }
+
+    /// A list names the connectors whose files are imported, and not that of this one.
+    async fn not_listed(
+        &self,
+        case: &Case<'_>,
+        why: String,
+        import: &Import<'_>,
+        course: &mut Course,
+    ) -> Result<(), Fatal> {
+        let (code, details) = (Code::ConnectorNotAllowed, Details::of(import));
+        match self.rules.connectors.unlisted {
+            Unlisted::Wait => self.wait(case, code, why, &details, course),
+            Unlisted::Reject => {
+                let refusal = Refusal::new(code, why);
+                self.refuse(case, refusal, &details, course).await
             }
         }
     }
@@ -417,6 +439,10 @@ impl Importer {
     /// What a file would wait for once more, as far as that can be told without reading it.
     pub(super) fn waiting(&self, entry: &Entry, held: &Held) -> Option<Waiting> {
         let sender = self.waits.sender_of_waiting(entry, held)?;
+        if let Some(why) = self.rules.connectors.unlisted(&sender.connector_id) {
+            let code = Code::ConnectorNotAllowed;
+            return Some(Waiting { sender, code, why });
+        }
         let applicant = self
             .rules
             .applicants
@@ -463,7 +489,11 @@ impl Importer {
         }
         let is_news = self.waits.note(case.entry, code, details);
         // One that grows is another file each time that we look.
-        if is_news || (said.is_none() && !may_be_being_written(code)) {
+        let is_said = is_news || (said.is_none() && !may_be_being_written(code));
+        if is_told_together(code) {
+            let admissions = &mut course.admissions;
+            admissions.tell(code, details.connector_id, is_said);
+        } else if is_said {
             log(&file, details);
         }
         if is_news && code == Code::UnmappedApplicant {

@@ -4,8 +4,8 @@
 use opencti_client::Registration;
 
 use super::{Course, Importer};
-use crate::Code;
 use crate::trouble::{Reach, Trouble, chain};
+use crate::{Code, LedgerError};
 
 impl Importer {
     /// A registration failed, and it is about that connector alone.
@@ -28,12 +28,31 @@ impl Importer {
         }
     }
 
+    /// Whether a connector is known, or there is room for a new one. One of which the ledger cannot tell
+    /// is not registered.
+    fn may_be_registered(&self, connector_id: &str, course: &Course) -> bool {
+        let most = self.rules.connectors.max_new;
+        course.admissions.is_here(connector_id)
+            || self.ledger.has_connector(connector_id).unwrap_or(false)
+            || self
+                .ledger
+                .new_connectors(self.now())
+                .is_ok_and(|new| usize::try_from(most).map_or(true, |most| new < most))
+    }
+
+    fn keep_registered(&self, connector_id: &str, course: &Course) -> Result<(), LedgerError> {
+        let is_here = course.admissions.is_here(connector_id);
+        let new_at = (!is_here).then(|| self.now());
+        self.ledger.keep_connector(connector_id, new_at)
+    }
+
     /// Tries again what failed before and is due, up to the next failure. The files follow with the next
     /// pass.
     pub(super) async fn register_again(&self, course: &mut Course) {
         while course.report.interruption.is_none() {
             let now = self.steady.now();
-            let is_wanted = |connector_id: &str| self.waits.are_there_of(connector_id);
+            let is_wanted =
+                |id: &str| self.waits.are_there_of(id) && self.may_be_registered(id, course);
             let due = self.courier.connectors.failed().due(is_wanted, now);
             let Some(connector) = due else { return };
             let answer = tokio::select! {
@@ -45,6 +64,13 @@ impl Importer {
                     .connectors
                     .failed()
                     .registered(&connector.id, now);
+                if let Err(error) = self.keep_registered(&connector.id, course) {
+                    tracing::warn!(
+                        connector_id = connector.id,
+                        error = chain(&error),
+                        "the ledger does not take note that this connector is registered"
+                    );
+                }
                 continue;
             };
             tracing::debug!(

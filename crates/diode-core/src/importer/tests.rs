@@ -1,5 +1,6 @@
 //! Passes over a real folder and a real ledger, against a platform and a queue in memory.
 
+mod admission;
 mod alive;
 mod anew;
 mod applicants;

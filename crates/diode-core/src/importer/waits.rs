@@ -144,12 +144,16 @@ impl Waits {
     }
 
     /// Who sent a file, if it was seen waiting just as it is, and would wait on: its applicant has no
-    /// mapping, which nothing changes while we run, or its connector's files are held.
+    /// mapping or its connector is not listed, which nothing changes while we run, or its connector's files are held.
     pub(super) fn sender_of_waiting(&self, entry: &Entry, held: &Held) -> Option<Arc<Sender>> {
         let memory = self.lock();
         let wait = memory.get(memory.hash_of(entry.location.as_str()))?;
         let sender = wait.sender.as_ref()?;
-        let would_wait = wait.code == Code::UnmappedApplicant || held.holds(&sender.connector_id);
+        let lasts = matches!(
+            wait.code,
+            Code::UnmappedApplicant | Code::ConnectorNotAllowed
+        );
+        let would_wait = lasts || held.holds(&sender.connector_id);
         (would_wait && wait.identity == memory.identity_of(entry)).then(|| Arc::clone(sender))
     }
 

@@ -1,6 +1,7 @@
 //! The way through the files of a source: a look at it shows all that are known and the oldest new
 //! ones, and those that it left out are come to by another look.
 
+use std::iter::Peekable;
 use std::sync::Arc;
 
 use bundle_source::{Listing, Position, Wanted};
@@ -11,6 +12,7 @@ use super::{Course, Importer};
 use crate::ledger::KnownFiles;
 use crate::listing::list;
 use crate::plan::{Step, changed_presence, newest_kept, plan, wanted};
+use crate::read_ahead::ReadAhead;
 use crate::report::Interruption;
 use crate::trouble::Fatal;
 
@@ -82,6 +84,7 @@ impl Importer {
                 break;
             }
         }
+        self.come_back(course).await?;
         if let Some(Behind { files, from }) = behind {
             course.report.leave_all_untried(files, from.modified);
         }
@@ -164,6 +167,22 @@ impl Importer {
         let mut steps = steps.peekable();
         let _first = steps.peek();
         course.report.looking += began.elapsed();
+        self.take_all(&mut steps, known, &mut ahead, course).await?;
+        self.let_leave(course).await?;
+        for untried in steps.filter_map(Step::into_read) {
+            course.report.leave_untried(&untried);
+        }
+        Ok(count)
+    }
+
+    /// Takes steps in turn until the pass is cut short.
+    async fn take_all(
+        &mut self,
+        steps: &mut Peekable<impl Iterator<Item = Step>>,
+        known: &KnownFiles,
+        ahead: &mut ReadAhead<'_>,
+        course: &mut Course,
+    ) -> Result<(), Fatal> {
         while course.report.interruption.is_none() {
             if self.turn.is_cancelled() {
                 course.report.interruption = Some(Interruption::Stopped);
@@ -172,7 +191,7 @@ impl Importer {
             let Some(step) = steps.next() else { break };
             match step {
                 Step::Examine(entry) => {
-                    let gathered = self.gather(entry, &mut steps, known, &mut ahead, &course.held);
+                    let gathered = self.gather(entry, steps, known, ahead, &course.held);
                     let batch = gathered.await;
                     self.import(&batch, course).await?;
                 }
@@ -188,11 +207,25 @@ impl Importer {
                 self.let_leave(course).await?;
             }
         }
+        Ok(())
+    }
+
+    /// Comes back to the files of new connectors that were put off for those of known ones.
+    async fn come_back(&mut self, course: &mut Course) -> Result<(), Fatal> {
+        let put_off = course.admissions.take_put_off();
+        if put_off.is_empty() {
+            return Ok(());
+        }
+        let known = self.ledger.known(self.source.name())?;
+        let mut ahead = self.read_ahead(put_off.clone().into_iter());
+        let mut steps = put_off.into_iter().map(Step::Examine).peekable();
+        self.take_all(&mut steps, &known, &mut ahead, course)
+            .await?;
         self.let_leave(course).await?;
         for untried in steps.filter_map(Step::into_read) {
             course.report.leave_untried(&untried);
         }
-        Ok(count)
+        Ok(())
     }
 
     /// What a look did not come to: files that it left out, and known ones that wait behind the first of

@@ -16,10 +16,10 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 const CACHE_KIB: i64 = 512;
 
 /// The newest schema, as `PRAGMA user_version` has it.
-pub(super) const VERSION: i64 = 4;
+pub(super) const VERSION: i64 = 5;
 
 /// `MIGRATIONS[n]` takes schema `n` to schema `n + 1`.
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     "
     CREATE TABLE files (
         id             INTEGER PRIMARY KEY,
@@ -76,6 +76,17 @@ const MIGRATIONS: [&str; 4] = [
     ALTER TABLE sources ADD COLUMN set_aside_told_ms INTEGER;
     CREATE INDEX files_content ON files (substr(fingerprint, 1, 16), decided_at_ms)
         WHERE outcome = 'imported' AND code IS NULL;
+",
+    // The connectors that we registered; when those came that the platform did not know.
+    "
+    CREATE TABLE connectors (
+        connector_id TEXT PRIMARY KEY,
+        new_at_ms    INTEGER
+    ) STRICT;
+    CREATE INDEX connectors_new ON connectors (new_at_ms) WHERE new_at_ms IS NOT NULL;
+    INSERT INTO connectors (connector_id)
+        SELECT connector_id FROM files WHERE connector_id IS NOT NULL AND work_id IS NOT NULL
+        UNION SELECT connector_id FROM works;
 ",
 ];
 

@@ -13,7 +13,7 @@ use crate::ledger::SameContent;
 use crate::plan::must_wait;
 use crate::refusal::Refusal;
 use crate::report::{FileReport, Sent, TakenOut};
-use crate::{Applicant, Code, Company, Outcome, Rules, Way};
+use crate::{Applicant, Code, Company, Outcome, Rules, Unlisted, Way};
 
 /// What a forecast depends on beside the file.
 pub(super) struct Outlook<'a> {
@@ -131,6 +131,19 @@ fn of_import(import: &Import<'_>, entry: &Entry, outlook: &Outlook<'_>) -> Forec
         let file = report(entry, Outcome::Imported, None);
         return Forecast {
             file,
+            who,
+            same: None,
+        };
+    }
+    let policy = &outlook.rules.connectors;
+    if let Some(why) = policy.unlisted(&envelope.connector.id) {
+        let outcome = match policy.unlisted {
+            Unlisted::Wait => Outcome::Waiting,
+            Unlisted::Reject => Outcome::Rejected,
+        };
+        let refusal = Refusal::new(Code::ConnectorNotAllowed, why);
+        return Forecast {
+            file: report(entry, outcome, Some(refusal)),
             who,
             same: None,
         };

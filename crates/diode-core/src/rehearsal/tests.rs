@@ -15,8 +15,8 @@ use crate::doubles::unmapped;
 use crate::ledger::Record;
 use crate::report::Interruption;
 use crate::{
-    AfterImport, Applicants, Company, Ledger, Outcome, Policy, Rules, ValidationMode,
-    ValidationRules,
+    AfterImport, Applicants, Company, ConnectorPolicy, Ledger, Outcome, Policy, Rules,
+    ValidationMode, ValidationRules,
 };
 
 struct Bench {
@@ -61,6 +61,7 @@ impl Bench {
                 settle: Duration::from_secs(5),
             },
             limits: stix_bundle::Limits::default(),
+            connectors: ConnectorPolicy::default(),
             profile: stix_bundle::Profile::opencti(),
             applicants: Applicants::default(),
             validation: ValidationRules {

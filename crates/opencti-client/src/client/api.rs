@@ -13,9 +13,9 @@ use super::speaker::{self, Speaker};
 use super::transport::Transport;
 use crate::features::Feature;
 use crate::{
-    Account, ApiError, Applicant, BundlePush, DraftId, ErrorClass, PendingFile, Ping, Platform,
-    PlatformVersion, QueueDetails, Registered, Registration, S3Connection, WorkEnd, WorkId,
-    WorkProgress,
+    Account, ApiError, Applicant, BundlePush, DraftId, ErrorClass, KnownConnector, PendingFile,
+    Ping, Platform, PlatformVersion, QueueDetails, Registered, Registration, S3Connection, WorkEnd,
+    WorkId, WorkProgress,
 };
 
 /// The API of one platform, over HTTP.
@@ -241,6 +241,13 @@ impl Platform for Client {
         };
         self.newer_or_first(Feature::QueueDetails, newer, ready(Ok(None)))
             .await
+    }
+
+    async fn connectors(&self) -> Result<Vec<KnownConnector>, ApiError> {
+        let call = self.call::<op::Connectors>(&op::CONNECTORS, op::connectors::Variables);
+        let connectors = call.await?.connectors;
+        let connectors = connectors.ok_or_else(|| convert::missing(&op::CONNECTORS))?;
+        Ok(convert::known_connectors(connectors))
     }
 
     async fn me(&self) -> Result<Account, ApiError> {

@@ -5,8 +5,8 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use super::answer;
 use super::operations::{self as op, Operation};
 use crate::{
-    ApiError, BrokerAddress, ConnectorInfo, ErrorClass, QueueDetails, Registered, Registration,
-    Route, S3Connection, Secret, WorkProgress, WorkStatus,
+    ApiError, BrokerAddress, ConnectorInfo, ErrorClass, KnownConnector, QueueDetails, Registered,
+    Registration, Route, S3Connection, Secret, WorkProgress, WorkStatus,
 };
 
 /// A registration with the keys that every platform knows.
@@ -32,6 +32,19 @@ fn scope_of(registration: &Registration) -> Vec<String> {
         return vec![String::new()];
     }
     registration.scope.clone()
+}
+
+pub(super) fn known_connectors(
+    connectors: Vec<Option<op::connectors::ConnectorsConnectors>>,
+) -> Vec<KnownConnector> {
+    let connectors = connectors.into_iter().flatten();
+    connectors
+        .map(|connector| KnownConnector {
+            id: connector.id,
+            name: connector.name,
+            connector_type: connector.connector_type,
+        })
+        .collect()
 }
 
 pub(super) fn registered(

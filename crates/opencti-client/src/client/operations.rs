@@ -37,6 +37,7 @@ pub(super) const STIX_BUNDLE_PUSH: Operation = once("stixBundlePush");
 pub(super) const WORK: Operation = harmless("work");
 pub(super) const IS_WORK_ALIVE: Operation = harmless("isWorkAlive");
 pub(super) const QUEUE_DETAILS: Operation = harmless("connector");
+pub(super) const CONNECTORS: Operation = harmless("connectors");
 pub(super) const ME: Operation = harmless("me");
 
 const fn harmless(name: &'static str) -> Operation {
@@ -71,6 +72,7 @@ operation!(
     PingConnectorWithInfo,
     "graphql/ping_connector_with_info.graphql"
 );
+operation!(Connectors, "graphql/connectors.graphql");
 operation!(WorkAdd, "graphql/work_add.graphql");
 operation!(AddExpectations, "graphql/add_expectations.graphql");
 operation!(ReportExpectation, "graphql/report_expectation.graphql");

@@ -12,9 +12,9 @@ use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use opencti_client::{
     Account, ApiError, Applicant, BundlePush, Cargo, Delivery, DeliveryError, DeliveryErrorKind,
-    DraftId, Drafts, ErrorClass, Expectations, PendingFile, Ping, Platform, PlatformVersion, Queue,
-    QueueDetails, Refused, Registered, Registration, S3Connection, Shipment, WorkEnd, WorkId,
-    WorkProgress,
+    DraftId, Drafts, ErrorClass, Expectations, KnownConnector, PendingFile, Ping, Platform,
+    PlatformVersion, Queue, QueueDetails, Refused, Registered, Registration, S3Connection,
+    Shipment, WorkEnd, WorkId, WorkProgress,
 };
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -25,8 +25,8 @@ use crate::doubles::{in_progress, one_for_each, registered, route};
 use crate::report::PassReport;
 use crate::works::OpenWorks;
 use crate::{
-    AfterImport, Applicants, Backpressure, Clock, Connectors, Ledger, Pairs, Policy, Rules,
-    StandIn, StateKey, ValidationRules,
+    AfterImport, Applicants, Backpressure, Clock, ConnectorPolicy, Connectors, Ledger, Pairs,
+    Policy, Rules, StandIn, StateKey, ValidationRules,
 };
 
 /// Everything that was done to platform, queue and source, in order.
@@ -47,6 +47,10 @@ pub(super) struct FakePlatform {
     pub(super) dead: Mutex<usize>,
     /// How many registrations failed.
     pub(super) failed_registrations: AtomicUsize,
+    /// The connectors that it tells of.
+    pub(super) here: Mutex<Vec<KnownConnector>>,
+    /// How often it was asked for them.
+    pub(super) listings: Mutex<usize>,
     /// How many bytes are in which connector's queue; without any, queues cannot be looked at.
     pub(super) queues: Mutex<HashMap<String, u64>>,
 }
@@ -173,6 +177,12 @@ impl Platform for FakePlatform {
         };
         self.note(format!("look {connector_id}"))?;
         Ok(Some(QueueDetails { messages: 1, bytes }))
+    }
+
+    async fn connectors(&self) -> Result<Vec<KnownConnector>, ApiError> {
+        self.fault("connectors")?;
+        *self.listings.lock().unwrap() += 1;
+        Ok(self.here.lock().unwrap().clone())
     }
 
     async fn me(&self) -> Result<Account, ApiError> {
@@ -441,6 +451,7 @@ pub(super) struct Bench {
     pub(super) validation: ValidationRules,
     pub(super) stand_in: StandIn,
     pub(super) own: BTreeMap<String, Pairs>,
+    pub(super) connector_policy: ConnectorPolicy,
     pub(super) threshold_mb: u64,
 }
 
@@ -460,6 +471,8 @@ impl Bench {
                 dead: Mutex::default(),
                 failed_registrations: AtomicUsize::default(),
                 queues: Mutex::default(),
+                here: Mutex::default(),
+                listings: Mutex::default(),
             }),
             queue: Arc::new(FakeQueue {
                 diary: Arc::clone(&diary),
@@ -478,6 +491,7 @@ impl Bench {
             after_import: AfterImport::Delete,
             rejected_retention: Some(Duration::from_hours(7 * 24)),
             skip_known: None,
+            connector_policy: ConnectorPolicy::default(),
             version: None,
             validation: ValidationRules::default(),
             stand_in: StandIn::Worker,
@@ -527,6 +541,7 @@ impl Bench {
                     settle: Duration::from_secs(5),
                 },
                 limits: stix_bundle::Limits::default(),
+                connectors: self.connector_policy.clone(),
                 profile: stix_bundle::Profile::opencti(),
                 applicants: Applicants::new(mappings)
                     .with_own(self.own.clone())

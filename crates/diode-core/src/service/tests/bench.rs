@@ -11,9 +11,9 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use opencti_client::{
     Account, ApiError, Applicant, BundlePush, Cargo, ConnectorInfo, ConnectorType, Delivery,
-    DeliveryError, DeliveryErrorKind, DraftId, Drafts, ErrorClass, Expectations, PendingFile, Ping,
-    Platform, PlatformVersion, Queue, QueueDetails, Registered, Registration, S3Connection,
-    Shipment, WorkEnd, WorkId, WorkProgress,
+    DeliveryError, DeliveryErrorKind, DraftId, Drafts, ErrorClass, Expectations, KnownConnector,
+    PendingFile, Ping, Platform, PlatformVersion, Queue, QueueDetails, Registered, Registration,
+    S3Connection, Shipment, WorkEnd, WorkId, WorkProgress,
 };
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -21,8 +21,8 @@ use tokio_util::sync::CancellationToken;
 use super::super::{Patience, Schedule, Service, greet};
 use crate::doubles::{in_progress, one_for_each, registered};
 use crate::{
-    AfterImport, Applicants, Backpressure, Connectors, Importer, Ledger, OpenWorks, Parts, Policy,
-    Rules, SharedState, StateKey, ValidationRules, Works,
+    AfterImport, Applicants, Backpressure, ConnectorPolicy, Connectors, Importer, Ledger,
+    OpenWorks, Parts, Policy, Rules, SharedState, StateKey, ValidationRules, Works,
 };
 
 pub(super) const OWN: &str = "own";
@@ -223,6 +223,10 @@ impl Platform for FakePlatform {
     async fn queue_details(&self, _: &str) -> Result<Option<QueueDetails>, ApiError> {
         let queued = *self.queued.lock().unwrap();
         Ok(queued.map(|bytes| QueueDetails { messages: 1, bytes }))
+    }
+
+    async fn connectors(&self) -> Result<Vec<KnownConnector>, ApiError> {
+        Ok(Vec::new())
     }
 
     async fn me(&self) -> Result<Account, ApiError> {
@@ -535,6 +539,7 @@ impl Bench {
                 settle: Duration::ZERO,
             },
             limits: stix_bundle::Limits::default(),
+            connectors: ConnectorPolicy::default(),
             profile: stix_bundle::Profile::opencti(),
             applicants: Applicants::default(),
             validation: ValidationRules::default(),

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use opencti_client::{
-    Account, ApiError, Applicant, BundlePush, ConnectorType, DraftId, ErrorClass, PendingFile,
-    Ping, Platform, PlatformVersion, QueueDetails, Registered, Registration, S3Connection, WorkEnd,
-    WorkId, WorkProgress, WorkStatus,
+    Account, ApiError, Applicant, BundlePush, ConnectorType, DraftId, ErrorClass, KnownConnector,
+    PendingFile, Ping, Platform, PlatformVersion, QueueDetails, Registered, Registration,
+    S3Connection, WorkEnd, WorkId, WorkProgress, WorkStatus,
 };
 
 use super::super::{Occasion, OpenWorks, Room, Share, Shortfall, Upcoming, Works, WorksError};
@@ -298,6 +298,10 @@ impl Platform for Counting {
                 bytes: 0,
             })
         })
+    }
+
+    async fn connectors(&self) -> Result<Vec<KnownConnector>, ApiError> {
+        Ok(Vec::new())
     }
 
     async fn me(&self) -> Result<Account, ApiError> {
