@@ -160,7 +160,10 @@ fn stranger(number: u32) -> Value {
 async fn make_known(site: &Site) {
     site.put("known.json", &envelope(HARBOUR, 1, &[malware(1)]));
     let elsewhere = site.folder().join("elsewhere");
-    let program = site.program().with("DIODE_IMPORT_STATE_PATH", elsewhere);
+    let program = site
+        .program()
+        .with("DIODE_IMPORT_STATE_PATH", elsewhere)
+        .with("CONNECTOR_QUEUE_PROTOCOL", "api");
     let run = program.run().await.unwrap();
     assert_eq!(run.code, Some(0), "{}", run.stderr);
     site.drain(HARBOUR.id).await;
