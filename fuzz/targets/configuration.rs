@@ -41,6 +41,10 @@ fuzz_target!(|data: &[u8]| {
     let Ok(text) = str::from_utf8(data) else {
         return;
     };
+    // Who writes the secret where no secret belongs is told of it.
+    if text.contains(SECRET) {
+        return;
+    }
     // The variables come first; what follows an empty line is a config.yml.
     let (variables, config) = text.split_once("\n\n").unwrap_or((text, ""));
     let mut environment = BTreeMap::from([
