@@ -28,10 +28,17 @@ fn read(text: &str) -> Option<Value> {
     while let Some(at) = rest.find('\\') {
         let (before, escape) = rest.split_at(at);
         readable.push_str(before);
-        let length = if escape.as_bytes().get(1) == Some(&b'u') { 6 } else { 2 };
+        let length = if escape.as_bytes().get(1) == Some(&b'u') {
+            6
+        } else {
+            2
+        };
         let escape = escape.get(..length)?;
         let is_surrogate = matches!(escape.as_bytes().get(2), Some(b'd' | b'D'))
-            && matches!(escape.as_bytes().get(3), Some(b'8' | b'9' | b'a'..=b'f' | b'A'..=b'F'));
+            && matches!(
+                escape.as_bytes().get(3),
+                Some(b'8' | b'9' | b'a'..=b'f' | b'A'..=b'F')
+            );
         readable.push_str(if is_surrogate { "\u{fffd}" } else { escape });
         rest = rest.get(at + length..)?;
     }

@@ -71,7 +71,9 @@ fuzz_target!(|data: &[u8]| {
         assert_eq!(object["type"].as_str(), Some(part.object_type));
         assert_eq!(object["nb_deps"].as_u64(), Some(part.nb_deps));
         // Objects of an inner bundle are numbered after those around them.
-        let written = whole.as_ref().and_then(|whole| whole["objects"].get(part.object));
+        let written = whole
+            .as_ref()
+            .and_then(|whole| whole["objects"].get(part.object));
         if let (Some(Value::Object(written)), Value::Object(object)) = (written, object)
             && written.get("type") != Some(&"bundle".into())
             && written.get("id") == object.get("id")
@@ -82,11 +84,17 @@ fuzz_target!(|data: &[u8]| {
                 }
             }
             for key in object.keys() {
-                assert!(key == "nb_deps" || written.contains_key(key), "{key} was added");
+                assert!(
+                    key == "nb_deps" || written.contains_key(key),
+                    "{key} was added"
+                );
             }
         }
     }
     for object in split.not_sent() {
-        assert!(objects.insert(object.index), "an object is sent, and is not");
+        assert!(
+            objects.insert(object.index),
+            "an object is sent, and is not"
+        );
     }
 });
