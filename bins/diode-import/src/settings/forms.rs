@@ -410,9 +410,10 @@ pub(super) fn unlisted(value: &Value) -> Form<Unlisted> {
 
 /// Whether a connector of another type is registered over.
 pub(super) fn other_type(value: &Value) -> Form<OtherType> {
-    Ok(match boolean(value)? {
-        true => OtherType::IsOverwritten,
-        false => OtherType::Waits,
+    Ok(if boolean(value)? {
+        OtherType::IsOverwritten
+    } else {
+        OtherType::Waits
     })
 }
 

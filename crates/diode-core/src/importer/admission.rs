@@ -157,9 +157,10 @@ impl Importer {
         course: &Course,
     ) -> Result<Verdict, LedgerError> {
         let id = &connector.id;
-        let put_off = match course.admissions.is_last_round {
-            true => 0,
-            false => course.admissions.put_off_connectors.len(),
+        let put_off = if course.admissions.is_last_round {
+            0
+        } else {
+            course.admissions.put_off_connectors.len()
         };
         let by_us = self.courier.connectors.is_registered(id) || self.ledger.has_connector(id)?;
         let seen = Seen {
