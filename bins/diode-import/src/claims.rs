@@ -85,11 +85,21 @@ fn take(wanted: &[Claimed]) -> Result<Vec<Claim>, ClaimError> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
+    use std::sync::{Mutex, MutexGuard, PoisonError};
+
     use super::*;
+
+    /// Nobody else tests locks, or starts a process: that has all our files open until it runs a program of
+    /// its own, and keeps what is locked.
+    pub(crate) fn alone() -> MutexGuard<'static, ()> {
+        static ALONE: Mutex<()> = Mutex::new(());
+        ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 
     #[test]
     fn all_claims_are_taken_or_none() {
+        let _alone = alone();
         let folder = tempfile::tempdir().unwrap();
         let ledger = |name: &str| Claimed::Ledger(folder.path().join(name));
         let inbox = Claimed::Folder(folder.path().to_owned());

@@ -121,6 +121,7 @@ mod tests {
             tell_of_panics();
             panic!("of a file: \u{9b}31m");
         }
+        let _alone = crate::claims::tests::alone();
         let run = std::process::Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "--nocapture"])
             .arg("report::tests::a_panic_is_told_without_what_it_says")

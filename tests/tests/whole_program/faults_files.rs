@@ -342,7 +342,7 @@ async fn full_disk_at_the_start_is_told_as_such() {
             // As an earlier version left it.
             site.run().await;
             let ledger = Connection::open(site.state().join("ledger.sqlite3")).unwrap();
-            let older = "DROP INDEX files_content; ALTER TABLE files DROP COLUMN user_id;
+            let older = "DROP TABLE connectors; DROP INDEX files_content; ALTER TABLE files DROP COLUMN user_id;
                          ALTER TABLE sources DROP COLUMN forgotten_at_ms;
                          ALTER TABLE sources DROP COLUMN set_aside_told_ms;
                          PRAGMA user_version = 3; PRAGMA wal_checkpoint(TRUNCATE);";
