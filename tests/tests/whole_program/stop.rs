@@ -196,6 +196,8 @@ async fn it_ends_although_nobody_reads_its_log() {
         .program()
         .with("CONNECTOR_LOG_LEVEL", "info")
         .without("DIODE_IMPORT_APPLICANT_MAPPINGS")
+        // Nothing is to be warned of before that.
+        .with("DIODE_IMPORT_DEFAULT_APPLICANT", "dst-user-1")
         .with("LOG", log)
         .started_by(shell.into());
     let running = program.clone().patiently(PATIENCE).start().unwrap();
