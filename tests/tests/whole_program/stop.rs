@@ -186,6 +186,9 @@ async fn it_ends_although_the_store_never_answers() {
     }
 }
 
+/// A user of the platform.
+const USER: &str = "01135740-4359-43a3-8c5f-b2cf148175e5";
+
 #[tokio::test]
 async fn it_ends_although_nobody_reads_its_log() {
     let site = Site::with(Config::in_memory()).await;
@@ -197,7 +200,7 @@ async fn it_ends_although_nobody_reads_its_log() {
         .with("CONNECTOR_LOG_LEVEL", "info")
         .without("DIODE_IMPORT_APPLICANT_MAPPINGS")
         // Nothing is to be warned of before that.
-        .with("DIODE_IMPORT_DEFAULT_APPLICANT", "dst-user-1")
+        .with("DIODE_IMPORT_DEFAULT_APPLICANT", USER)
         .with("LOG", log)
         .started_by(shell.into());
     let running = program.clone().patiently(PATIENCE).start().unwrap();
