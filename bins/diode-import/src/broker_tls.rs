@@ -17,13 +17,13 @@ const MARK: &str = "broker-over-tls";
      said with TLS: nothing is sent; see that the platform's broker speaks TLS (RABBITMQ__USE_SSL), set \
      MQ_USE_SSL=true if it does, or MQ_USE_SSL=false to do without from now on"
 )]
-pub(crate) struct TurnedOff;
+pub(crate) struct TlsTurnedOff;
 
 /// Whether the broker may be spoken to as the platform tells; that it is to be over TLS is remembered.
 ///
 /// # Errors
-/// [`TurnedOff`]
-pub(crate) fn judge(settings: &Settings, greeting: &Greeting) -> Result<(), TurnedOff> {
+/// [`TlsTurnedOff`]
+pub(crate) fn judge(settings: &Settings, greeting: &Greeting) -> Result<(), TlsTurnedOff> {
     if settings.connector.queue_protocol != QueueProtocol::Amqp {
         return Ok(());
     }
@@ -38,10 +38,10 @@ pub(crate) fn judge(settings: &Settings, greeting: &Greeting) -> Result<(), Turn
 }
 
 /// Whether TLS is spoken: the settings decide, else what was before, else the platform.
-fn decide(set: Option<bool>, told: bool, before: bool) -> Result<bool, TurnedOff> {
+fn decide(set: Option<bool>, told: bool, before: bool) -> Result<bool, TlsTurnedOff> {
     match (set, told) {
         (Some(set), _) => Ok(set),
-        (None, false) if before => Err(TurnedOff),
+        (None, false) if before => Err(TlsTurnedOff),
         (None, told) => Ok(told),
     }
 }
@@ -72,6 +72,6 @@ mod tests {
             assert_eq!(decide(None, true, before), Ok(true));
         }
         assert_eq!(decide(None, false, false), Ok(false));
-        assert_eq!(decide(None, false, true), Err(TurnedOff));
+        assert_eq!(decide(None, false, true), Err(TlsTurnedOff));
     }
 }

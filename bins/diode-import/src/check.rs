@@ -11,7 +11,7 @@ use stix_bundle::{Limits, Profile};
 
 use crate::cli::Format;
 use crate::exit::Exit;
-use crate::output::{self, Lines};
+use crate::output::{self, SafeOutput};
 use crate::settings::ContentRules;
 
 /// Findings, and kinds of objects that are not sent, that are shown of one file as text; JSON has more.
@@ -42,7 +42,7 @@ pub(crate) fn check(
 
 /// Writes what was found in a file.
 pub(crate) fn write(
-    out: &mut Lines<impl Write>,
+    out: &mut SafeOutput<impl Write>,
     format: Format,
     report: &CheckReport,
 ) -> io::Result<()> {

@@ -92,14 +92,14 @@ pub(crate) mod tests {
 
     /// Nobody else tests locks, or starts a process: that has all our files open until it runs a program of
     /// its own, and keeps what is locked.
-    pub(crate) fn alone() -> MutexGuard<'static, ()> {
+    pub(crate) fn exclusive() -> MutexGuard<'static, ()> {
         static ALONE: Mutex<()> = Mutex::new(());
         ALONE.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     #[test]
     fn all_claims_are_taken_or_none() {
-        let _alone = alone();
+        let _exclusive = exclusive();
         let folder = tempfile::tempdir().unwrap();
         let ledger = |name: &str| Claimed::Ledger(folder.path().join(name));
         let inbox = Claimed::Folder(folder.path().to_owned());

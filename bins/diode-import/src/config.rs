@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::cli::Format;
 use crate::exit::Exit;
-use crate::output::{self, Lines};
+use crate::output::{self, SafeOutput};
 use crate::report;
 use crate::settings::{Inputs, Place, Row, Settings, overview};
 
@@ -37,14 +37,18 @@ pub(crate) fn show(inputs: &Inputs<'_>, scope: &Scope) -> anyhow::Result<Exit> {
 }
 
 /// Writes the settings in force.
-pub(crate) fn write(out: &mut Lines<impl Write>, format: Format, rows: &[Row]) -> io::Result<()> {
+pub(crate) fn write(
+    out: &mut SafeOutput<impl Write>,
+    format: Format,
+    rows: &[Row],
+) -> io::Result<()> {
     match format {
         Format::Text => write_text(out, rows),
         Format::Json => out.json(&to_json(rows), Layout::Indented),
     }
 }
 
-fn write_text(to: &mut Lines<impl Write>, rows: &[Row]) -> io::Result<()> {
+fn write_text(to: &mut SafeOutput<impl Write>, rows: &[Row]) -> io::Result<()> {
     let cells: Vec<_> = rows
         .iter()
         .map(|row| [row.name.to_owned(), value_in_text(row), place_in_text(row)])
@@ -128,7 +132,7 @@ mod tests {
     #[test]
     fn text_is_a_table() {
         let mut written = Vec::new();
-        write_text(&mut Lines::to(&mut written), &rows()).unwrap();
+        write_text(&mut SafeOutput::to(&mut written), &rows()).unwrap();
         insta::assert_snapshot!(String::from_utf8(written).unwrap(), @r"
         LONG_NAME  a\nb  environment
         B          1     default

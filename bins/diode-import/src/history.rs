@@ -10,7 +10,7 @@ use diode_core::{History, HistoryEntry, LedgerError, Place};
 
 use crate::cli::Format;
 use crate::exit::Exit;
-use crate::output::{self, Lines};
+use crate::output::{self, SafeOutput};
 
 /// The table's columns.
 const COLUMNS: [&str; 7] = [
@@ -46,7 +46,7 @@ pub(crate) fn list(folder: &Path, format: Format, limit: u32) -> anyhow::Result<
 
 /// Writes entries, one a line.
 pub(crate) fn write(
-    out: &mut Lines<impl Write>,
+    out: &mut SafeOutput<impl Write>,
     format: Format,
     entries: &[HistoryEntry],
 ) -> io::Result<()> {

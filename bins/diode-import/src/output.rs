@@ -15,8 +15,8 @@ const WIDEST: usize = 60;
     clippy::disallowed_methods,
     reason = "all that is printed goes through here"
 )]
-pub(crate) fn stdout() -> Lines<impl Write> {
-    Lines::to(Output::to(BufWriter::new(io::stdout().lock())))
+pub(crate) fn stdout() -> SafeOutput<impl Write> {
+    SafeOutput::to(Output::to(BufWriter::new(io::stdout().lock())))
 }
 
 /// Standard error, for what is said while there is no log.
@@ -24,14 +24,14 @@ pub(crate) fn stdout() -> Lines<impl Write> {
     clippy::disallowed_methods,
     reason = "all that is printed goes through here"
 )]
-pub(crate) fn stderr() -> Lines<impl Write> {
-    Lines::to(io::stderr().lock())
+pub(crate) fn stderr() -> SafeOutput<impl Write> {
+    SafeOutput::to(io::stderr().lock())
 }
 
-/// Lines, whose characters are [safe](terminal::is_safe) whatever is in them.
-pub(crate) struct Lines<W>(W);
+/// SafeOutput, whose characters are [safe](terminal::is_safe) whatever is in them.
+pub(crate) struct SafeOutput<W>(W);
 
-impl<W: Write> Lines<W> {
+impl<W: Write> SafeOutput<W> {
     pub(crate) fn to(to: W) -> Self {
         Self(to)
     }

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use crate::exit::Exit;
-use crate::output::{self, Lines};
+use crate::output::{self, SafeOutput};
 use crate::settings::Refusal;
 
 /// Says why the program ends, and returns how.
@@ -70,7 +70,7 @@ pub(crate) fn refusal_lines(refusal: &Refusal) -> Vec<String> {
         .collect()
 }
 
-pub(crate) fn write_lines(mut to: Lines<impl Write>, lines: &[String]) {
+pub(crate) fn write_lines(mut to: SafeOutput<impl Write>, lines: &[String]) {
     for line in lines {
         // There is nowhere to tell that nothing can be told.
         let _ = to.line(line);
@@ -121,7 +121,7 @@ mod tests {
             tell_of_panics();
             panic!("of a file: \u{9b}31m");
         }
-        let _alone = crate::claims::tests::alone();
+        let _exclusive = crate::claims::tests::exclusive();
         let run = std::process::Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "--nocapture"])
             .arg("report::tests::a_panic_is_told_without_what_it_says")
@@ -139,7 +139,7 @@ mod tests {
     fn nothing_breaks_a_line() {
         let mut written = Vec::new();
         write_lines(
-            Lines::to(&mut written),
+            SafeOutput::to(&mut written),
             &["a\nerror: forged\r\u{1b}".to_owned(), "b".to_owned()],
         );
         assert_eq!(

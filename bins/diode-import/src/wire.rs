@@ -371,7 +371,7 @@ fn broker(mq: &Mq, told: BrokerAddress) -> BrokerAddress {
 pub(crate) fn applicants(settings: &Settings) -> Applicants {
     let import = &settings.diode_import;
     Applicants::new(import.applicant_mappings.clone())
-        .with_own(import.own_applicant_mappings.clone())
+        .with_connector_mappings(import.own_applicant_mappings.clone())
         .or_else(import.stand_in.clone())
 }
 

@@ -18,7 +18,7 @@ use stix_bundle::{Limits, Profile};
 
 use crate::cli::{Cli, Format};
 use crate::logging::{Style, logged_by};
-use crate::output::Lines;
+use crate::output::SafeOutput;
 use crate::settings::{Inputs, Settings, overview};
 use crate::{check as check_command, config, history, metrics, report};
 
@@ -42,9 +42,9 @@ fn now() -> DateTime<Utc> {
     DateTime::from_timestamp(1_767_225_600, 0).unwrap()
 }
 
-fn written(write: impl FnOnce(&mut Lines<&mut Vec<u8>>) -> io::Result<()>) -> String {
+fn written(write: impl FnOnce(&mut SafeOutput<&mut Vec<u8>>) -> io::Result<()>) -> String {
     let mut bytes = Vec::new();
-    write(&mut Lines::to(&mut bytes)).unwrap();
+    write(&mut SafeOutput::to(&mut bytes)).unwrap();
     String::from_utf8(bytes).unwrap()
 }
 
@@ -253,7 +253,7 @@ proptest! {
             let refusal = Settings::load(&inputs).unwrap_err();
             let lines = report::refusal_lines(&refusal);
             let mut told = Vec::new();
-            report::write_lines(Lines::to(&mut told), &lines);
+            report::write_lines(SafeOutput::to(&mut told), &lines);
             assert_lines("refusal", &String::from_utf8(told).unwrap(), lines.len())?;
         }
     }

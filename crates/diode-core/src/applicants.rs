@@ -104,7 +104,7 @@ fn advice(who: &Unmapped) -> String {
 }
 
 /// User ids there, mapped to user ids here.
-pub type Pairs = BTreeMap<String, String>;
+pub type UserMapping = BTreeMap<String, String>;
 
 /// The mapping of `DIODE_IMPORT_APPLICANT_MAPPINGS`, and who stands in where it does not help.
 ///
@@ -112,8 +112,8 @@ pub type Pairs = BTreeMap<String, String>;
 /// `connector-id/source:target` is for that connector alone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Applicants {
-    anyones: Pairs,
-    own: BTreeMap<String, Pairs>,
+    shared: UserMapping,
+    own: BTreeMap<String, UserMapping>,
     stand_in: StandIn,
 }
 
@@ -129,9 +129,9 @@ pub struct Claims {
 
 impl Applicants {
     /// A mapping for all connectors. Who is not in it is imported by the worker.
-    pub fn new(anyones: Pairs) -> Self {
+    pub fn new(shared: UserMapping) -> Self {
         Self {
-            anyones,
+            shared,
             ..Self::default()
         }
     }
@@ -141,7 +141,7 @@ impl Applicants {
     /// A connector that is in `own` has no part in the mapping for all. Where there is no mapping for
     /// all, a connector that is not in `own` has none.
     #[must_use]
-    pub fn with_own(self, own: BTreeMap<String, Pairs>) -> Self {
+    pub fn with_connector_mappings(self, own: BTreeMap<String, UserMapping>) -> Self {
         Self { own, ..self }
     }
 
@@ -170,7 +170,7 @@ impl Applicants {
     /// ```
     pub fn targets(&self) -> BTreeMap<&str, Claims> {
         let mut targets = BTreeMap::<_, Claims>::new();
-        for (source, target) in &self.anyones {
+        for (source, target) in &self.shared {
             let claims = targets.entry(target.as_str()).or_default();
             claims.sources.push(source.clone());
         }
@@ -193,7 +193,7 @@ impl Applicants {
     ///
     /// let pairs = |source: &str, target: &str| [(source.to_owned(), target.to_owned())].into();
     /// let applicants = Applicants::new(pairs("there", "here"))
-    ///     .with_own([("c".to_owned(), pairs("robot", "feed"))].into());
+    ///     .with_connector_mappings([("c".to_owned(), pairs("robot", "feed"))].into());
     /// assert_eq!(applicants.map("a", Some("there")).target(), Some("here"));
     /// assert_eq!(applicants.map("a", Some("robot")).target(), None);
     /// // A connector with entries of its own uses only these.
@@ -207,11 +207,11 @@ impl Applicants {
     /// ```
     pub fn map(&self, connector_id: &str, source: Option<&str>) -> Applicant {
         let own = self.own.get(connector_id);
-        let pairs = own.unwrap_or(&self.anyones);
+        let pairs = own.unwrap_or(&self.shared);
         if let Some(target) = source.and_then(|id| pairs.get(id)) {
             return Applicant::Mapped(target.clone());
         }
-        let is_bound = own.is_some() || (self.anyones.is_empty() && !self.own.is_empty());
+        let is_bound = own.is_some() || (self.shared.is_empty() && !self.own.is_empty());
         Applicant::Unmapped {
             who: Unmapped {
                 source: source.unwrap_or_default().to_owned(),
@@ -253,7 +253,7 @@ mod tests {
         }
     }
 
-    fn pairs(pairs: &[(&str, &str)]) -> Pairs {
+    fn pairs(pairs: &[(&str, &str)]) -> UserMapping {
         let pairs = pairs.iter();
         pairs.map(|(a, b)| ((*a).into(), (*b).into())).collect()
     }
@@ -261,8 +261,8 @@ mod tests {
     #[test]
     fn entries_of_a_connector_s_own_bind_who_speaks_for_it() {
         let own = || [("own".to_owned(), pairs(&[("robot", "feed")]))].into();
-        let both = Applicants::new(pairs(&[("there", "here")])).with_own(own());
-        let only_own = Applicants::default().with_own(own());
+        let both = Applicants::new(pairs(&[("there", "here")])).with_connector_mappings(own());
+        let only_own = Applicants::default().with_connector_mappings(own());
         for (applicants, connector, source, target, wanted) in [
             (&both, "own", "robot", Some("feed"), None),
             (&both, "own", "there", None, Some("own/there")),

@@ -4,7 +4,7 @@ use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::holder::Holder;
+use crate::holder::LockHolder;
 use crate::private::{create_private_folder, open_private_file};
 
 /// The file in the state folder that stands for the ledger. It is only ever locked.
@@ -45,7 +45,7 @@ pub enum ClaimError {
         /// The place.
         place: PathBuf,
         /// That process, where it can be seen from here.
-        holder: Option<Holder>,
+        holder: Option<LockHolder>,
     },
     /// It cannot be opened or locked: the folder is missing, or its file system has no locks.
     #[error("cannot lock {}", place.display())]
@@ -96,14 +96,14 @@ impl Claim {
             }),
             Err(TryLockError::WouldBlock) => Err(ClaimError::Taken {
                 place: what.place().to_owned(),
-                holder: Holder::of(&file),
+                holder: LockHolder::of(&file),
             }),
             Err(TryLockError::Error(source)) => Err(unlockable(source)),
         }
     }
 }
 
-fn taken(place: &Path, holder: Option<&Holder>) -> String {
+fn taken(place: &Path, holder: Option<&LockHolder>) -> String {
     let place = place.display();
     match holder {
         Some(holder) if holder.may_be_ours() => {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use opencti_client::{KnownConnector, Registration};
+use opencti_client::Registration;
 
 use crate::Code;
 
@@ -18,12 +18,12 @@ pub enum Unlisted {
 
 /// What becomes of files of a connector that exists on the platform with another type.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum OtherType {
+pub enum TypeConflict {
     /// They wait, and the connector stays as it is.
     #[default]
-    Waits,
+    Wait,
     /// The connector is registered over, with the type of the envelope.
-    IsOverwritten,
+    Overwrite,
 }
 
 /// Which source connectors may be registered, as the settings say.
@@ -36,7 +36,7 @@ pub struct ConnectorPolicy {
     /// How many connectors that the platform does not know are registered within 24 hours.
     pub max_new: u32,
     /// What becomes of files of a connector that exists with another type.
-    pub other_type: OtherType,
+    pub type_conflict: TypeConflict,
 }
 
 impl Default for ConnectorPolicy {
@@ -45,18 +45,18 @@ impl Default for ConnectorPolicy {
             allowed: None,
             unlisted: Unlisted::default(),
             max_new: 100,
-            other_type: OtherType::default(),
+            type_conflict: TypeConflict::default(),
         }
     }
 }
 
 /// What is known of a connector that is to be registered.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Seen<'a> {
-    /// The connector as it is on the platform, as far as that can be told.
-    pub(crate) here: Option<&'a KnownConnector>,
-    /// Whether we registered it before, in this run or an earlier one.
-    pub(crate) by_us: bool,
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct ConnectorRecord<'a> {
+    /// The type that it has on the platform, as far as that can be told.
+    pub(crate) connector_type: Option<&'a str>,
+    /// Whether the platform has it, or we registered it before, in this run or an earlier one.
+    pub(crate) is_known: bool,
     /// How many new connectors were registered within the last 24 hours, or are about to be.
     pub(crate) new_lately: usize,
 }
@@ -85,11 +85,10 @@ impl ConnectorPolicy {
     }
 
     /// What becomes of a connector that is to be registered.
-    pub(crate) fn judge(&self, connector: &Registration, seen: &Seen<'_>) -> Verdict {
+    pub(crate) fn judge(&self, connector: &Registration, record: &ConnectorRecord<'_>) -> Verdict {
         let wanted = connector.connector_type.as_str();
-        let here = seen.here.and_then(|here| here.connector_type.as_deref());
-        if let Some(other) = here.filter(|here| *here != wanted)
-            && self.other_type == OtherType::Waits
+        if let Some(other) = record.connector_type.filter(|other| *other != wanted)
+            && self.type_conflict == TypeConflict::Wait
         {
             let why = format!(
                 "the platform has connector {:?} with type {other:?}, and the envelope says {wanted}: \
@@ -98,13 +97,13 @@ impl ConnectorPolicy {
             );
             return Verdict::Waits(Code::ConnectorExists, why);
         }
-        if seen.here.is_some() || seen.by_us {
+        if record.is_known {
             return Verdict::Known;
         }
-        if usize::try_from(self.max_new).is_ok_and(|most| seen.new_lately >= most) {
+        if usize::try_from(self.max_new).is_ok_and(|most| record.new_lately >= most) {
             let why = format!(
-                "the platform does not know this connector, and of such at most {} are registered \
-                 within 24 hours (DIODE_IMPORT_MAX_NEW_CONNECTORS)",
+                "the platform does not know this connector, and of such at most {} are registered within \
+                 24 hours: wait, or raise DIODE_IMPORT_MAX_NEW_CONNECTORS",
                 self.max_new
             );
             return Verdict::Waits(Code::TooManyNewConnectors, why);
@@ -128,14 +127,6 @@ mod tests {
         }
     }
 
-    fn here(connector_type: Option<&str>) -> KnownConnector {
-        KnownConnector {
-            id: "a".into(),
-            name: "Feed".into(),
-            connector_type: connector_type.map(str::to_owned),
-        }
-    }
-
     #[test]
     fn only_listed_connectors_are_imported_from_where_there_is_a_list() {
         let mut policy = ConnectorPolicy::default();
@@ -150,27 +141,25 @@ mod tests {
 
     #[test]
     fn new_ones_are_bounded_and_known_ones_are_not() {
-        let (same, none) = (here(Some("EXTERNAL_IMPORT")), here(None));
-        for (here, by_us, new_lately, max_new, expect) in [
-            (None, false, 0, 2, Some(Verdict::New)),
-            (None, false, 1, 2, Some(Verdict::New)),
-            (None, false, 2, 2, None),
-            (None, false, 0, 0, None),
-            (None, true, 2, 2, Some(Verdict::Known)),
-            (Some(&same), false, 2, 2, Some(Verdict::Known)),
-            (Some(&none), false, 2, 0, Some(Verdict::Known)),
+        for (is_known, new_lately, max_new, expect) in [
+            (false, 0, 2, Some(Verdict::New)),
+            (false, 1, 2, Some(Verdict::New)),
+            (false, 2, 2, None),
+            (false, 0, 0, None),
+            (true, 2, 2, Some(Verdict::Known)),
+            (true, 2, 0, Some(Verdict::Known)),
         ] {
             let policy = ConnectorPolicy {
                 max_new,
                 ..ConnectorPolicy::default()
             };
-            let seen = Seen {
-                here,
-                by_us,
+            let record = ConnectorRecord {
+                is_known,
                 new_lately,
+                ..ConnectorRecord::default()
             };
-            let verdict = policy.judge(&connector(), &seen);
-            let case = format!("{here:?} {by_us} {new_lately} of {max_new}");
+            let verdict = policy.judge(&connector(), &record);
+            let case = format!("{is_known} {new_lately} of {max_new}");
             match expect {
                 Some(expect) => assert_eq!(verdict, expect, "{case}"),
                 None => assert!(
@@ -183,20 +172,22 @@ mod tests {
 
     #[test]
     fn another_type_is_overwritten_only_where_that_is_set() {
-        let other = here(Some("INTERNAL_ENRICHMENT"));
-        let seen = Seen {
-            here: Some(&other),
-            by_us: true,
-            new_lately: 0,
-        };
         let mut policy = ConnectorPolicy::default();
-        let verdict = policy.judge(&connector(), &seen);
-        let Verdict::Waits(Code::ConnectorExists, why) = verdict else {
-            panic!("{verdict:?}");
+        let of_type = |connector_type| ConnectorRecord {
+            connector_type,
+            is_known: true,
+            ..ConnectorRecord::default()
+        };
+        let other = of_type(Some("INTERNAL_ENRICHMENT"));
+        let Verdict::Waits(Code::ConnectorExists, why) = policy.judge(&connector(), &other) else {
+            panic!("its files wait");
         };
         assert!(why.contains("INTERNAL_ENRICHMENT"), "{why}");
         assert!(why.contains("DIODE_IMPORT_OVERWRITE_CONNECTORS"), "{why}");
-        policy.other_type = OtherType::IsOverwritten;
-        assert_eq!(policy.judge(&connector(), &seen), Verdict::Known);
+        for same in [Some("EXTERNAL_IMPORT"), None] {
+            assert_eq!(policy.judge(&connector(), &of_type(same)), Verdict::Known);
+        }
+        policy.type_conflict = TypeConflict::Overwrite;
+        assert_eq!(policy.judge(&connector(), &other), Verdict::Known);
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use opencti_client::{ApiError, Platform, PlatformVersion, Registration, Route};
+use opencti_client::{ApiError, ConnectorType, Platform, PlatformVersion, Registration, Route};
 
 use crate::aliases::Aliases;
 use crate::registrations::FailedRegistrations;
@@ -42,7 +42,7 @@ pub struct Connectors {
     failed: Mutex<FailedRegistrations>,
     aliases: Mutex<Aliases>,
     /// That the platform does not tell which connectors it has.
-    blind: Mutex<Reminder>,
+    listing_failure: Mutex<Reminder>,
 }
 
 impl Connectors {
@@ -54,7 +54,7 @@ impl Connectors {
             routes: Mutex::new([(own.id.clone(), (own.clone(), route))].into()),
             failed: Mutex::default(),
             aliases: Mutex::default(),
-            blind: Mutex::default(),
+            listing_failure: Mutex::default(),
         }
     }
 
@@ -83,14 +83,18 @@ impl Connectors {
                 .is_some_and(|(known, _)| known == *connector)
     }
 
-    /// Whether a connector was registered in this run, under whatever name, type or scope.
-    pub(crate) fn is_registered(&self, connector_id: &str) -> bool {
-        self.routes().contains_key(connector_id)
+    /// The type with which a connector was registered in this run, under whatever name or scope.
+    pub(crate) fn registered_type(&self, connector_id: &str) -> Option<ConnectorType> {
+        let routes = self.routes();
+        let (registered, _) = routes.get(connector_id)?;
+        Some(registered.connector_type)
     }
 
     /// That the platform does not tell which connectors it has.
-    pub(crate) fn blind(&self) -> MutexGuard<'_, Reminder> {
-        self.blind.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn listing_failure(&self) -> MutexGuard<'_, Reminder> {
+        self.listing_failure
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Says once that two connectors have one id: they share its queue, and each is registered anew

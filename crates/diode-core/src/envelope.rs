@@ -105,7 +105,7 @@ fn connector(envelope: &Object<'_>) -> Result<(Registration, Validation), Refusa
             id.len()
         )));
     }
-    if let Some(why) = unfit_id(&id) {
+    if let Some(why) = connector_id_fault(&id) {
         return Err(refuse(format!("connector.id {id:?} {why}")));
     }
     let connector_type = name_of(&connector, "type")?
@@ -139,10 +139,10 @@ fn name_of(connector: &Object<'_>, key: &str) -> Result<String, Refusal> {
 /// Why an envelope whose connector has such an id is refused, if it is, to follow the id in a sentence.
 ///
 /// ```
-/// assert_eq!(diode_core::unfit_id("6f2b1f6e-8d2c-4a4e-9c43-0f4f2c6f9b11"), None);
-/// assert!(diode_core::unfit_id("a b").is_some());
+/// assert_eq!(diode_core::connector_id_fault("6f2b1f6e-8d2c-4a4e-9c43-0f4f2c6f9b11"), None);
+/// assert!(diode_core::connector_id_fault("a b").is_some());
 /// ```
-pub fn unfit_id(id: &str) -> Option<&'static str> {
+pub fn connector_id_fault(id: &str) -> Option<&'static str> {
     let is_usual = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     if !id.bytes().all(is_usual) {
         return Some("holds more than letters, digits, `-`, `_` and `.`");

@@ -9,26 +9,26 @@ const OUR_NAME: &str = "diode-import";
 
 /// A process that holds a lock.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Holder {
+pub struct LockHolder {
     /// The id of the process that took the lock, as it is seen from here. It may have ended: whoever has the
     /// locked file open by inheritance keeps it locked.
     pub pid: u32,
     /// The name of the program that it runs, which it can choose itself; `None`: it cannot be seen.
     pub program: Option<String>,
     /// In whose name it runs; `None`: that cannot be seen.
-    pub user: Option<User>,
+    pub user: Option<LocalUser>,
 }
 
 /// A user of this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct User {
+pub struct LocalUser {
     /// Its number.
     pub uid: u32,
     /// Its name, where `/etc/passwd` has one.
     pub name: Option<String>,
 }
 
-impl Holder {
+impl LockHolder {
     /// The process that holds a `flock` lock on a file.
     ///
     /// `None`: it cannot be seen, as where it runs in another container, or `/proc` is closed to us.
@@ -44,7 +44,7 @@ impl Holder {
         Some(Self {
             pid,
             program: name.map(|name| name.trim_end_matches('\n').to_owned()),
-            user: uid.map(|uid| User {
+            user: uid.map(|uid| LocalUser {
                 uid,
                 name: name_of(uid, &users),
             }),
@@ -57,7 +57,7 @@ impl Holder {
     }
 }
 
-impl fmt::Display for Holder {
+impl fmt::Display for LockHolder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "process {}", self.pid)?;
         if let Some(name) = &self.program {
@@ -69,8 +69,8 @@ impl fmt::Display for Holder {
                 ", which cannot be seen: it may have ended, and left the locked file to another"
             ),
             None => write!(f, " of a user that cannot be seen"),
-            Some(User { uid, name: None }) => write!(f, " of user {uid}"),
-            Some(User {
+            Some(LocalUser { uid, name: None }) => write!(f, " of user {uid}"),
+            Some(LocalUser {
                 uid,
                 name: Some(name),
             }) => write!(f, " of user {name:?} ({uid})"),
@@ -172,11 +172,11 @@ mod tests {
     fn it_is_told_as_far_as_it_is_known() {
         let user = |name: Option<&str>| {
             let name = name.map(str::to_owned);
-            Some(User { uid: 1001, name })
+            Some(LocalUser { uid: 1001, name })
         };
         let told = |program: Option<&str>, user| {
             let program = program.map(str::to_owned);
-            let holder = Holder {
+            let holder = LockHolder {
                 pid: 7,
                 program,
                 user,
@@ -203,13 +203,13 @@ mod tests {
                 fs::write(&path, "").unwrap();
             }
             let (ours, other) = (File::open(&path).unwrap(), File::open(&path).unwrap());
-            assert_eq!(Holder::of(&other), None);
+            assert_eq!(LockHolder::of(&other), None);
             ours.lock().unwrap();
-            let holder = Holder::of(&other).unwrap();
+            let holder = LockHolder::of(&other).unwrap();
             assert_eq!(holder.pid, std::process::id());
             assert!(holder.program.is_some() && holder.user.is_some());
             drop(ours);
-            assert_eq!(Holder::of(&other), None);
+            assert_eq!(LockHolder::of(&other), None);
         }
     }
 }

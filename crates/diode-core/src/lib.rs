@@ -41,16 +41,16 @@ mod unpack;
 mod validation;
 mod works;
 
-pub use applicants::{Applicant, Applicants, Claims, Pairs, StandIn, Unmapped};
+pub use applicants::{Applicant, Applicants, Claims, StandIn, Unmapped, UserMapping};
 pub use check::{CheckReport, CheckedConnector, check};
 pub use claim::{Claim, ClaimError, Claimed};
-pub use connector_policy::{ConnectorPolicy, OtherType, Unlisted};
+pub use connector_policy::{ConnectorPolicy, TypeConflict, Unlisted};
 pub use connectors::Connectors;
-pub use envelope::{Envelope, is_envelope, unfit_id};
+pub use envelope::{Envelope, connector_id_fault, is_envelope};
 pub use examine::{Examined, Import, LeftOut, examine, examine_all, left_out};
 pub use fingerprint::{Fingerprint, NoFingerprint};
 pub use head_start::HeadStart;
-pub use holder::{Holder, User};
+pub use holder::{LocalUser, LockHolder};
 pub use importer::{Importer, Parts};
 pub use lease::{Lease, NotOurs};
 pub use ledger::{

@@ -152,20 +152,21 @@ pub fn write_json<T: Serialize + ?Sized>(
     layout: Layout,
 ) -> serde_json::Result<()> {
     match layout {
-        Layout::Line => {
-            value.serialize(&mut Serializer::with_formatter(to, Safe(CompactFormatter)))
-        }
+        Layout::Line => value.serialize(&mut Serializer::with_formatter(
+            to,
+            SafeFormatter(CompactFormatter),
+        )),
         Layout::Indented => {
-            let formatter = Safe(PrettyFormatter::new());
+            let formatter = SafeFormatter(PrettyFormatter::new());
             value.serialize(&mut Serializer::with_formatter(to, formatter))
         }
     }
 }
 
 /// Lays JSON out as another formatter does, and escapes what is not safe.
-struct Safe<F>(F);
+struct SafeFormatter<F>(F);
 
-impl<F: Formatter> Formatter for Safe<F> {
+impl<F: Formatter> Formatter for SafeFormatter<F> {
     /// `serde_json` has escaped what JSON itself asks for.
     fn write_string_fragment<W: ?Sized + Write>(
         &mut self,

@@ -160,7 +160,7 @@ impl ContentPolicy {
 
     /// Whether an object may be sent.
     pub(crate) fn check(&self, object: &Members<'_>) -> Result<(), Defect> {
-        let mut members = Deciding::default();
+        let mut members = PolicyMembers::default();
         for (key, value) in object.iter() {
             match key {
                 OPERATION => members.operation = Some(value),
@@ -178,7 +178,7 @@ impl ContentPolicy {
     pub(crate) fn check_unread(&self, object: Value<'_>) -> Result<(), Defect> {
         let [object_type, operation, upsert, extensions] =
             object.find(["type", OPERATION, UPSERT_OPERATIONS, "extensions"]);
-        self.judge(&Deciding {
+        self.judge(&PolicyMembers {
             object_type,
             operation,
             upsert,
@@ -186,7 +186,7 @@ impl ContentPolicy {
         })
     }
 
-    fn judge(&self, members: &Deciding<'_>) -> Result<(), Defect> {
+    fn judge(&self, members: &PolicyMembers<'_>) -> Result<(), Defect> {
         let object_type = members.object_type.and_then(Value::string);
         if let Some(object_type) = &object_type
             && is_internal(object_type)
@@ -244,7 +244,7 @@ impl ContentPolicy {
 
 /// The members of an object that decide, each with the last of its values.
 #[derive(Default)]
-struct Deciding<'a> {
+struct PolicyMembers<'a> {
     object_type: Option<Value<'a>>,
     operation: Option<Value<'a>>,
     upsert: Option<Value<'a>>,

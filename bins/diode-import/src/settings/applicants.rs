@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use diode_core::{Pairs, StandIn};
+use diode_core::{StandIn, UserMapping};
 use figment::value::Value;
 use uuid::Uuid;
 
@@ -14,9 +14,9 @@ use super::table;
 /// What the settings say of applicants; of who stands in there is nothing after a problem.
 pub(super) struct Applicants {
     /// Users of the other platform, and who they are on this one; none after a problem.
-    pub(super) mappings: Pairs,
+    pub(super) mappings: UserMapping,
     /// The same for single connectors, by their ids.
-    pub(super) own: BTreeMap<String, Pairs>,
+    pub(super) own: BTreeMap<String, UserMapping>,
     /// Who stands in for users that are not mapped.
     pub(super) stand_in: Option<StandIn>,
 }
@@ -42,7 +42,7 @@ pub(super) fn applicants(reader: &mut Reader) -> Applicants {
 fn mappings(
     reader: &mut Reader,
     form: fn(&Value) -> Form<Mapped>,
-) -> (Pairs, BTreeMap<String, Pairs>) {
+) -> (UserMapping, BTreeMap<String, UserMapping>) {
     let setting = &table::DIODE_IMPORT_APPLICANT_MAPPINGS;
     let Mapped {
         pairs: mappings,

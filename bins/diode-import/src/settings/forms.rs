@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use diode_core::{OtherType, Pairs, Unlisted, Unsaid, ValidationMode, unfit_id};
+use diode_core::{TypeConflict, Unlisted, Unsaid, UserMapping, ValidationMode, connector_id_fault};
 use figment::value::{Dict, Num, Value};
 use opencti_client::{ConnectorType, Pem, Secret, Trust};
 use stix_bundle::{ContentPolicy, TypePattern};
@@ -409,11 +409,11 @@ pub(super) fn unlisted(value: &Value) -> Form<Unlisted> {
 }
 
 /// Whether a connector of another type is registered over.
-pub(super) fn other_type(value: &Value) -> Form<OtherType> {
+pub(super) fn type_conflict(value: &Value) -> Form<TypeConflict> {
     Ok(if boolean(value)? {
-        OtherType::IsOverwritten
+        TypeConflict::Overwrite
     } else {
-        OtherType::Waits
+        TypeConflict::Wait
     })
 }
 
@@ -468,9 +468,9 @@ fn items(text: &str) -> impl Iterator<Item = &str> {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Mapped {
     /// Source and target of each pair that is for every connector.
-    pub(super) pairs: Pairs,
+    pub(super) pairs: UserMapping,
     /// The same of those that are for one connector alone, by its id.
-    pub(super) own: BTreeMap<String, Pairs>,
+    pub(super) own: BTreeMap<String, UserMapping>,
     /// What looks like a mistake, to follow the setting's name in a sentence.
     pub(super) oddities: Vec<String>,
     /// Entries that are no pairs, and what is wrong with each, likewise.
@@ -555,7 +555,7 @@ impl Mapped {
             Some((connector, source)) => {
                 let (connector, source) = (connector.trim(), source.trim());
                 usable(source)?;
-                if connector.is_empty() || unfit_id(connector).is_some() {
+                if connector.is_empty() || connector_id_fault(connector).is_some() {
                     return Ok(Err("no connector's id before the slash"));
                 }
                 if source.is_empty() {

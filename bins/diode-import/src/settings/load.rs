@@ -286,12 +286,12 @@ fn connector_policy(reader: &mut Reader) -> Option<ConnectorPolicy> {
     let unlisted = reader.required(unlisted, forms::unlisted);
     let max_new = reader.number(&table::DIODE_IMPORT_MAX_NEW_CONNECTORS);
     let overwrite = &table::DIODE_IMPORT_OVERWRITE_CONNECTORS;
-    let other_type = reader.required(overwrite, forms::other_type);
+    let type_conflict = reader.required(overwrite, forms::type_conflict);
     Some(ConnectorPolicy {
         allowed: allowed?,
         unlisted: unlisted?,
         max_new: max_new?,
-        other_type: other_type?,
+        type_conflict: type_conflict?,
     })
 }
 

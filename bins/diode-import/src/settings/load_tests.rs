@@ -5,7 +5,7 @@ mod metrics;
 
 use std::io::ErrorKind;
 
-use diode_core::{OtherType, StandIn, Unlisted};
+use diode_core::{StandIn, TypeConflict, Unlisted};
 use opencti_client::Trust;
 
 use super::*;
@@ -119,7 +119,7 @@ fn the_defaults_are_those_of_the_table() {
                 allowed: None,
                 unlisted: Wait,
                 max_new: 100,
-                other_type: Waits,
+                type_conflict: Waits,
             },
             rejected_retention_days: None,
             skip_known_hours: None,
@@ -400,7 +400,7 @@ fn the_policy_for_connectors_is_read_and_wrong_values_are_told() {
         allowed: Some(["a".to_owned(), "b.c".to_owned()].into()),
         unlisted: Unlisted::Reject,
         max_new: 0,
-        other_type: OtherType::IsOverwritten,
+        type_conflict: TypeConflict::Overwrite,
     };
     let all = [
         ("DIODE_IMPORT_ALLOWED_CONNECTORS", "a, b.c"),

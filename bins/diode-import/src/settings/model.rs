@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use diode_core::{ConnectorPolicy, Pairs, StandIn, Unsaid, ValidationMode};
+use diode_core::{ConnectorPolicy, StandIn, Unsaid, UserMapping, ValidationMode};
 use opencti_client::{ConnectorType, HttpProxy, Secret, TlsOptions};
 use stix_bundle::{ContentPolicy, Limits, Profile};
 use url::Url;
@@ -146,9 +146,9 @@ pub(crate) struct DiodeImport {
     /// Imported files are deleted, not kept.
     pub(crate) delete_after_import: bool,
     /// Users of the other platform, and who they are on this one, by id.
-    pub(crate) applicant_mappings: Pairs,
+    pub(crate) applicant_mappings: UserMapping,
     /// The same for single connectors, by their ids.
-    pub(crate) own_applicant_mappings: BTreeMap<String, Pairs>,
+    pub(crate) own_applicant_mappings: BTreeMap<String, UserMapping>,
     /// Who stands in for those that are not mapped.
     pub(crate) stand_in: StandIn,
     /// The directory of the ledger.

@@ -83,8 +83,8 @@ mod tests {
     }
 
     proptest! {
-        /// Case `sec-bundle-id-repeated`. Whatever a file repeats, its messages have at most twice its size and a kilobyte for each
-        /// object.
+        /// Case `sec-bundle-id-repeated`. Whatever a file repeats, its messages have at most twice its size and
+        /// a kilobyte for each object.
         #[test]
         fn messages_are_no_larger_than_their_file_allows(
             bundle_id in ".{0,300}",

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use bundle_source::Entry;
-use opencti_client::{ErrorClass, KnownConnector, Registration};
+use opencti_client::{ConnectorType, ErrorClass, KnownConnector, Registration};
 
 use super::{Course, Importer};
-use crate::connector_policy::{Seen, Verdict};
+use crate::connector_policy::{ConnectorRecord, Verdict};
 use crate::trouble::{Fatal, chain};
 use crate::{Code, LedgerError};
 
@@ -15,31 +15,31 @@ use crate::{Code, LedgerError};
 /// to after all others, so that a flood of new connectors does not hold up those that are known.
 pub(super) const AT_ONCE: usize = 8;
 
-/// The connectors of the platform by id, or that they cannot be told.
-type Here = Option<Arc<HashMap<String, KnownConnector>>>;
+/// The connectors of the platform by id; `None`: it does not tell them.
+type OnPlatform = Option<Arc<HashMap<String, KnownConnector>>>;
 
 /// What a pass knows of connectors.
 #[derive(Debug, Default)]
 pub(super) struct Admissions {
     /// The connectors on the platform, once they were asked for.
-    here: Option<Here>,
-    /// How many new ones were registered.
-    new: usize,
-    /// Files of new ones that are come back to.
-    put_off: Vec<Entry>,
+    on_platform: Option<OnPlatform>,
+    /// The new ones that were registered.
+    new: HashSet<String>,
+    /// Files of further new ones, which follow after all others.
+    deferred: Vec<Entry>,
     /// Their connectors.
-    put_off_connectors: HashSet<String>,
+    deferred_connectors: HashSet<String>,
     /// Whether it is their turn.
     is_last_round: bool,
     /// Connectors whose files wait.
     waiting: HashMap<String, Registration>,
     /// Files that wait for what the settings say of connectors, by code.
-    told: BTreeMap<&'static str, Told>,
+    told: BTreeMap<&'static str, WaitingFiles>,
 }
 
 /// Files that are told of in one line.
 #[derive(Debug, Default)]
-struct Told {
+struct WaitingFiles {
     files: usize,
     connectors: BTreeSet<String>,
     /// Whether one of them began to wait.
@@ -50,28 +50,33 @@ struct Told {
 pub(super) enum Admission {
     Goes,
     /// After all other files of the pass.
-    PutOff,
+    Deferred,
     /// Not in this pass.
     Waits(Code, String),
 }
 
 impl Admissions {
-    /// Takes note of a file that is come back to.
-    pub(super) fn put_off(&mut self, connector_id: &str, entry: &Entry) {
-        self.put_off_connectors.insert(connector_id.to_owned());
-        self.put_off.push(entry.clone());
+    /// Takes note of a file that follows after all others.
+    pub(super) fn defer(&mut self, connector_id: &str, entry: &Entry) {
+        self.deferred_connectors.insert(connector_id.to_owned());
+        self.deferred.push(entry.clone());
     }
 
-    /// The files that it is time to come back to.
-    pub(super) fn take_put_off(&mut self) -> Vec<Entry> {
+    /// The files that follow after all others, whose turn it is.
+    pub(super) fn take_deferred(&mut self) -> Vec<Entry> {
         self.is_last_round = true;
-        std::mem::take(&mut self.put_off)
+        std::mem::take(&mut self.deferred)
     }
 
     /// Whether the platform told that it has a connector.
-    pub(super) fn is_here(&self, connector_id: &str) -> bool {
-        let here = self.here.as_ref().and_then(Option::as_ref);
-        here.is_some_and(|here| here.contains_key(connector_id))
+    pub(super) fn is_on_platform(&self, connector_id: &str) -> bool {
+        let connectors = self.on_platform.as_ref().and_then(Option::as_ref);
+        connectors.is_some_and(|connectors| connectors.contains_key(connector_id))
+    }
+
+    /// Whether a connector counts as new in this pass. It could not be registered, and does not any more.
+    pub(super) fn take_new(&mut self, connector_id: &str) -> bool {
+        self.new.remove(connector_id)
     }
 
     /// Counts a file in that waits with a code of which one line tells for all.
@@ -122,23 +127,23 @@ impl Importer {
         }
         let id = &connector.id;
         let admissions = &course.admissions;
-        if !admissions.is_last_round && admissions.put_off_connectors.contains(id) {
-            return Ok(Admission::PutOff);
+        if !admissions.is_last_round && admissions.deferred_connectors.contains(id) {
+            return Ok(Admission::Deferred);
         }
-        let here = self.here(course).await;
-        match self.verdict(connector, here.as_deref(), course)? {
+        let on_platform = self.on_platform(course).await;
+        match self.verdict(connector, on_platform.as_deref(), course)? {
             Verdict::Known => {
-                self.tell_of_other_name(connector, here.as_deref());
+                self.tell_of_other_name(connector, on_platform.as_deref());
                 self.ledger.keep_connector(id, None)?;
                 Ok(Admission::Goes)
             }
             Verdict::New
-                if !course.admissions.is_last_round && course.admissions.new >= AT_ONCE =>
+                if !course.admissions.is_last_round && course.admissions.new.len() >= AT_ONCE =>
             {
-                Ok(Admission::PutOff)
+                Ok(Admission::Deferred)
             }
             Verdict::New => {
-                course.admissions.new += 1;
+                course.admissions.new.insert(id.clone());
                 self.ledger.keep_connector(id, Some(self.now()))?;
                 Ok(Admission::Goes)
             }
@@ -153,22 +158,25 @@ impl Importer {
     fn verdict(
         &self,
         connector: &Registration,
-        here: Option<&HashMap<String, KnownConnector>>,
+        on_platform: Option<&HashMap<String, KnownConnector>>,
         course: &Course,
     ) -> Result<Verdict, LedgerError> {
-        let id = &connector.id;
-        let put_off = if course.admissions.is_last_round {
+        let (id, connectors) = (&connector.id, &self.courier.connectors);
+        let deferred = if course.admissions.is_last_round {
             0
         } else {
-            course.admissions.put_off_connectors.len()
+            course.admissions.deferred_connectors.len()
         };
-        let by_us = self.courier.connectors.is_registered(id) || self.ledger.has_connector(id)?;
-        let seen = Seen {
-            here: here.and_then(|here| here.get(id)),
-            by_us,
-            new_lately: self.ledger.new_connectors(self.now())? + put_off,
+        // The platform was asked before this pass registered any.
+        let ours = connectors.registered_type(id);
+        let theirs = on_platform.and_then(|connectors| connectors.get(id));
+        let their_type = theirs.and_then(|theirs| theirs.connector_type.as_deref());
+        let record = ConnectorRecord {
+            connector_type: ours.map(ConnectorType::as_str).or(their_type),
+            is_known: ours.is_some() || theirs.is_some() || self.ledger.has_connector(id)?,
+            new_lately: self.ledger.new_connectors(self.now())? + deferred,
         };
-        Ok(self.rules.connectors.judge(connector, &seen))
+        Ok(self.rules.connectors.judge(connector, &record))
     }
 
     /// Holds connectors whose files waited in the last pass, and still have to: their files need not be
@@ -178,9 +186,10 @@ impl Importer {
         if before.is_empty() {
             return Ok(());
         }
-        let here = self.here(course).await;
+        let on_platform = self.on_platform(course).await;
         for (id, connector) in before {
-            if let Verdict::Waits(code, why) = self.verdict(&connector, here.as_deref(), course)? {
+            let verdict = self.verdict(&connector, on_platform.as_deref(), course)?;
+            if let Verdict::Waits(code, why) = verdict {
                 course.held.hold(&id, code, why);
                 course.admissions.waiting.insert(id, connector);
             }
@@ -210,22 +219,27 @@ impl Importer {
 
     /// The connectors on the platform, asked for once in a pass. Where they cannot be told, we go by those
     /// that we registered ourselves.
-    async fn here(&self, course: &mut Course) -> Here {
-        if let Some(here) = &course.admissions.here {
-            return here.clone();
+    async fn on_platform(&self, course: &mut Course) -> OnPlatform {
+        if let Some(on_platform) = &course.admissions.on_platform {
+            return on_platform.clone();
         }
         let answer = tokio::select! {
             answer = self.courier.platform.connectors() => answer,
             () = self.turn.cancelled() => return None,
         };
-        let here = match answer {
+        let on_platform = match answer {
             Ok(all) => {
-                self.courier.connectors.blind().is_over();
+                self.courier.connectors.listing_failure().is_over();
                 let by_id = all.into_iter().map(|one| (one.id.clone(), one));
                 Some(Arc::new(by_id.collect()))
             }
             Err(error) => {
-                if self.courier.connectors.blind().is_due(self.own_now()) {
+                if self
+                    .courier
+                    .connectors
+                    .listing_failure()
+                    .is_due(self.own_now())
+                {
                     let advice = match error.class() {
                         ErrorClass::Forbidden => "; give the account the capability MODULES",
                         _ => "",
@@ -240,27 +254,27 @@ impl Importer {
                 None
             }
         };
-        course.admissions.here = Some(here.clone());
-        here
+        course.admissions.on_platform = Some(on_platform.clone());
+        on_platform
     }
 
     /// Said once for each connector: it bears the name of the envelope once it is registered.
     fn tell_of_other_name(
         &self,
         connector: &Registration,
-        here: Option<&HashMap<String, KnownConnector>>,
+        on_platform: Option<&HashMap<String, KnownConnector>>,
     ) {
         let id = &connector.id;
-        let Some(here) = here.and_then(|here| here.get(id)) else {
+        let Some(theirs) = on_platform.and_then(|connectors| connectors.get(id)) else {
             return;
         };
-        if here.name == connector.name || self.courier.connectors.is_registered(id) {
+        if theirs.name == connector.name || self.courier.connectors.registered_type(id).is_some() {
             return;
         }
         tracing::warn!(
             connector_id = id,
             connector = connector.name,
-            name_here = here.name,
+            name_here = theirs.name,
             "the platform has this connector under another name, which is replaced by that of the \
              envelope: if these are two connectors, give one of them another id"
         );

@@ -132,10 +132,10 @@ impl Importer {
         if let Some(connector) = convoy.connector() {
             match self.admit(connector, course).await? {
                 Admission::Goes => {}
-                Admission::PutOff => {
+                Admission::Deferred => {
                     for passenger in passengers {
                         let entry = passenger.case.entry;
-                        course.admissions.put_off(&connector.id, entry);
+                        course.admissions.defer(&connector.id, entry);
                     }
                     return Ok(());
                 }
@@ -289,7 +289,9 @@ impl Importer {
                 let reach = self.reach_of(&trouble, course).await;
                 if reach == Reach::Connector && trouble.is_failed_registration() {
                     self.registration_failed(first.connector(), &trouble);
-                    self.ledger.forget_connector(first.connector_id())?;
+                    if course.admissions.take_new(first.connector_id()) {
+                        self.ledger.forget_connector(first.connector_id())?;
+                    }
                 }
                 course.hold(first.connector_id(), &trouble, reach);
                 self.wait(&first.case, code, message, &first.details(), course)?;

@@ -32,7 +32,7 @@ impl Importer {
     /// is not registered.
     fn may_be_registered(&self, connector_id: &str, course: &Course) -> bool {
         let most = self.rules.connectors.max_new;
-        course.admissions.is_here(connector_id)
+        course.admissions.is_on_platform(connector_id)
             || self.ledger.has_connector(connector_id).unwrap_or(false)
             || self
                 .ledger
@@ -41,8 +41,8 @@ impl Importer {
     }
 
     fn keep_registered(&self, connector_id: &str, course: &Course) -> Result<(), LedgerError> {
-        let is_here = course.admissions.is_here(connector_id);
-        let new_at = (!is_here).then(|| self.now());
+        let is_on_platform = course.admissions.is_on_platform(connector_id);
+        let new_at = (!is_on_platform).then(|| self.now());
         self.ledger.keep_connector(connector_id, new_at)
     }
 

@@ -144,7 +144,8 @@ impl Waits {
     }
 
     /// Who sent a file, if it was seen waiting just as it is, and would wait on: its applicant has no
-    /// mapping or its connector is not listed, which nothing changes while we run, or its connector's files are held.
+    /// mapping or its connector is not listed, which nothing changes while we run, or its connector's files
+    /// are held.
     pub(super) fn sender_of_waiting(&self, entry: &Entry, held: &Held) -> Option<Arc<Sender>> {
         let memory = self.lock();
         let wait = memory.get(memory.hash_of(entry.location.as_str()))?;

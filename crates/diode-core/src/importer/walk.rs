@@ -212,13 +212,13 @@ impl Importer {
 
     /// Comes back to the files of new connectors that were put off for those of known ones.
     async fn come_back(&mut self, course: &mut Course) -> Result<(), Fatal> {
-        let put_off = course.admissions.take_put_off();
-        if put_off.is_empty() {
+        let deferred = course.admissions.take_deferred();
+        if deferred.is_empty() {
             return Ok(());
         }
         let known = self.ledger.known(self.source.name())?;
-        let mut ahead = self.read_ahead(put_off.clone().into_iter());
-        let mut steps = put_off.into_iter().map(Step::Examine).peekable();
+        let mut ahead = self.read_ahead(deferred.clone().into_iter());
+        let mut steps = deferred.into_iter().map(Step::Examine).peekable();
         self.take_all(&mut steps, &known, &mut ahead, course)
             .await?;
         self.let_leave(course).await?;

@@ -11,7 +11,7 @@ pub(super) struct Failure {
     kind: DeliveryErrorKind,
     message: String,
     source: Option<Box<dyn Error + Send + Sync>>,
-    whole: bool,
+    fails_all: bool,
 }
 
 impl Failure {
@@ -20,23 +20,23 @@ impl Failure {
             kind,
             message: message.into(),
             source: None,
-            whole: kind == DeliveryErrorKind::Unroutable,
+            fails_all: kind == DeliveryErrorKind::Unroutable,
         }
     }
 
     /// The same, for every file of the shipment, even those whose messages are all confirmed.
-    pub(super) fn of_whole_shipment(mut self) -> Self {
-        self.whole = true;
+    pub(super) fn for_all_files(mut self) -> Self {
+        self.fails_all = true;
         self
     }
 
     /// Whether every file of the shipment has failed with it.
-    pub(super) fn is_of_whole_shipment(&self) -> bool {
-        self.whole
+    pub(super) fn fails_all_files(&self) -> bool {
+        self.fails_all
     }
 
     /// Whether the broker cannot be asked anything.
-    pub(super) fn is_without_broker(&self) -> bool {
+    pub(super) fn is_broker_unreachable(&self) -> bool {
         matches!(
             self.kind,
             DeliveryErrorKind::Unavailable | DeliveryErrorKind::Denied

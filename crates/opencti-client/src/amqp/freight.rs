@@ -61,7 +61,7 @@ impl<'a> Freight<'a> {
         let failure = failure.unwrap_or_else(|| {
             Failure::new(DeliveryErrorKind::Unavailable, "sending was broken off")
         });
-        let mut broken_off = failure.is_of_whole_shipment();
+        let mut broken_off = failure.fails_all_files();
         let failed = failure.after(0, 0);
         let files = 0..self.ends.len();
         files
@@ -225,7 +225,7 @@ mod tests {
                 .collect();
             assert_eq!(told, [(true, 2, 0), (false, 1, 1), (false, 2, 0)]);
             let failure = Failure::new(DeliveryErrorKind::Unavailable, "gone");
-            let outcomes = freight.outcomes(&window, Some(failure.of_whole_shipment()));
+            let outcomes = freight.outcomes(&window, Some(failure.for_all_files()));
             assert!(outcomes.iter().all(Result::is_err));
         });
     }

@@ -129,11 +129,11 @@ impl<'a> Run<'a> {
             return failure;
         }
         match failure {
-            Some(failure) if failure.is_of_whole_shipment() => Some(failure),
-            Some(failure) if failure.is_without_broker() => Some(failure.of_whole_shipment()),
+            Some(failure) if failure.fails_all_files() => Some(failure),
+            Some(failure) if failure.is_broker_unreachable() => Some(failure.for_all_files()),
             failure => match self.find_queue(kept, target).await {
                 Ok(()) => failure,
-                Err(failure) => Some(failure.of_whole_shipment()),
+                Err(failure) => Some(failure.for_all_files()),
             },
         }
     }

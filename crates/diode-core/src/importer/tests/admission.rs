@@ -5,7 +5,7 @@ use opencti_client::{ErrorClass, KnownConnector};
 
 use super::bench::{Bench, envelope, identity};
 use crate::doubles::Lines;
-use crate::{ConnectorPolicy, OtherType, Outcome, Unlisted};
+use crate::{ConnectorPolicy, Outcome, TypeConflict, Unlisted};
 
 fn here(id: &str, connector_type: &str) -> KnownConnector {
     KnownConnector {
@@ -156,9 +156,30 @@ async fn a_connector_of_another_type_is_not_registered_over_unless_that_is_set()
     assert!(!bench.diary().contains(&"register a".to_owned()));
     assert_eq!(lines.with("connector-exists").len(), 1, "{lines:?}");
     drop(importer);
-    bench.connector_policy.other_type = OtherType::IsOverwritten;
+    bench.connector_policy.type_conflict = TypeConflict::Overwrite;
     assert_eq!(waiting(&bench.importer().pass(None).await), 0);
     assert!(bench.diary().contains(&"register a".to_owned()));
+}
+
+/// The platform is asked before the first of them is registered, and may not tell at all.
+#[tokio::test]
+async fn the_type_that_this_run_registered_is_not_registered_over_either() {
+    for is_told in [true, false] {
+        let bench = Bench::new();
+        if !is_told {
+            bench.fail("connectors", ErrorClass::Forbidden, usize::MAX);
+        }
+        let content = envelope("a", &[identity("x")]);
+        bench.put("1.json", &content, 60);
+        let other = envelope("a", &[identity("x"), identity("y")]);
+        let other = other.replace("EXTERNAL_IMPORT", "STREAM");
+        bench.put("2.json", &other, 50);
+        let mut importer = bench.importer();
+        for _ in 0..2 {
+            assert_eq!(waiting(&importer.pass(None).await), 1, "{is_told}");
+        }
+        assert_eq!(bench.published(), ["publish a 1"], "{is_told}");
+    }
 }
 
 #[tokio::test]
@@ -212,6 +233,24 @@ async fn a_new_connector_that_cannot_be_registered_takes_no_place() {
     bench.fail("register a", ErrorClass::Transient, usize::MAX);
     bench.importer().pass(None).await;
     assert_eq!(bench.published(), ["publish b 1"]);
+}
+
+#[tokio::test]
+async fn a_known_connector_that_cannot_be_registered_stays_known() {
+    let mut bench = Bench::new();
+    bench.fail("connectors", ErrorClass::Forbidden, usize::MAX);
+    put(&bench, &["a"]);
+    bench.importer().pass(None).await;
+    assert_eq!(bench.published(), ["publish a 1"]);
+    // Another run, in which no new one is let in, and a registration that fails once.
+    bench.connector_policy = at_most(0);
+    put(&bench, &["a"]);
+    bench.fail("register a", ErrorClass::Contract, 1);
+    let mut importer = bench.importer();
+    assert_eq!(waiting(&importer.pass(None).await), 1);
+    drop(importer);
+    assert_eq!(waiting(&bench.importer().pass(None).await), 0);
+    assert_eq!(bench.published(), ["publish a 1"]);
 }
 
 #[tokio::test]

@@ -25,8 +25,8 @@ use crate::doubles::{in_progress, one_for_each, registered, route};
 use crate::report::PassReport;
 use crate::works::OpenWorks;
 use crate::{
-    AfterImport, Applicants, Backpressure, Clock, ConnectorPolicy, Connectors, Ledger, Pairs,
-    Policy, Rules, StandIn, StateKey, ValidationRules,
+    AfterImport, Applicants, Backpressure, Clock, ConnectorPolicy, Connectors, Ledger, Policy,
+    Rules, StandIn, StateKey, UserMapping, ValidationRules,
 };
 
 /// Everything that was done to platform, queue and source, in order.
@@ -450,7 +450,7 @@ pub(super) struct Bench {
     pub(super) version: Option<PlatformVersion>,
     pub(super) validation: ValidationRules,
     pub(super) stand_in: StandIn,
-    pub(super) own: BTreeMap<String, Pairs>,
+    pub(super) own: BTreeMap<String, UserMapping>,
     pub(super) connector_policy: ConnectorPolicy,
     pub(super) threshold_mb: u64,
 }
@@ -544,7 +544,7 @@ impl Bench {
                 connectors: self.connector_policy.clone(),
                 profile: stix_bundle::Profile::opencti(),
                 applicants: Applicants::new(mappings)
-                    .with_own(self.own.clone())
+                    .with_connector_mappings(self.own.clone())
                     .or_else(self.stand_in.clone()),
                 validation: self.validation,
             },
