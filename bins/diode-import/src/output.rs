@@ -28,7 +28,7 @@ pub(crate) fn stderr() -> SafeOutput<impl Write> {
     SafeOutput::to(io::stderr().lock())
 }
 
-/// SafeOutput, whose characters are [safe](terminal::is_safe) whatever is in them.
+/// What writes lines whose characters are [safe](terminal::is_safe) whatever is in them.
 pub(crate) struct SafeOutput<W>(W);
 
 impl<W: Write> SafeOutput<W> {
