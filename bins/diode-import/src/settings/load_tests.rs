@@ -119,7 +119,7 @@ fn the_defaults_are_those_of_the_table() {
                 allowed: None,
                 unlisted: Wait,
                 max_new: 100,
-                type_conflict: Waits,
+                type_conflict: Wait,
             },
             rejected_retention_days: None,
             skip_known_hours: None,
