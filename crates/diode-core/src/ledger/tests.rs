@@ -547,9 +547,16 @@ fn connectors_that_an_earlier_version_sent_for_are_known() {
             [],
         )
         .unwrap();
+    connection
+        .execute(
+            "INSERT INTO works VALUES ('c', 'Feed', 'w', 'held', 0, 4)",
+            [],
+        )
+        .unwrap();
     drop(connection);
     let ledger = Ledger::open(folder.path()).unwrap();
     assert!(ledger.has_connector("a.json").unwrap());
+    assert!(ledger.has_connector("c").unwrap(), "its work is open");
     assert!(
         !ledger.has_connector("b.json").unwrap(),
         "nothing was sent of it"
