@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use chrono::DateTime;
-use diode_core::{Code, Interruption, Outcome, Sent, TakenOut, Unmapped, Way};
+use diode_core::{Code, Interruption, LeftOut, Outcome, Sent, TakenOut, Unmapped, Way};
 use opencti_client::ErrorClass;
 
 use super::*;
@@ -51,9 +51,21 @@ fn act(metrics: &Metrics) {
     };
     let imported = FileReport {
         sent,
+        ids_of_other_types: 5,
         ..file(Outcome::Imported, None)
     };
     metrics.file(SOURCE, &imported);
+    let left_out = LeftOut {
+        code: "command",
+        object_type: None,
+        count: 7,
+    };
+    let partial = FileReport {
+        not_sent: vec![left_out],
+        denied: [("command", 6)].into(),
+        ..file(Outcome::Partial, Some(Code::Partial))
+    };
+    metrics.file(SOURCE, &partial);
     metrics.file(SOURCE, &file(Outcome::Rejected, Some(Code::InvalidJson)));
     metrics.file(
         SOURCE,
@@ -63,6 +75,7 @@ fn act(metrics: &Metrics) {
     report.interruption = Some(Interruption::Broker);
     report.oldest_waiting = DateTime::from_timestamp(1_767_000_000, 0);
     report.untried = 4;
+    report.removed = 8;
     metrics.pass_ended(&report);
     metrics.sign_of_life(Ok(()));
     let error = ApiError::new("ping", ErrorClass::Transient, "away");
@@ -105,7 +118,7 @@ fn all_that_is_told() {
     opencti_diode_errors_total 0
     # HELP opencti_diode_client_errors Files that were set aside.
     # TYPE opencti_diode_client_errors counter
-    opencti_diode_client_errors_total 1
+    opencti_diode_client_errors_total 2
     # HELP opencti_diode_state What the connector is at: 1 for what holds.
     # TYPE opencti_diode_state gauge
     opencti_diode_state{opencti_diode_state="idle"} 1
@@ -114,7 +127,7 @@ fn all_that_is_told() {
     # HELP opencti_diode_files Files that were decided on.
     # TYPE opencti_diode_files counter
     opencti_diode_files_total{source="directory:/in/\"new\"\\\nsource",outcome="imported",code=""} 1
-    opencti_diode_files_total{source="directory:/in/\"new\"\\\nsource",outcome="partial",code="partial"} 0
+    opencti_diode_files_total{source="directory:/in/\"new\"\\\nsource",outcome="partial",code="partial"} 1
     opencti_diode_files_total{source="directory:/in/\"new\"\\\nsource",outcome="rejected",code="invalid-json"} 1
     # HELP opencti_diode_files_waiting Files that the last pass found to wait.
     # TYPE opencti_diode_files_waiting gauge
@@ -127,27 +140,27 @@ fn all_that_is_told() {
     opencti_diode_oldest_waiting_timestamp_seconds{source="directory:/in/\"new\"\\\nsource"} 1767000000
     # HELP opencti_diode_files_removed Files that were deleted by a later pass than the one that decided on them.
     # TYPE opencti_diode_files_removed counter
-    opencti_diode_files_removed_total{source="directory:/in/\"new\"\\\nsource"} 0
+    opencti_diode_files_removed_total{source="directory:/in/\"new\"\\\nsource"} 8
     # HELP opencti_diode_objects_not_sent Objects of files that were decided on that were not sent.
     # TYPE opencti_diode_objects_not_sent counter
-    opencti_diode_objects_not_sent_total{source="directory:/in/\"new\"\\\nsource"} 0
+    opencti_diode_objects_not_sent_total{source="directory:/in/\"new\"\\\nsource"} 7
     # HELP opencti_diode_denied Objects that were refused: commands, and objects of types that are denied.
     # TYPE opencti_diode_denied counter
-    opencti_diode_denied_total{source="directory:/in/\"new\"\\\nsource",code="command"} 0
+    opencti_diode_denied_total{source="directory:/in/\"new\"\\\nsource",code="command"} 6
     opencti_diode_denied_total{source="directory:/in/\"new\"\\\nsource",code="denied-type"} 0
     opencti_diode_denied_total{source="directory:/in/\"new\"\\\nsource",code="internal-type"} 0
     # HELP opencti_diode_type_of_id Objects that were delivered whose id is of another type than they are.
     # TYPE opencti_diode_type_of_id counter
-    opencti_diode_type_of_id_total{source="directory:/in/\"new\"\\\nsource"} 0
+    opencti_diode_type_of_id_total{source="directory:/in/\"new\"\\\nsource"} 5
     # HELP opencti_diode_last_import_timestamp_seconds When a file was imported last.
     # TYPE opencti_diode_last_import_timestamp_seconds gauge
-    opencti_diode_last_import_timestamp_seconds{source="directory:/in/\"new\"\\\nsource"} 1767225601
+    opencti_diode_last_import_timestamp_seconds{source="directory:/in/\"new\"\\\nsource"} 1767225602
     # HELP opencti_diode_last_pass_timestamp_seconds When the last pass ended.
     # TYPE opencti_diode_last_pass_timestamp_seconds gauge
-    opencti_diode_last_pass_timestamp_seconds{source="directory:/in/\"new\"\\\nsource"} 1767225604
+    opencti_diode_last_pass_timestamp_seconds{source="directory:/in/\"new\"\\\nsource"} 1767225605
     # HELP opencti_diode_last_pass_duration_seconds How long the last pass took.
     # TYPE opencti_diode_last_pass_duration_seconds gauge
-    opencti_diode_last_pass_duration_seconds{source="directory:/in/\"new\"\\\nsource"} 4.0
+    opencti_diode_last_pass_duration_seconds{source="directory:/in/\"new\"\\\nsource"} 5.0
     # HELP opencti_diode_last_pass_interrupted 1 for what cut the last pass short.
     # TYPE opencti_diode_last_pass_interrupted gauge
     opencti_diode_last_pass_interrupted{source="directory:/in/\"new\"\\\nsource",by="broker"} 1
