@@ -245,7 +245,7 @@ async fn a_known_connector_that_cannot_be_registered_stays_known() {
     // Another run, in which no new one is let in, and a registration that fails once.
     bench.connector_policy = at_most(0);
     put(&bench, &["a"]);
-    bench.fail("register a", ErrorClass::Contract, 1);
+    bench.fail("register a", ErrorClass::Transient, 1);
     let mut importer = bench.importer();
     assert_eq!(waiting(&importer.pass(None).await), 1);
     drop(importer);
