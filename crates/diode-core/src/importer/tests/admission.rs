@@ -45,6 +45,8 @@ async fn files_of_unlisted_connectors_wait_and_nothing_is_asked_for_them() {
     for _ in 0..3 {
         assert_eq!(waiting(&importer.pass(None).await), 3);
     }
+    let once = ["a.json", "b.json", "c.json"];
+    assert_eq!(bench.source.reads(), once, "in three passes");
     assert_eq!(bench.diary(), Vec::<String>::new());
     assert_eq!(*bench.platform.listings.lock().unwrap(), 0);
     let said = lines.with("connector-not-allowed");
