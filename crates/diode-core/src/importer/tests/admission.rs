@@ -144,6 +144,26 @@ async fn files_of_a_connector_that_is_put_off_keep_their_order() {
     assert_eq!(published[8..], ["publish new8 1", "publish new8 2"]);
 }
 
+/// Those that are put off take their places: nobody comes back to files that are to wait then.
+#[tokio::test]
+async fn no_more_new_connectors_are_put_off_than_there_is_room_for() {
+    let mut bench = Bench::new();
+    let new: Vec<String> = (0..12).map(|number| format!("new{number:02}")).collect();
+    put(&bench, &new.iter().map(String::as_str).collect::<Vec<_>>());
+    bench.connector_policy = at_most(10);
+    assert_eq!(waiting(&bench.importer().pass(None).await), 2);
+    let published = bench.published();
+    assert_eq!(published.len(), 10);
+    assert_eq!(published[8..], ["publish new08 1", "publish new09 1"]);
+    let reads = bench.source.reads();
+    let again: Vec<&String> = reads
+        .windows(2)
+        .filter(|pair| pair[0] == pair[1])
+        .map(|pair| &pair[0])
+        .collect();
+    assert_eq!(again, ["new08.json", "new09.json"], "{reads:?}");
+}
+
 #[tokio::test]
 async fn a_connector_of_another_type_is_not_registered_over_unless_that_is_set() {
     let lines = Lines::default();
