@@ -403,10 +403,13 @@ async fn a_work_that_was_ended_by_others_is_left() {
 
 #[tokio::test]
 async fn whose_token_may_not_read_works_has_one_for_each_pass_and_reports_nothing() {
+    let lines = Lines::default();
+    let _listening = lines.listen();
     let mut bench = Bench::new();
     bench.world().reading = Reading::Forbidden;
     for pass in 0..2 {
         assert_eq!(bench.send(2).await, pass);
+        bench.later(60);
         assert_eq!(bench.send(1).await, pass);
         bench.settle(Occasion::Heartbeat).await;
         assert_eq!(bench.counts(pass), (4, 0, false));
@@ -425,6 +428,8 @@ async fn whose_token_may_not_read_works_has_one_for_each_pass_and_reports_nothin
     let errors = ["too large", "1 object was not sent"];
     assert_eq!(bench.world().works[2].errors, errors);
     assert!(!bench.calls().contains(&"report".to_owned()));
+    let said = lines.with("this token may not read works");
+    assert_eq!(said.len(), 1, "{lines:?}");
 
     // Killed in a pass, the next run goes on with its work: no other may end it by force.
     bench.begin(1).await.unwrap();
